@@ -1,0 +1,1 @@
+"""convoy carries convolutional models from raw data to their consumers."""

@@ -1,0 +1,1 @@
+"""What may pass a gate: the only importer of Great Expectations."""

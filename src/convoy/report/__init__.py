@@ -1,0 +1,1 @@
+"""Figures and one-page HTML from plain tables."""

@@ -1,0 +1,48 @@
+"""How a stage script starts and ends: arguments, the workspace lock, errors in one line."""
+
+import argparse
+import inspect
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from convoy.errors import ConvoyError
+from convoy.storage.files import workspace_lock
+
+
+def run(main: Callable[..., None]) -> NoReturn:
+    """Call `main` with its parameters taken from the command line (`--model textcnn`), then exit.
+
+    Exit codes: 0; 2 for a ConvoyError, printed as one line; 130 for Ctrl-C and 143 for SIGTERM. Any
+    other exception is a bug and keeps its traceback.
+    """
+    parser = argparse.ArgumentParser(description=inspect.getdoc(main))
+    for name in inspect.signature(main).parameters:
+        parser.add_argument(f"--{name}", required=True)
+    arguments = vars(parser.parse_args())
+    sys.exit(guarded(lambda: _locked(main, arguments)))
+
+
+def guarded(action: Callable[[], Any]) -> int:
+    """Run `action` and return the exit code that its end stands for."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        action()
+    except ConvoyError as error:
+        print(f"convoy: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("convoy: interrupted; nothing half-written is left", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
+    with workspace_lock():
+        main(**arguments)
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    # Raised as an exception, so that atomic writers clean up behind themselves.
+    sys.exit(128 + signum)

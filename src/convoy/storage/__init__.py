@@ -1,0 +1,1 @@
+"""What lies on disk: the only modules that read or write files."""

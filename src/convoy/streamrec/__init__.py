@@ -1,0 +1,1 @@
+"""What a catalogue means: pure functions from texts to embeddings."""

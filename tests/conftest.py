@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data files; tests that need it skip, saying so, where there is none."""
+    folder = Path(os.environ.get("CONVOY_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: CONVOY_REAL_DATA or {folder.name}/ beside the checkout")
+    return folder
