@@ -43,6 +43,6 @@ def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
         main(**arguments)
 
 
-def _terminate(signum: int, frame: object) -> NoReturn:
+def _terminate(signum: int, _frame: object) -> NoReturn:
     # Raised as an exception, so that atomic writers clean up behind themselves.
     sys.exit(128 + signum)
