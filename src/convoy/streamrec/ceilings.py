@@ -11,24 +11,24 @@ from convoy.streamrec.words import N_SIGNATURE
 from convoy.streamrec.world import ORDERS, OWN_WORDS, Evidence, World
 
 
-def order_blind(world: World, evidence: Evidence, word_fidelity: float) -> np.ndarray:
-    """(N,) categories named by the Bayes rule for a reader blind to the order of words.
+def bayes_rules(
+    world: World, evidence: Evidence, word_fidelity: float, phrase_fidelity: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) categories named by the Bayes rule of a reader blind to order, and (N,) of one who sees it.
 
-    argmax over c of the sum over signature words w of
-    log(word_fidelity / 50 * [w in own_c] + (1 - word_fidelity) / 800); the first of equals.
+    Blind to order: argmax over c of the sum over signature words w of
+    log(word_fidelity / 50 * [w in own_c] + (1 - word_fidelity) / 800).
+    In full: that, plus the sum over phrases of
+    log(phrase_fidelity * [order = own order of c] + (1 - phrase_fidelity) / 6).
+    Of equals the first.
     """
-    return np.argmax(_signature_score(world, evidence, word_fidelity), axis=1)
-
-
-def full(world: World, evidence: Evidence, word_fidelity: float, phrase_fidelity: float) -> np.ndarray:
-    """(N,) categories named by the Bayes rule for a reader who also sees the order of words.
-
-    The order-blind sum, plus the sum over phrases of
-    log(phrase_fidelity * [order = own order of c] + (1 - phrase_fidelity) / 6); the first of equals.
-    """
+    foreign = (1 - word_fidelity) / N_SIGNATURE
+    own = word_fidelity / OWN_WORDS + foreign
+    order_blind = _log_likelihood(evidence.sum_signature(1 - world.owns()), own, foreign)
     foreign = (1 - phrase_fidelity) / len(ORDERS)
-    score = _score(evidence.sum_phrases(1 - world.agrees()), phrase_fidelity + foreign, foreign)
-    return np.argmax(_signature_score(world, evidence, word_fidelity) + score, axis=1)
+    own = phrase_fidelity + foreign
+    order = _log_likelihood(evidence.sum_phrases(1 - world.agrees()), own, foreign)
+    return np.argmax(order_blind, axis=1), np.argmax(order_blind + order, axis=1)
 
 
 def accuracy_ceiling(
@@ -56,16 +56,12 @@ def accuracy_ceiling(
     }
 
 
-def _signature_score(world: World, evidence: Evidence, word_fidelity: float) -> np.ndarray:
-    foreign = (1 - word_fidelity) / N_SIGNATURE
-    return _score(evidence.sum_signature(1 - world.owns()), word_fidelity / OWN_WORDS + foreign, foreign)
+def _log_likelihood(misses: np.ndarray, own: float, foreign: float) -> np.ndarray:
+    """(N, C) up to a constant of each item: a miss costs log(own / foreign), a hit nothing.
 
-
-def _score(misses: np.ndarray, hit: float, miss: float) -> np.ndarray:
-    """Log-likelihoods up to a constant of the item: each miss costs log(hit / miss), a hit nothing.
-
-    Counting misses makes ties exact, and a miss that cannot happen (miss = 0) costs infinity.
+    `foreign` is the probability of a miss. Counting misses makes ties exact, and one that cannot happen
+    (foreign = 0) rules the category out.
     """
-    if miss == 0:
+    if foreign == 0:
         return np.where(misses > 0, -np.inf, 0.0)
-    return misses * -np.log(hit / miss)
+    return misses * -np.log(own / foreign)

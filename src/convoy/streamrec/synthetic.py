@@ -68,10 +68,9 @@ class SyntheticParams(Section):
 
     def recipe(self) -> Recipe:
         """The preset with this section's own values in place."""
-        own = {key: getattr(self, key) for key in Recipe.__dataclass_fields__}
-        return replace(
-            PRESETS[self.preset], **{key: value for key, value in own.items() if value is not None}
-        )
+        own = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        given = {key: value for key, value in own.items() if value is not None}
+        return replace(PRESETS[self.preset], **given)
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,7 @@ def _catalogue(behind: World, spelling: pa.StringArray, drawn: Draw, number: int
 
 
 def _truth(behind: World, recipe: Recipe, drawn: Draw, number: int) -> pa.Table:
-    blind = ceilings.order_blind(behind, drawn.evidence, recipe.word_fidelity)
-    full = ceilings.full(behind, drawn.evidence, recipe.word_fidelity, recipe.phrase_fidelity)
+    blind, full = ceilings.bayes_rules(behind, drawn.evidence, recipe.word_fidelity, recipe.phrase_fidelity)
     taste = behind.category_taste[drawn.category] + drawn.evidence.sum_phrases(behind.phrase_taste)
     bounds = np.arange(BLOCK + 1, dtype=np.int32) * TASTE_DIMENSIONS
     return pa.table(

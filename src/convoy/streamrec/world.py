@@ -4,7 +4,6 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from convoy.streamrec import words
 
@@ -93,5 +92,5 @@ def _taste(rng: np.random.Generator, count: int, scale: float) -> np.ndarray:
 
 
 def _sum_by_item(n_items: int, items: np.ndarray, ids: np.ndarray, values: np.ndarray) -> np.ndarray:
-    ones = np.ones(len(ids), values.dtype)
-    return sparse.csr_array((ones, (items, ids)), shape=(n_items, len(values))) @ values
+    columns = [np.bincount(items, column[ids], minlength=n_items) for column in values.T]
+    return np.stack(columns, axis=1).astype(values.dtype)
