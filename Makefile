@@ -1,0 +1,87 @@
+# `make` alone lists the targets. Everything runs in .venv/, which `make setup` fills from requirements.lock.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# The first of these that starts and is 3.11 or 3.12; or say `make PYTHON=/path/to/python3.12 setup`.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; \
+	done)
+UV_VERSION := 0.13.9
+WORKERS ?= 2
+BIN := $(CURDIR)/.venv/bin
+RUN := PATH="$(BIN):$$PATH"
+
+# Settings of the caller's pip and uv that would change what is installed; indexes, proxies and
+# certificates stay as they are.
+CLEAN := env -u PIP_CONSTRAINT -u PIP_BUILD_CONSTRAINT -u PIP_REQUIREMENT -u PIP_REQUIRE_HASHES -u PIP_NO_DEPS \
+	-u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PIP_USER -u PIP_PYTHON -u PIP_ONLY_BINARY -u PIP_NO_BINARY \
+	-u UV_CONSTRAINT -u UV_OVERRIDE -u UV_BUILD_CONSTRAINT -u UV_EXCLUDE_NEWER -u UV_SYSTEM_PYTHON \
+	-u UV_TORCH_BACKEND -u UV_NO_BINARY -u UV_ONLY_BINARY -u UV_PYTHON -u UV_RESOLUTION -u UV_PRERELEASE \
+	-u PYTHONPATH -u PYTHONHOME -u VIRTUAL_ENV
+
+.PHONY: help setup repro test lint bench chaos deps lock lock-check clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The stamp holds what the environment was made from, so that neither a touch nor a checkout remakes it.
+STAMP := .venv/made-from
+STAMPED = { echo "$(CURDIR)"; cat requirements.lock pyproject.toml; }
+
+setup:  ## Make .venv/ from requirements.lock; nothing to do where it is up to date
+	@if $(STAMPED) | cmp -s - $(STAMP); then exit 0; fi; $(MAKE) _setup
+
+.PHONY: _setup
+_setup:
+	@if [ -z "$(PYTHON)" ]; then echo "setup: no Python 3.11 or 3.12 found; name one: make PYTHON=... setup" >&2; exit 2; fi
+	@if [ -f $(STAMP) ] && [ "$$(head -n 1 $(STAMP))" != "$(CURDIR)" ] || ! $(BIN)/python -c pass 2>/dev/null; then \
+		echo "setup: .venv with $$($(PYTHON) -V)"; \
+		$(CLEAN) $(PYTHON) -m venv --clear .venv || { echo "setup: $(PYTHON) cannot make an environment with pip" \
+			"(on Debian: apt-get install python3-venv)" >&2; exit 2; }; \
+	fi; rm -f $(STAMP)
+	@echo "setup: uv $(UV_VERSION)"
+	@$(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "setup: the packages of requirements.lock (about 6 GB on disk)"
+	@$(CLEAN) $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@echo "setup: convoy, editable"
+	@$(CLEAN) $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(STAMPED) > $(STAMP)
+
+repro: setup  ## Bring every output up to date (`make repro ARGS=streamrec-compare` for one stage)
+	@$(RUN) dvc repro $(ARGS)
+
+test: lint  ## Lint, types, import contracts and all tests
+	@$(RUN) pytest -n $(WORKERS) $(ARGS)
+
+lint: setup  ## Ruff, formatting, mypy and import contracts
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+	@$(RUN) lint-imports --no-logo
+
+bench: setup  ## Side-by-side ratios: benchmarks/bench_*.py, results in benchmarks/results/
+	@for script in benchmarks/bench_*.py; do echo "bench: $$script"; $(BIN)/python "$$script"; done
+
+chaos: setup  ## Kill every stage at random moments and compare with an unbroken run (takes long)
+	@$(BIN)/python benchmarks/chaos.py $(ARGS)
+
+deps: setup  ## Write the modules that each stage imports into dvc.yaml
+	@$(BIN)/python -m tests.contracts.stage_modules
+
+lock: setup  ## Resolve pyproject.toml anew into requirements.lock (ARGS=--upgrade for newer versions)
+	@$(CLEAN) $(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -q -o requirements.lock $(ARGS)
+
+lock-check: setup  ## Does requirements.lock serve Python 3.11 and 3.12 alike? (network)
+	@for version in 3.11 3.12; do \
+		$(CLEAN) $(BIN)/uv pip install --quiet --dry-run --require-hashes --python-version $$version \
+			--target .venv/no-such-folder -r requirements.lock && echo "lock: serves Python $$version"; \
+	done
+
+clean:  ## Remove caches of the tools; outputs and .venv/ stay
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build src/*.egg-info
+	@find src pipelines tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
