@@ -1,0 +1,129 @@
+"""Rules of the house that linters do not know: sizes, pure packages, who may import which library."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.stage_modules import ROOT
+
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "pipelines").rglob("*.py"))
+PURE = [path for path in SOURCES if path.parent.name in {"streamrec", "climate"}]
+
+# What pure functions have no business with: the disk, the process, the clock, the network.
+IMPURE_MODULES = {
+    *("argparse", "datetime", "fcntl", "glob", "io", "logging", "os", "pickle", "random"),
+    *("shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading", "time", "typer", "urllib"),
+    *("uuid", "secrets", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.csv", "pyarrow.json"),
+}
+IMPURE_CALLS = {
+    *("open", "print", "input", "exec", "eval", "read_text", "read_bytes", "write_text", "write_bytes"),
+    *("exists", "is_file", "is_dir", "iterdir", "rglob", "stat", "cwd", "resolve", "hardlink_to", "rename"),
+    *("mkdir", "unlink", "touch", "rmdir", "savez", "savetxt", "loadtxt", "tofile", "fromfile", "memmap"),
+    *("to_csv", "to_parquet", "to_json", "to_netcdf", "to_zarr", "read_csv", "read_parquet", "read_table"),
+    *("write_table", "open_dataset", "savefig", "manual_seed", "set_num_threads", "memory_map", "from_file"),
+}
+
+
+def trees(paths: list[Path]) -> Iterator[tuple[str, ast.Module]]:
+    for path in paths:
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_files_and_functions_stay_short():
+    long = [
+        f"{path.relative_to(ROOT)}: {lines} lines"
+        for path in [*SOURCES, *SCRIPTS]
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 350
+    ]
+    for name, tree in trees([*SOURCES, *SCRIPTS]):
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        long += [
+            f"{name}:{node.lineno}: {node.name} has more than 60 lines"
+            for node in functions
+            if (node.end_lineno or 0) - node.lineno >= 60
+        ]
+    assert not long, "\n".join(long)
+
+
+def test_stage_scripts_have_one_shape():
+    problems = []
+    for name, tree in trees(SCRIPTS):
+        *body, last = tree.body
+        functions = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+        if functions != ["main"] or any(isinstance(node, ast.ClassDef) for node in body):
+            problems.append(f"{name}: expected one function, `main`, found {functions}")
+        if ast.unparse(last) != "if __name__ == '__main__':\n    run(main)":
+            problems.append(f'{name}: expected to end with `if __name__ == "__main__": run(main)`')
+        if tree.body and (last.end_lineno or 0) > 60:
+            problems.append(f"{name}: {last.end_lineno} lines; about 40 hold no logic")
+    assert not problems, "\n".join(problems)
+
+
+def test_packages_hold_only_a_docstring_in_init():
+    for name, tree in trees([path for path in SOURCES if path.name == "__init__.py"]):
+        assert len(tree.body) == 1, name
+        assert ast.get_docstring(tree), name
+
+
+def impurities(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of everything that a pure module must not import or call."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, n.name) for n in names if is_impure(n.name))
+            case ast.ImportFrom(module=str(module), names=names):
+                full = [f"{module}.{n.name}" for n in names]
+                yield from ((node.lineno, name) for name in full if is_impure(name))
+                if module.startswith("convoy.storage"):
+                    # Types and constants describe what lies on disk; functions read and write it.
+                    yield from ((node.lineno, f"{module}.{n.name}") for n in names if n.name[0].islower())
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in IMPURE_CALLS:
+                yield node.lineno, f"{name}()"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr="save" | "load" as name)):
+                yield node.lineno, f"np.{name}()"
+            case ast.Global():
+                yield node.lineno, "global"
+
+
+def is_impure(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{impure}.") for impure in IMPURE_MODULES)
+
+
+def test_streamrec_and_climate_touch_no_disk_no_clock_and_no_global_state():
+    found = [f"{name}:{line}: {what}" for name, tree in trees(PURE) for line, what in impurities(tree)]
+    assert PURE
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os",
+        "Path('x').exists()",
+        "import pyarrow.parquet as pq",
+        "from pyarrow import parquet",
+        "from os.path import join",
+        "with open('x') as f: pass",
+        "p.write_text('')",
+        "np.load('x')",
+        "torch.manual_seed(0)",
+        "def f():\n    global x",
+        "from convoy.storage.corpus import read",
+        "from convoy.storage import corpus",
+    ],
+)
+def test_the_purity_scan_sees(source):
+    assert list(impurities(ast.parse(source)))
+
+
+def test_no_module_hides_an_import():
+    # A module imported by name would be missing from the stages' deps.
+    for name, tree in trees([*SOURCES, *SCRIPTS]):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name | ast.Attribute):
+                assert ast.unparse(node) not in {"__import__", "importlib.import_module"}, (
+                    f"{name}:{node.lineno}"
+                )
