@@ -1,6 +1,9 @@
 """One section of params.yaml becomes one strict, frozen object."""
 
 import json
+import re
+import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +14,18 @@ from convoy.errors import ConvoyError
 
 
 class Section(BaseModel):
-    """Base of every params model: unknown keys are refused, values are immutable."""
+    """Base of every params model: unknown keys and infinities are refused, values are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML as it is, but for numbers like 4e-3, which DVC reads as YAML 1.2 does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+)
 
 S = TypeVar("S", bound=Section)
 
@@ -26,7 +37,7 @@ def load(section: str, model: type[S], path: Path = Path("params.yaml")) -> S:
     an unknown key, a wrong type, a value out of bounds or an impossible combination.
     """
     try:
-        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:
         raise ConvoyError(f"{path}: no such file; run from the root of the checkout") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -45,19 +56,38 @@ def parse(values: Any, model: type[S], where: str) -> S:
     try:
         return model.model_validate_json(json.dumps({} if values is None else values, default=str))
     except ValidationError as error:
-        raise ConvoyError(f"{where}: {_one_line(error)}") from None
+        raise ConvoyError(f"{where}: {_one_line(error, model)}") from None
+    except TypeError as error:  # a date as a key
+        raise ConvoyError(f"{where}: {error}") from None
 
 
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, model: type[Section]) -> str:
     problems = []
     for problem in error.errors(include_url=False):
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            problems.append(f"unknown key '{key}'")
+            known = ", ".join(_known_keys(model, problem["loc"][:-1]))
+            problems.append(f"unknown key '{key}'" + (f"; known: {known}" if known else ""))
         elif problem["type"] == "missing":
             problems.append(f"key '{key}' is missing")
         else:
-            message = problem["msg"].removeprefix("Value error, ")
-            found = "" if not key else f"; found {json.dumps(problem['input'], default=str)}"
-            problems.append(f"key '{key}': {message}{found}" if key else message)
+            message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+            message = message.replace("an object", "keys and values")
+            found = json.dumps(problem["input"], default=str)
+            if problem["type"] != "value_error" or not isinstance(problem["input"], dict):
+                # Of an impossible combination the message itself quotes what matters.
+                message += f"; found {found if len(found) <= 80 else f'{found[:77]}...'}"
+            problems.append(f"key '{key}': {message}" if key else message)
     return "; ".join(problems)
+
+
+def _known_keys(model: type[Section], path: Sequence[int | str]) -> list[str]:
+    """The keys of the section at `path` below `model`, as far as its annotations tell."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        kinds = () if field is None else (field.annotation, *typing.get_args(field.annotation))
+        sections = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
+        if len(sections) != 1:
+            return []
+        model = sections[0]
+    return list(model.model_fields)
