@@ -1,7 +1,11 @@
-"""How a stage script starts and ends: arguments, the workspace lock, errors in one line."""
+"""How a stage script starts and ends: arguments, the workspace lock, errors in one line.
+
+`python -m convoy.stage SCRIPT ...` runs a script with Ctrl-C in hand from the start, while libraries load.
+"""
 
 import argparse
 import inspect
+import runpy
 import signal
 import sys
 from collections.abc import Callable
@@ -21,7 +25,7 @@ def run(main: Callable[..., None]) -> NoReturn:
     for name in inspect.signature(main).parameters:
         parser.add_argument(f"--{name}", required=True)
     arguments = vars(parser.parse_args())
-    sys.exit(guarded(lambda: _locked(main, arguments)))
+    _exit(guarded(lambda: _locked(main, arguments)))
 
 
 def guarded(action: Callable[[], Any]) -> int:
@@ -38,6 +42,12 @@ def guarded(action: Callable[[], Any]) -> int:
     return 0
 
 
+def launch() -> NoReturn:
+    """Run the script that the command line names, as `python SCRIPT ...` would, and exit as `run` does."""
+    sys.argv = sys.argv[1:]
+    _exit(guarded(lambda: runpy.run_path(sys.argv[0], run_name="__main__")))
+
+
 def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
     with workspace_lock():
         main(**arguments)
@@ -46,3 +56,13 @@ def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
 def _terminate(signum: int, _frame: object) -> NoReturn:
     # Raised as an exception, so that atomic writers clean up behind themselves.
     sys.exit(128 + signum)
+
+
+def _exit(code: int) -> NoReturn:
+    # The outputs are whole or gone; an interrupt while libraries shut down ends the process without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    launch()
