@@ -50,8 +50,11 @@ class Corpus:
         return np.diff(self.offsets)
 
     def items(self, split_id: int) -> npt.NDArray[np.int64]:
-        """Indices of the items of one split, ascending; empty texts included."""
-        return np.flatnonzero(self.split == split_id)
+        """Indices of the items of one split that have a token, ascending.
+
+        An item without a token says nothing about its category: no model learns from it or is judged by it.
+        """
+        return np.flatnonzero((self.split == split_id) & (self.lengths > 0))
 
 
 def write(folder: Path, corpus: Corpus) -> None:
