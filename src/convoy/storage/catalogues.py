@@ -33,6 +33,8 @@ TRUTH = pa.schema(
 )
 FACTS = b"convoy"
 NAMES_SHOWN = 20
+# What Arrow raises for broken files: corrupt Parquet gives an OSError, or a column name that is not UTF-8.
+BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def read_source(path: Path, columns: Mapping[str, str], need_category: bool) -> pa.Table:
@@ -119,22 +121,26 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
                     "run `dvc repro` to make it again"
                 )
             return file.read()
-    except (pa.ArrowException, OSError) as error:
+    except BROKEN as error:
         raise ConvoyError(f"{path}: {_one_line(error)}; run `dvc repro` to make it again") from None
 
 
 def _check_file(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise ConvoyError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ConvoyError(f"{path}: {error.strerror}") from None
     if path.is_dir():
         raise ConvoyError(f"{path}: a folder; name a file")
-    if not path.exists():
-        raise ConvoyError(f"{path}: no such file")
     if not path.is_file():
         raise ConvoyError(f"{path}: not a regular file; it is read more than once, so save it first")
     if path.suffix.lower() not in READERS:
         raise ConvoyError(
             f"{path}: unknown format '{path.suffix}'; expected .csv, .jsonl (one object a line) or .parquet"
         )
-    if path.stat().st_size == 0:
+    if size == 0:
         raise ConvoyError(f"{path}: an empty file (0 bytes)")
 
 
@@ -183,8 +189,10 @@ def _with_ids(
 def _refusing(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     try:
         yield from batches
-    except (pa.ArrowException, OSError) as error:
-        raise ConvoyError(f"{path}: cannot be read as {path.suffix[1:]}: {_one_line(error)}") from None
+    except BROKEN as error:
+        raise ConvoyError(
+            f"{path}: cannot be read as {path.suffix[1:]}: {_one_line(error)}; check it, or write it again"
+        ) from None
 
 
 def _called(name: str, column: str) -> str:
@@ -192,9 +200,12 @@ def _called(name: str, column: str) -> str:
 
 
 def _shown(names: Sequence[str]) -> str:
-    shown = ", ".join(name if len(name) <= 40 else f"{name[:40]}…" for name in names[:NAMES_SHOWN])
+    if not any(name.strip() for name in names):
+        return "none"
+    lines = (" ".join(name.split()) for name in names[:NAMES_SHOWN])
+    shown = ", ".join(line if len(line) <= 40 else f"{line[:40]}…" for line in lines)
     return shown + (f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else "")
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split()).rstrip(".")[:300]

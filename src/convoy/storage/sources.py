@@ -9,7 +9,7 @@ import codecs
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +24,7 @@ Pick = Callable[[Sequence[str]], dict[str, str]]
 
 # The longest row of a CSV and line of JSON. A quote that never closes makes a longer one.
 MAX_ROW_BYTES = 32 << 20
+CSV_BLOCK_BYTES = (1 << 20, MAX_ROW_BYTES)  # the second one where a row is longer than the first
 JSON_LINES_FOR_COLUMNS = 1000  # JSON lines name their columns line by line: so many are looked at
 # A last row of our own: where it does not come back as written, a quote before it was never closed, and Arrow
 # would have taken the rest of the file for one field without a word.
@@ -62,37 +63,18 @@ def csv_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBa
     check_text(path)
     header = _csv_header(path)
     chosen = pick(header)
-    names = list(dict.fromkeys(chosen.values()))
-    wrong: list[str] = []
-
-    def note(row: pyarrow.csv.InvalidRow) -> str:
-        wrong.append(
-            f"{path}: row {row.number - 1} has {row.actual_columns} fields, the header "
-            f"{row.expected_columns}; put quotes round fields that hold commas or newlines"
-        )
-        return "error"
-
-    # One thread: only then does Arrow know the number of a wrong row.
-    options = (
-        pyarrow.csv.ReadOptions(use_threads=False, block_size=MAX_ROW_BYTES),
-        pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
-        pyarrow.csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string())),
-    )
-    with open(path, "rb") as file:
+    done = 0
+    for block_bytes in CSV_BLOCK_BYTES:
         try:
-            reader = pyarrow.csv.open_csv(_Sealed(file, len(header)), *options)
-            for batch in _unsealed(path, reader):
-                columns = {wanted: batch.column(name) for wanted, name in chosen.items()}
-                whole = pa.RecordBatch.from_pydict(columns)
-                yield from (whole.slice(start, batch_rows) for start in range(0, len(whole), batch_rows))
-        except pa.ArrowInvalid as error:
-            if "straddling" in str(error):
-                wrong.append(
-                    f"{path}: a row of more than {MAX_ROW_BYTES >> 20} MiB; is a quote never closed?"
-                )
-            if wrong:
-                raise ConvoyError(wrong[0]) from None
-            raise
+            for batch in _unsealed(path, _csv_blocks(path, chosen, len(header), block_bytes), done):
+                for start in range(0, len(batch), batch_rows):
+                    part = batch.slice(start, batch_rows)
+                    done += len(part)
+                    yield part
+            return
+        except _RowTooLongError:
+            continue
+    raise ConvoyError(f"{path}: a row of more than {MAX_ROW_BYTES >> 20} MiB; is a quote never closed?")
 
 
 def json_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBatch]:
@@ -148,18 +130,56 @@ class _Sealed:
         self.closed = True
 
 
-def _unsealed(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+class _RowTooLongError(Exception):
+    """A row that reaches over two block boundaries, which Arrow cannot read."""
+
+
+def _csv_blocks(
+    path: Path, chosen: Mapping[str, str], n_columns: int, block_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    names = list(dict.fromkeys(chosen.values()))
+    wrong: list[str] = []
+
+    def note(row: pyarrow.csv.InvalidRow) -> str:
+        wrong.append(
+            f"{path}: row {row.number - 1} has {row.actual_columns} fields, the header "
+            f"{row.expected_columns}; put quotes round fields that hold commas or newlines"
+        )
+        return "error"
+
+    # One thread: only then does Arrow know the number of a wrong row.
+    options = (
+        pyarrow.csv.ReadOptions(use_threads=False, block_size=block_bytes),
+        pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        pyarrow.csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string())),
+    )
+    with open(path, "rb") as file:
+        try:
+            for batch in pyarrow.csv.open_csv(_Sealed(file, n_columns), *options):
+                yield pa.RecordBatch.from_pydict({key: batch.column(name) for key, name in chosen.items()})
+        except pa.ArrowInvalid as error:
+            if wrong:
+                raise ConvoyError(wrong[0]) from None
+            if "straddl" in str(error):
+                raise _RowTooLongError from None
+            raise
+
+
+def _unsealed(path: Path, batches: Iterator[pa.RecordBatch], done: int) -> Iterator[pa.RecordBatch]:
+    """The rows without the last one, SEAL, and without the first `done`."""
     row = 0
     held = None
     for batch in batches:
         if len(batch):
             if held is not None:
-                yield held
+                yield held.slice(max(0, done - row))
+                row += len(held)
             held = batch
-            row += len(batch)
     if held is None or any(column[-1].as_py() != SEAL for column in held.columns):
-        raise ConvoyError(f"{path}: the quote opened in row {row} is never closed; close it, or double it")
-    yield held.slice(0, len(held) - 1)
+        raise ConvoyError(
+            f"{path}: the quote opened in row {row + len(held or ())} is never closed; close it, or double it"
+        )
+    yield held.slice(0, len(held) - 1).slice(max(0, done - row))
 
 
 def _csv_header(path: Path) -> list[str]:

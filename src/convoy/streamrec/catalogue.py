@@ -38,10 +38,10 @@ class CatalogueParams(Section):
     """Where the catalogue comes from and how it is cleaned."""
 
     source: str = Field(
-        SYNTHETIC, min_length=1, description="`synthetic`, or a path: CSV, JSON lines, Parquet."
+        default=SYNTHETIC, min_length=1, description="`synthetic`, or a path: CSV, JSON lines, Parquet."
     )
     columns: Columns = Field(
-        Columns(), description="For a file: its names of our columns, where they differ."
+        default=Columns(), description="For a file: its names of our columns, where they differ."
     )
     category_separator: str | None = Field(
         default=None, min_length=1, description="Between the labels of one row; the first label counts."
@@ -117,8 +117,8 @@ def summary(report: dict[str, Any]) -> str:
         f"catalogue of {report['source']}: {report['rows_kept']:,} of {report['rows_read']:,} rows in "
         f"{len(sizes)} categories of {min(sizes.values()):,} to {max(sizes.values()):,}\n"
         f"mended: {kinds}\n"
-        f"empty texts {report['empty_texts']:,}; equal texts {equal['items']:,} in {equal['groups']:,} groups; "
-        f"folded into {OTHER}: {report['folded']['items']:,}; dropped: "
+        f"empty texts: {report['empty_texts']:,}; equal texts: {equal['items']:,} in {equal['groups']:,} "
+        f"groups; folded into {OTHER}: {report['folded']['items']:,}; dropped: "
         f"{dropped['items'] + dropped['items_without_category']:,}"
     )
 

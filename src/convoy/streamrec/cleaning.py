@@ -17,9 +17,25 @@ import pyarrow.compute as pc
 LOOK_AT = 4
 PASSES = 8  # what one pass uncovers (`&lt;b&gt;` holds a tag), the next one mends
 
-# UTF-8 read as a one-byte encoding leaves two such characters in a row, or Â and Ã before a lost byte. ftfy's
-# own test takes some 70 µs a text, so texts that cannot fail it are not put to it.
-MOJIBAKE = re.compile(r"[^\x00-\x7f]{2}|[ÂÃ][ ?]")
+
+def _mojibake() -> re.Pattern[str]:
+    """What every text has that was UTF-8 and was read in one of the encodings that ftfy knows.
+
+    First and second byte of a character, as that encoding spells them; or Â and Ã before a byte that was
+    lost. ftfy's own test takes some 70 µs a text, so texts that cannot fail it are not put to it.
+    """
+
+    def spelt(encoding: str, first: int, last: int) -> str:
+        return "".join(re.escape(bytes([byte]).decode(encoding)) for byte in range(first, last + 1))
+
+    encodings = ftfy.chardata.CHARMAP_ENCODINGS
+    pairs = {(spelt(encoding, 0xC2, 0xF4), spelt(encoding, 0x80, 0xBF)) for encoding in encodings}
+    pairs.add(("ÂÃ", " ?"))
+    anyhow = "".join(sorted(first for first, _ in pairs))
+    return re.compile(f"(?=[{anyhow}])(?:" + "|".join(f"[{a}][{b}]" for a, b in sorted(pairs)) + ")")
+
+
+MOJIBAKE = _mojibake()
 C1_CONTROL = re.compile(r"[\x80-\x9f]")
 # White space among the control characters (\t \n \v \f \r \x1c-\x1f \x85) is left to white space. Zero-width
 # joiners stay: Persian, Indic scripts and emoji need them.
