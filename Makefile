@@ -23,7 +23,7 @@ CLEAN := env -u PIP_CONSTRAINT -u PIP_BUILD_CONSTRAINT -u PIP_REQUIREMENT -u PIP
 	-u UV_TORCH_BACKEND -u UV_NO_BINARY -u UV_ONLY_BINARY -u UV_PYTHON -u UV_RESOLUTION -u UV_PRERELEASE \
 	-u PYTHONPATH -u PYTHONHOME -u VIRTUAL_ENV
 
-.PHONY: help setup repro test lint bench chaos deps lock lock-check clean
+.PHONY: help setup mend repro test lint bench chaos deps lock lock-check clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,7 +51,18 @@ _setup:
 	@$(CLEAN) $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@$(STAMPED) > $(STAMP)
 
-repro: setup  ## Bring every output up to date (`make repro ARGS=streamrec-compare` for one stage)
+# DVC writes dvc.lock and its rwlock in place, so that a kill at the wrong moment tears them. Without its
+# entries a stage is stale, and the run cache gives its outputs back without running it.
+LOCK_IS_WHOLE := import dvc.schema, yaml; dvc.schema.COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(open("dvc.lock")))
+
+mend:  ## Put aside what DVC tore when it was killed: dvc.lock, .dvc/tmp/rwlock
+	@[ ! -e dvc.lock ] || $(BIN)/python -c '$(LOCK_IS_WHOLE)' 2>/dev/null || { \
+		echo "mend: dvc.lock is torn; the committed one, or none, takes its place"; \
+		git checkout --quiet HEAD -- dvc.lock 2>/dev/null || rm dvc.lock; }
+	@[ ! -e .dvc/tmp/rwlock ] || $(BIN)/python -m json.tool .dvc/tmp/rwlock /dev/null 2>/dev/null || { \
+		echo "mend: .dvc/tmp/rwlock is torn and goes"; rm .dvc/tmp/rwlock; }
+
+repro: setup mend  ## Bring every output up to date (`make repro ARGS=streamrec-compare` for one stage)
 	@$(RUN) dvc repro $(ARGS)
 
 test: lint  ## Lint, types, import contracts and all tests
