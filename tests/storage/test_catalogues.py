@@ -136,6 +136,13 @@ def test_rows_longer_than_a_block_come_in_order_and_once(tmp_path, monkeypatch):
     assert "row 201 has 2 fields, the header 4" in refusal(tmp_path, "wrong.csv", wrong)
 
 
+def test_blocks_may_end_anywhere(tmp_path, monkeypatch):
+    for size in range(20, 200, 3):
+        monkeypatch.setattr(sources, "CSV_BLOCK_BYTES", (size, 1 << 20))
+        assert rows_of(tmp_path, "plain.csv", CSV.encode()) == ROWS
+        assert "row 4 is never closed" in refusal(tmp_path, "open.csv", CSV.encode() + b'x4,a,b,"c'), size
+
+
 def test_ten_megabytes_in_one_field(tmp_path):
     long = b"x" * 10_000_000
     assert len(rows_of(tmp_path, "long.csv", HEADER + b"1,a," + long + b",c\n")[0]["synopsis"]) == len(long)

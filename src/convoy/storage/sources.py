@@ -122,8 +122,8 @@ class _Sealed:
 
     def read(self, size: int) -> bytes:
         block = self._file.read(size)
-        if len(block) < size:
-            block, self._seal = block + self._seal, b""
+        missing = size - len(block)
+        block, self._seal = block + self._seal[:missing], self._seal[missing:]
         return block
 
     def close(self) -> None:
@@ -160,7 +160,7 @@ def _csv_blocks(
         except pa.ArrowInvalid as error:
             if wrong:
                 raise ConvoyError(wrong[0]) from None
-            if "straddl" in str(error):
+            if any(words in str(error) for words in ("straddl", "cannot infer number of columns")):
                 raise _RowTooLongError from None
             raise
 
