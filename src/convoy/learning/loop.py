@@ -1,0 +1,242 @@
+"""The one training loop: every network of every task is fitted here."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convoy.errors import ConvoyError
+from convoy.learning.devices import Device
+from convoy.learning.examples import Examples, Plan
+from convoy.learning.graphs import GraphedSteps
+from convoy.learning.params import TrainingParams
+from convoy.learning.progress import Progress
+from convoy.learning.recipes import Optimiser
+from convoy.storage.checkpoints import Checkpoint
+
+Loss = Callable[[Tensor, Tensor, float], Tensor]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the learning curve; losses are means per example."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The learning curve and the epoch whose weights the network now has."""
+
+    curve: tuple[Epoch, ...]
+    best: Epoch
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    """Mean cross-entropy per example, in float32."""
+    return F.cross_entropy(outputs.float(), targets, label_smoothing=label_smoothing)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw torch's random numbers from `seed` inside, and leave the generators as they were found."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
+
+
+def fit(
+    network: nn.Module, train: Examples, validation: Examples, params: TrainingParams, seed: int,
+    name: str, checkpoint: Checkpoint | None = None, loss: Loss = cross_entropy,
+) -> Fitted:  # fmt: skip
+    """Train `network` in place and leave it, on the CPU, with the weights of the best validation loss.
+
+    Random numbers depend on (seed, epoch) alone, so a run that was killed and goes on from its `checkpoint`
+    ends with the same weights as an unbroken one. Raises ConvoyError at the first non-finite loss, naming the
+    step and the items in its batch.
+    """
+    with Device(params).active() as device:
+        run = _Run(network, train.to(device.torch), validation.to(device.torch), params, device, loss)
+        progress = Progress(f"{name} seed {seed}", params.epochs)
+        run.resume(checkpoint)
+        saved = time.monotonic()
+        while run.epoch < params.epochs and not run.patience_spent():
+            began = time.monotonic()
+            with seeded(_epoch_seed(seed, run.epoch)):
+                row = run.one_epoch(seed, progress)
+            progress.epoch(row, len(train) / (time.monotonic() - began), run.best_row.epoch)
+            if checkpoint is not None and time.monotonic() - saved >= params.checkpoint_seconds:
+                run.save(checkpoint)
+                saved = time.monotonic()
+        network.load_state_dict(run.best)
+        network.to("cpu")
+        # The graphs hold the run and the run holds them; freed here, not in the midst of a later recording.
+        run.graphs = None
+    return Fitted(tuple(run.curve), run.best_row)
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, examples: Examples, params: TrainingParams) -> Tensor:
+    """The outputs of `network` in evaluation mode, float32 on the CPU, in the order of the examples."""
+    with Device(params).active() as device:
+        network.to(device.torch)
+        outputs, _ = _outputs(network, examples.to(device.torch), params.batch_size, device)
+        network.to("cpu")
+        return outputs.cpu()
+
+
+def _outputs(
+    network: nn.Module, examples: Examples, batch_size: int, device: Device
+) -> tuple[Tensor, Tensor]:
+    """Outputs and targets of all examples, in their order, on the device."""
+    network.eval()
+    plan = examples.plan(max(batch_size, 512), None)
+    outputs, targets = [], []
+    for number, width in enumerate(plan.widths):
+        inputs, target = examples.batch(plan.items(number), width, training=False)
+        with device.autocast():
+            outputs.append(network(inputs).float())
+        targets.append(target)
+    order = torch.empty_like(plan.order)
+    order[plan.order] = torch.arange(len(plan.order), device=plan.order.device)
+    return torch.cat(outputs)[order], torch.cat(targets)[order]
+
+
+class _Run:
+    """The state of one fit: everything that a checkpoint has to hold."""
+
+    def __init__(
+        self, network: nn.Module, train: Examples, validation: Examples, params: TrainingParams,
+        device: Device, loss: Loss,
+    ) -> None:  # fmt: skip
+        self.network, self.train, self.validation = network.to(device.torch), train, validation
+        self.params, self.device, self.loss = params, device, loss
+        self.steps_per_epoch = len(train.plan(params.batch_size, np.random.default_rng(0)))
+        self.optimiser = Optimiser(network, params, self.steps_per_epoch)
+        self.graphs = GraphedSteps(self.step) if device.torch.type == "cuda" else None
+        self.curve: list[Epoch] = []
+        self.best = {key: value.clone() for key, value in network.state_dict().items()}
+        self.parameters = [parameter.detach() for parameter in network.parameters()]
+        self.average = [parameter.clone() for parameter in self.parameters]
+        self.steps_done = 0
+
+    @property
+    def epoch(self) -> int:
+        return len(self.curve)
+
+    @property
+    def best_row(self) -> Epoch:
+        return min(self.curve, key=lambda row: row.validation_loss)
+
+    def patience_spent(self) -> bool:
+        return self.epoch > 0 and self.epoch - self.best_row.epoch >= self.params.patience
+
+    def step(self, items: Tensor, width: int) -> Tensor:
+        """One update of the weights from one batch; returns the loss without waiting for the device."""
+        inputs, targets = self.train.batch(items, width, training=True)
+        with self.device.autocast():
+            outputs = self.network(inputs)
+        loss = self.loss(outputs, targets, self.params.label_smoothing)
+        loss.backward()
+        self.optimiser.torch.step()
+        self.optimiser.torch.zero_grad(set_to_none=True)
+        return loss.detach()
+
+    def one_epoch(self, seed: int, progress: Progress) -> Epoch:
+        self.network.train()
+        plan = self.train.plan(self.params.batch_size, np.random.default_rng([seed, self.epoch]))
+        losses = torch.zeros(len(plan), device=self.device.torch)
+        step = self.graphs or self.step
+        for number, width in enumerate(plan.widths):
+            rate = self.optimiser.at_step(self.epoch * self.steps_per_epoch + number)
+            losses[number] = step(plan.items(number), width)
+            self._follow()
+            if self.graphs is None:
+                # On a GPU a look at the loss would make the host wait; there the epoch's end is soon enough.
+                self._finite(losses[number : number + 1], plan, number)
+                progress.step(number + 1, len(plan))
+        self._finite(losses, plan, 0)
+        sizes = torch.tensor(np.diff(plan.cuts), device=losses.device)
+        train_loss = float((losses * sizes).sum() / sizes.sum())
+        self._swap()
+        with torch.no_grad():
+            outputs, targets = _outputs(self.network, self.validation, self.params.batch_size, self.device)
+        row = Epoch(
+            epoch=self.epoch + 1,
+            train_loss=train_loss,
+            validation_loss=float(self.loss(outputs, targets, 0.0)),
+            validation_accuracy=float((outputs.argmax(1) == targets).float().mean()),
+            learning_rate=rate,
+        )
+        self.curve.append(row)
+        if self.best_row is row:
+            for key, value in self.network.state_dict().items():
+                self.best[key].copy_(value)
+        self._swap()
+        return row
+
+    def _follow(self) -> None:
+        """Move the averaged weights towards today's: an exponential mean over `average_epochs`."""
+        self.steps_done += 1
+        horizon = max(1.0, self.params.average_epochs * self.steps_per_epoch)
+        # The first steps are forgotten sooner, as their weights are hardly trained.
+        weight = max(1 / horizon, 10 / (10 + self.steps_done)) if self.params.average_epochs else 1.0
+        torch._foreach_lerp_(self.average, self.parameters, weight)
+
+    def _swap(self) -> None:
+        """Exchange the network's weights with the averaged ones, which are those validated and kept."""
+        for mine, averaged in zip(self.parameters, self.average, strict=True):
+            kept = mine.clone()
+            mine.copy_(averaged)
+            averaged.copy_(kept)
+
+    def _finite(self, losses: Tensor, plan: Plan, first: int) -> None:
+        bad = torch.nonzero(~torch.isfinite(losses))
+        if len(bad):
+            number = first + int(bad[0, 0])
+            names = self.train.names(plan.items(number).tolist())
+            shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+            raise ConvoyError(
+                f"training: the loss is not finite at step {self.epoch * self.steps_per_epoch + number} "
+                f"(epoch {self.epoch + 1}); items {shown}; lower the learning rate or look at these items"
+            )
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        tensors = {f"network.{key}": value for key, value in self.network.state_dict().items()}
+        tensors |= {f"best.{key}": value for key, value in self.best.items()}
+        for number, state in self.optimiser.torch.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{key}": torch.as_tensor(value) for key, value in state.items()}
+        checkpoint.save(tensors, {"curve": [asdict(row) for row in self.curve]})
+
+    def resume(self, checkpoint: Checkpoint | None) -> None:
+        state = checkpoint.load() if checkpoint is not None else None
+        if state is None:
+            return
+        tensors, facts = state
+        self.curve = [Epoch(**row) for row in facts["curve"]]
+        self.network.load_state_dict(_under(tensors, "network."))
+        self.best = {key: value.to(self.device.torch) for key, value in _under(tensors, "best.").items()}
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(tensors, "optimiser.").items():
+            number, slot = key.split(".")
+            slots.setdefault(int(number), {})[slot] = value
+        groups = self.optimiser.torch.state_dict()["param_groups"]
+        self.optimiser.torch.load_state_dict({"state": slots, "param_groups": groups})
+        print(f"going on after epoch {self.epoch} of a run that was cut off", flush=True)
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)

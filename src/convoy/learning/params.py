@@ -1,0 +1,37 @@
+"""How a network is to be fitted."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from convoy.params import Section
+
+
+class TrainingParams(Section):
+    """One training run; what is left out comes from the recipe (see convoy.learning.recipes)."""
+
+    recipe: Literal["adam", "adamw_one_cycle", "sgd_cosine"] = "adamw_one_cycle"
+    learning_rate: float | None = Field(None, gt=0, le=10, description="peak; None: the recipe's own")
+    weight_decay: float | None = Field(None, ge=0, le=10, description="None: the recipe's own")
+    batch_size: int = Field(256, ge=2, le=65536)
+    epochs: int = Field(14, ge=1, le=10000, description="at most; early stopping may end sooner")
+    patience: int = Field(4, ge=1, le=10000, description="epochs without a better validation loss")
+    average_epochs: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="weights are an exponential mean over so many epochs; 0: the last step's",
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where it helps"
+    )
+    threads: int = Field(2, ge=1, le=256, description="on a CPU; results change with it")
+    checkpoint_seconds: float = Field(15, ge=0, le=86400, description="at least so long between checkpoints")
+
+    @model_validator(mode="after")
+    def _patience_can_end(self) -> Self:
+        if self.recipe != "adam" and self.patience > self.epochs:
+            raise ValueError(f"patience {self.patience} is longer than the run of {self.epochs} epochs")
+        return self

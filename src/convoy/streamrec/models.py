@@ -1,0 +1,98 @@
+"""Networks and yardsticks under one roof: params, training and probabilities by the name of the model.
+
+The two sides are imported where they are used: a network does not wait for scikit-learn, nor a yardstick for
+torch.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, field_validator
+
+from convoy.errors import ConvoyError
+from convoy.params import Section
+from convoy.storage.checkpoints import Checkpoint
+from convoy.storage.corpus import TRAIN, Corpus
+from convoy.storage.models import StoredModel
+
+Array = npt.NDArray[Any]
+YARDSTICKS = ("linear", "linear_pairs")
+NETWORKS = ("bow", "textcnn")
+
+
+class TrainParams(Section):
+    """What all models of the task share."""
+
+    seeds: tuple[int, ...] = Field(
+        (0,), min_length=1, max_length=100,
+        description="each network is trained once per seed; the first one's weights leave the house",
+    )  # fmt: skip
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError("expected different seeds of 0 or more")
+        return seeds
+
+
+def params_model(name: str) -> type[Section]:
+    """The params of `streamrec.models.<name>`; ConvoyError for a name that is none of the four."""
+    if name not in NETWORKS + YARDSTICKS:
+        raise ConvoyError(f"model '{name}': expected one of {', '.join(NETWORKS + YARDSTICKS)}")
+    if name in YARDSTICKS:
+        from convoy.streamrec.yardsticks import YardstickParams
+
+        return YardstickParams
+    from convoy.streamrec.networks import BowParams, TextCNNParams
+
+    return BowParams if name == "bow" else TextCNNParams
+
+
+def train(
+    name: str, params: Any, corpus: Corpus, seeds: tuple[int, ...],
+    checkpoint: Callable[[int], Checkpoint] | None = None,
+) -> tuple[dict[str, Any], dict[int, dict[str, Array]], str | None]:  # fmt: skip
+    """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
+
+    A yardstick has no randomness: every seed would give the same, so it is fitted for the first one alone.
+    """
+    text = {"categories": list(corpus.categories), "text": corpus.text}
+    config: dict[str, Any] = {"schema": 1, "kind": name, "network": {}, **text}
+    if name in YARDSTICKS:
+        from convoy.streamrec import yardsticks
+
+        config["training"] = params.model_dump(mode="json")
+        kind = cast(yardsticks.Kind, name)
+        return config, {seeds[0]: yardsticks.fit(kind, corpus, corpus.items(TRAIN), params)}, None
+    from convoy.streamrec import networks
+
+    tensors, curves = {}, []
+    for seed in seeds:
+        of_seed = checkpoint(seed) if checkpoint is not None else None
+        config["network"], tensors[seed], curve = networks.train(params, corpus, seed, of_seed)
+        curves.append(curve)
+    config["training"] = params.training.model_dump(mode="json")
+    return config, tensors, curves[0]
+
+
+def probabilities(
+    stored: StoredModel, corpus: Corpus, items: npt.NDArray[np.int64]
+) -> dict[int, npt.NDArray[np.float64]]:
+    """Each seed's probabilities for `items`, (n, categories), categories in the corpus's order."""
+    kind = stored.config["kind"]
+    if kind in YARDSTICKS:
+        from convoy.streamrec import yardsticks
+
+        return {
+            seed: yardsticks.probabilities(kind, tensors, corpus, items)
+            for seed, tensors in stored.seeds.items()
+        }
+    from convoy.streamrec import networks
+
+    return {
+        seed: networks.probabilities(stored.config, tensors, corpus, items)
+        for seed, tensors in stored.seeds.items()
+    }
