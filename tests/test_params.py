@@ -63,7 +63,7 @@ def test_a_section_becomes_a_frozen_object_with_defaults(params):
     loaded = load("a.b", Outer)
     assert loaded == Outer(count=2, sizes=(3, 4), inner=Inner(rate=1.0), path=Path("x/y"))
     with pytest.raises(ValidationError, match="frozen"):
-        loaded.count = 3  # type: ignore[misc]
+        loaded.count = 3
 
 
 def test_an_empty_section_means_its_defaults(params):
