@@ -92,8 +92,8 @@ def read(folder: Path) -> Corpus:
         if name not in files:
             raise ConvoyError(f"{folder}: no {name}, so this is not a corpus folder")
     facts = read_json(folder / FACTS)
-    table = pq.read_table(folder / ITEMS).combine_chunks()
-    columns = {name: _one_array(table[name]) for name in table.column_names}
+    table = pq.read_table(folder / ITEMS)
+    columns = {name: table[name].combine_chunks() for name in table.column_names}
     return Corpus(
         item_ids=columns["item_id"],
         tokens=np.load(folder / TOKENS, allow_pickle=False),
@@ -106,7 +106,3 @@ def read(folder: Path) -> Corpus:
         vocab_size=facts["vocab_size"],
         text=facts["text"],
     )
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

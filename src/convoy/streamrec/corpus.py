@@ -78,12 +78,12 @@ def build(table: pa.Table, facts: Mapping[str, Any], params: CorpusParams) -> Co
     ids, offsets = encode(tokenizer_json, texts, params.max_tokens)
     categories = sorted(table["category"].unique().to_pylist())
     corpus = Corpus(
-        item_ids=_one_array(table["item_id"]),
+        item_ids=table["item_id"].combine_chunks(),
         tokens=ids,
         offsets=offsets,
         labels=np.array(pc.index_in(table["category"], pa.array(categories)), np.int64),
         split=side,
-        text_sha256=_one_array(table["text_sha256"]),
+        text_sha256=table["text_sha256"].combine_chunks(),
         categories=tuple(categories),
         tokenizer_json=tokenizer_json,
         vocab_size=tokens.vocabulary_size(tokenizer_json),
@@ -128,7 +128,3 @@ def _refuse_unlearnable_category(corpus: Corpus) -> None:
             f"catalogue, column category: no training item in {names}{more} (items in all); set "
             f"streamrec.catalogue.min_category_size to {sizes[bare].max() + 1} or more, or add items"
         )
-
-
-def _one_array(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks)

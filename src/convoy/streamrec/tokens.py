@@ -154,7 +154,7 @@ def _characters() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
 def _large_strings(texts: Texts) -> pa.Array:
     """One Arrow array with 64-bit offsets: a list of texts may hold more than 2 GiB."""
     if isinstance(texts, pa.ChunkedArray):
-        array = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in texts.chunks] or [[]])
+        array = texts.cast(pa.large_string()).combine_chunks()
     elif isinstance(texts, pa.Array):
         array = texts.cast(pa.large_string())
     else:
