@@ -97,3 +97,15 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
 def calibration_error_of_gaps(gaps: np.ndarray, n: int) -> np.ndarray:
     """Expected calibration error from sums of (confidence - correct) per bin: (..., bins) -> (...)."""
     return np.abs(gaps).sum(axis=-1) / n
+
+
+def rounded(value: Any, digits: int = 10) -> Any:
+    """`value` with every float in it (dicts and lists too) at so many significant digits.
+
+    The last digits of a sum depend on the order in which a processor adds; the files made from it must not.
+    """
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item, digits) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value

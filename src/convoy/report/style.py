@@ -1,0 +1,130 @@
+"""One look for all figures, light and dark, and pictures whose bytes repeat."""
+
+import contextlib
+import io
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font
+
+FONT = "DejaVu Sans"  # ships with matplotlib, so that a picture is the same on every machine
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a page and its figures, as hex strings; `series` are told apart by all kinds of eyes."""
+
+    name: str
+    paper: str
+    ink: str
+    muted: str
+    grid: str
+    series: tuple[str, ...]
+    heat: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    paper="#ffffff",
+    ink="#1c2430",
+    muted="#5d6776",
+    grid="#e3e7ec",
+    series=("#1f6fb5", "#d8741a", "#3f8f6e", "#8b93a1", "#a8518f", "#c2a21d"),
+    heat=("#f6f8fa", "#cfe0f0", "#86b3dc", "#3d82c0", "#14528d"),
+)
+DARK = Theme(
+    name="dark",
+    paper="#171b21",
+    ink="#e7eaee",
+    muted="#9aa5b3",
+    grid="#2b323c",
+    series=("#64a8e8", "#f0a050", "#72c2a0", "#939cab", "#d58fc0", "#dcc45a"),
+    heat=("#1c2129", "#1d3a57", "#23629a", "#4d96d3", "#b5daf8"),
+)
+THEMES = (LIGHT, DARK)
+
+
+@contextlib.contextmanager
+def styled(theme: Theme) -> Iterator[None]:
+    """Draw inside with matplotlib's own defaults and this theme, whatever the user's matplotlibrc says."""
+    own: dict[str, Any] = {
+        "font.family": [FONT],
+        "font.size": 10.0,
+        # A category may be called "$x_$" or "100%": names are never read as formulas.
+        "text.parse_math": False,
+        "text.color": theme.ink,
+        "axes.labelcolor": theme.muted,
+        "axes.edgecolor": theme.grid,
+        "axes.facecolor": theme.paper,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10.5,
+        "axes.titlelocation": "left",
+        "axes.titlepad": 9.0,
+        "axes.axisbelow": True,
+        "figure.facecolor": theme.paper,
+        "grid.color": theme.grid,
+        "grid.linewidth": 0.8,
+        "xtick.color": theme.grid,
+        "ytick.color": theme.grid,
+        "xtick.labelcolor": theme.muted,
+        "ytick.labelcolor": theme.muted,
+        "xtick.labelsize": 9.0,
+        "ytick.labelsize": 9.0,
+        "legend.frameon": False,
+        "legend.fontsize": 9.0,
+    }
+    defaults: dict[str, Any] = {
+        key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")
+    }
+    with mpl.rc_context(defaults | own):  # type: ignore[arg-type]
+        yield
+
+
+def figure(width_in: float, height_in: float) -> Figure:
+    """An empty figure of that size in inches, outside pyplot's global state."""
+    fig = Figure(figsize=(width_in, height_in), layout="constrained")
+    fig.get_layout_engine().set(w_pad=0.1, h_pad=0.1, wspace=0.04)  # type: ignore[union-attr, call-arg]
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def png(fig: Figure, dpi: int = 160) -> bytes:
+    """The figure as PNG bytes without the name of the software that wrote them."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def quiet_axes(axes: Axes, grid: str) -> None:
+    """Leave only the grid lines of one direction ("x" or "y") and no ticks."""
+    axes.grid(True, axis=grid)  # type: ignore[arg-type]
+    axes.tick_params(length=0)
+    axes.spines["bottom" if grid == "x" else "left"].set_visible(False)
+
+
+def labels(names: Sequence[str], longest: int = 30) -> list[str]:
+    """Names as they can be drawn: on one line, cut to `longest` characters, "no. 3" where glyphs are missing.
+
+    A font of the machine could draw more scripts, but then a picture would differ from machine to machine.
+    """
+    drawn = []
+    for number, name in enumerate(names, start=1):
+        line = " ".join("".join(c if unicodedata.category(c)[0] != "C" else " " for c in name).split())
+        if not line or any(ord(character) not in _glyphs() for character in line):
+            line = f"no. {number}"
+        drawn.append(line if len(line) <= longest else line[: longest - 1].rstrip() + "…")
+    return drawn
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(FT2Font(findfont(FontProperties(family=FONT))).get_charmap())
