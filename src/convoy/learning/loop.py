@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convoy.errors import ConvoyError
+from convoy.learning.averaging import AveragedWeights
 from convoy.learning.devices import Device
 from convoy.learning.examples import Examples, Plan
 from convoy.learning.graphs import GraphedSteps
@@ -125,9 +126,7 @@ class _Run:
         self.graphs = GraphedSteps(self.step) if device.torch.type == "cuda" else None
         self.curve: list[Epoch] = []
         self.best = {key: value.clone() for key, value in network.state_dict().items()}
-        self.parameters = [parameter.detach() for parameter in network.parameters()]
-        self.average = [parameter.clone() for parameter in self.parameters]
-        self.steps_done = 0
+        self.average = AveragedWeights(network, params.average_epochs * self.steps_per_epoch)
 
     @property
     def epoch(self) -> int:
@@ -159,7 +158,7 @@ class _Run:
         for number, width in enumerate(plan.widths):
             rate = self.optimiser.at_step(self.epoch * self.steps_per_epoch + number)
             losses[number] = step(plan.items(number), width)
-            self._follow()
+            self.average.follow(self.epoch * self.steps_per_epoch + number + 1)
             if self.graphs is None:
                 # On a GPU a look at the loss would make the host wait; there the epoch's end is soon enough.
                 self._finite(losses[number : number + 1], plan, number)
@@ -167,7 +166,7 @@ class _Run:
         self._finite(losses, plan, 0)
         sizes = torch.tensor(np.diff(plan.cuts), device=losses.device)
         train_loss = float((losses * sizes).sum() / sizes.sum())
-        self._swap()
+        self.average.swap()
         with torch.no_grad():
             outputs, targets = _outputs(self.network, self.validation, self.params.batch_size, self.device)
         row = Epoch(
@@ -181,23 +180,8 @@ class _Run:
         if self.best_row is row:
             for key, value in self.network.state_dict().items():
                 self.best[key].copy_(value)
-        self._swap()
+        self.average.swap()
         return row
-
-    def _follow(self) -> None:
-        """Move the averaged weights towards today's: an exponential mean over `average_epochs`."""
-        self.steps_done += 1
-        horizon = max(1.0, self.params.average_epochs * self.steps_per_epoch)
-        # The first steps are forgotten sooner, as their weights are hardly trained.
-        weight = max(1 / horizon, 10 / (10 + self.steps_done)) if self.params.average_epochs else 1.0
-        torch._foreach_lerp_(self.average, self.parameters, weight)
-
-    def _swap(self) -> None:
-        """Exchange the network's weights with the averaged ones, which are those validated and kept."""
-        for mine, averaged in zip(self.parameters, self.average, strict=True):
-            kept = mine.clone()
-            mine.copy_(averaged)
-            averaged.copy_(kept)
 
     def _finite(self, losses: Tensor, plan: Plan, first: int) -> None:
         bad = torch.nonzero(~torch.isfinite(losses))
@@ -213,6 +197,7 @@ class _Run:
     def save(self, checkpoint: Checkpoint) -> None:
         tensors = {f"network.{key}": value for key, value in self.network.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in self.best.items()}
+        tensors |= {f"average.{key}": value for key, value in self.average.tensors().items()}
         for number, state in self.optimiser.torch.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{key}": torch.as_tensor(value) for key, value in state.items()}
         checkpoint.save(tensors, {"curve": [asdict(row) for row in self.curve]})
@@ -225,6 +210,7 @@ class _Run:
         self.curve = [Epoch(**row) for row in facts["curve"]]
         self.network.load_state_dict(_under(tensors, "network."))
         self.best = {key: value.to(self.device.torch) for key, value in _under(tensors, "best.").items()}
+        self.average.load(_under(tensors, "average."))
         slots: dict[int, dict[str, Tensor]] = {}
         for key, value in _under(tensors, "optimiser.").items():
             number, slot = key.split(".")
