@@ -19,8 +19,7 @@ from convoy.streamrec.tokens import encode
 __all__ = ["CorpusParams", "build", "encode", "fit_tokenizer", "split", "summary"]
 
 _HASH_BITS = 32
-_TRAIN_BELOW = (8 << _HASH_BITS) // 10
-_VALIDATION_BELOW = (9 << _HASH_BITS) // 10
+_TRAIN_BELOW, _VALIDATION_BELOW = 0.8 * 2**_HASH_BITS, 0.9 * 2**_HASH_BITS
 # Below this many distinct texts an empty tenth is not rare: 0.9 ** 50 = 0.005.
 _ENOUGH_TEXTS = 50
 _SMALLEST_BPE = 300  # 2 special tokens, 256 bytes, and some merges to call it a vocabulary
