@@ -181,3 +181,18 @@ def test_real_synopses(real_data):
     tokenizer_json = tokens.fit(lines[:2000], "word", 5000, 2)
     encoded = rows(tokens.encode(tokenizer_json, lines, 64))
     assert encoded == by_library(tokenizer_json, lines, 64)
+
+
+STARTS = """
+import sys
+from convoy.streamrec import tokens
+tokens.encode(tokens.fit(["a b"], "word", 9, 1), ["a b", "\u6771"], 5)
+print(*sorted({"pandas", "torch", "sklearn", "matplotlib"} & set(sys.modules)))
+"""
+
+
+def test_encoding_starts_without_libraries_that_it_does_not_need():
+    command = [sys.executable, "-c", STARTS]
+    environment = {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -84,7 +84,7 @@ def encode(tokenizer_json: str, texts: Texts, max_tokens: int) -> Tokens:
         tokens, lengths = _scan(table, array, max_tokens)
         rows = np.flatnonzero(lengths < 0)
     if len(rows):
-        others, lengths[rows] = _ask_library(library, array.take(pa.array(rows)), max_tokens)
+        others, lengths[rows] = _ask_library(library, array, rows, max_tokens)
         of_library = np.zeros(len(array), bool)
         of_library[rows] = True
         positions = np.repeat(of_library, lengths)
@@ -157,8 +157,12 @@ def _large_strings(texts: Texts) -> pa.Array:
         array = texts.cast(pa.large_string()).combine_chunks()
     elif isinstance(texts, pa.Array):
         array = texts.cast(pa.large_string())
-    else:
-        array = pa.array(texts, pa.large_string())
+    else:  # pa.array would import pandas, a second of start-up, to see whether a list is a Series
+        encoded = [text.encode() for text in texts]
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+        array = pa.Array.from_buffers(pa.large_string(), len(encoded), buffers)
     if array.null_count:
         raise ValueError(f"{array.null_count} texts are null; a missing text is an empty string")
     return array
@@ -169,6 +173,7 @@ def _scan(table: scan.Table, array: pa.Array, max_tokens: int) -> tuple[npt.NDAr
     _, offsets_buffer, data_buffer = array.buffers()
     starts = np.frombuffer(offsets_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
     data = np.frombuffer(data_buffer or b"", np.uint8)
+    starts.flags.writeable = data.flags.writeable = False  # one kind of array, one compilation
     lengths = np.empty(len(array), np.int64)
 
     def block(rows: tuple[int, int]) -> npt.NDArray[np.int32]:
@@ -191,11 +196,13 @@ def _blocks(starts: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _ask_library(library: Tokenizer, array: pa.Array, max_tokens: int) -> tuple[npt.NDArray, list[int]]:
-    """Tokens of all rows, one after another, and each row's length, by the library itself."""
+def _ask_library(
+    library: Tokenizer, array: pa.Array, rows: npt.NDArray[np.int64], max_tokens: int
+) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Tokens of the given rows, one after another, and each row's length, by the library itself."""
     parts, lengths = [], []
-    for start in range(0, len(array), _LIBRARY_ROWS):
-        texts = array.slice(start, _LIBRARY_ROWS).to_pylist()
+    for start in range(0, len(rows), _LIBRARY_ROWS):
+        texts = [array[row].as_py() for row in rows[start : start + _LIBRARY_ROWS].tolist()]
         ids = [row.ids[:max_tokens] for row in library.encode_batch_fast(texts, add_special_tokens=False)]
         lengths += [len(row) for row in ids]
         parts.append(np.fromiter(chain.from_iterable(ids), np.int32))
