@@ -42,6 +42,8 @@ class BowTraining(NetworkTraining):
     """The same for the bag of words, which overfits sooner."""
 
     learning_rate: float | None = Field(1e-2, gt=0, le=10)
+    weight_decay: float | None = Field(0.3, ge=0, le=10)
+    batch_size: int = Field(128, ge=2, le=65536)
     label_smoothing: float = Field(0.3, ge=0, lt=1)
 
 
@@ -66,9 +68,9 @@ class BowParams(Section):
 
     kind: Literal["bow"] = "bow"
     embedding_dim: int = Field(128, ge=1, le=4096)
-    embedding_std: float = Field(0.3, gt=0, le=10, description="of the initial embeddings")
+    embedding_std: float = Field(0.5, gt=0, le=10, description="of the initial embeddings")
     dropout: float = Field(0.3, ge=0, lt=1)
-    word_dropout: float = Field(0.3, ge=0, lt=1, description="share of words that turn unknown in training")
+    word_dropout: float = Field(0.4, ge=0, lt=1, description="share of words that turn unknown in training")
     training: BowTraining = BowTraining()
 
     def arguments(self) -> dict[str, Any]:
