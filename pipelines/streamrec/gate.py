@@ -1,0 +1,30 @@
+"""Refuse an unsound catalogue before anything is learnt from it."""
+
+from pathlib import Path
+
+from convoy.params import load
+from convoy.quality.catalogue import GateParams
+from convoy.quality.judgement import judge
+from convoy.stage import run
+from convoy.storage import catalogues
+from convoy.storage.files import atomic_directory, write_json, write_manifest, write_text
+
+DATA = Path("data/streamrec")
+CATALOGUE = DATA / "catalogue.parquet"
+
+
+def main() -> None:
+    """Judge the catalogue; write the Data Docs and the metrics only where it is sound."""
+    params = load("streamrec.gate", GateParams)
+    table, facts = catalogues.read(CATALOGUE)
+    verdict, page = judge(table, facts, params)
+    print(verdict.summary(), flush=True)
+    verdict.require_success(f"{CATALOGUE}: mend the source, or the columns that streamrec.catalogue names")
+    with atomic_directory(DATA / "gate") as folder:
+        write_text(folder / "index.html", page)
+        write_manifest(folder)
+    write_json(DATA / "gate.json", verdict.metrics())
+
+
+if __name__ == "__main__":
+    run(main)

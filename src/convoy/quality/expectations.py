@@ -1,0 +1,173 @@
+"""Great Expectations, asked: frames and rules in, findings and a page of Data Docs out."""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from convoy.quality.verdict import SHOWN_EXAMPLES, Example, Finding, shorten
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation: its class in Great Expectations, its column and bounds, and its sentence.
+
+    `name` is short and unique; `words` say in a sentence what is expected and stand in the Data Docs.
+    A rule that only `warns` does not stop the gate. `shows` names the column whose values illustrate a
+    failure, where it is not `column`.
+    """
+
+    name: str
+    expectation: str
+    words: str
+    column: str | None = None
+    bounds: Mapping[str, Any] = field(default_factory=dict)
+    warns: bool = False
+    shows: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A frame and the rules for it.
+
+    Offending rows are named by the column `key`, after their number where they are `numbered`. A frame that
+    sums up others has `source`, the rows whose first values illustrate a failure.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    rules: Sequence[Rule]
+    key: str
+    numbered: bool = True
+    source: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Great Expectations says to one rule; `result` is its own validation result.
+
+    `examples` are there where rows offend, also where so few do that the rule holds all the same.
+    """
+
+    rule: Rule
+    result: Any
+    finding: Finding | None
+    examples: tuple[Example, ...]
+
+
+def validate(parts: Sequence[Part]) -> list[Answer]:
+    """Validate every part in one ephemeral context and return an answer per rule, in the rules' order.
+
+    An expectation that raises inside Great Expectations is a bug and raises RuntimeError.
+    """
+    answers = []
+    with quiet_import():
+        # Imported here and nowhere else: it takes seconds, and only a gate that runs should pay them.
+        import great_expectations as gx
+        from great_expectations import expectations
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    for part in parts:
+        suite = gx.ExpectationSuite(
+            name=part.name, expectations=[_expectation(expectations, rule) for rule in part.rules]
+        )
+        asset = context.data_sources.add_pandas(part.name).add_dataframe_asset(part.name)
+        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": part.frame})
+        # SUMMARY without index columns gives the positions of the first offenders; with them, Great
+        # Expectations makes a dict per offending row: a minute where a million rows offend.
+        outcome = batch.validate(
+            suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": SHOWN_EXAMPLES}
+        )
+        # Great Expectations answers in an order of its own.
+        results: dict[str, Any] = {_rule_name(result): result for result in outcome.results}
+        answers += [_answer(part, rule, results[rule.name]) for rule in part.rules]
+    return answers
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Import Great Expectations with its usage statistics off, and leave the environment as it was."""
+    name = "GX_ANALYTICS_ENABLED"
+    former = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        with warnings.catch_warnings():
+            # It imports `sre_constants`, which Python deprecated in 3.11.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        os.environ.pop(name)
+        if former is not None:
+            os.environ[name] = former
+
+
+def _expectation(expectations: Any, rule: Rule) -> Any:
+    column = {} if rule.column is None else {"column": rule.column}
+    return getattr(expectations, rule.expectation)(
+        **column,
+        **rule.bounds,
+        description=rule.words,
+        severity="warning" if rule.warns else "critical",
+        meta={"rule": rule.name},
+    )
+
+
+def _rule_name(result: Any) -> str:
+    return result.expectation_config.meta["rule"]
+
+
+def _answer(part: Part, rule: Rule, result: Any) -> Answer:
+    if result.exception_info.get("raised_exception") or not result.result:
+        raise RuntimeError(f"expectation '{rule.name}' could not be asked: {result.exception_info}")
+    details = result.result
+    observed = details.get("observed_value")
+    if hasattr(observed, "item"):  # the page's renderer knows no NumPy scalars
+        observed = observed.item()
+    if isinstance(observed, float):
+        observed = round(observed, 4)
+    if observed is not None:
+        details["observed_value"] = observed
+    examples = tuple(_examples(part, rule, details))
+    finding = None
+    if not result.success:
+        count = details.get("unexpected_count", 1)
+        column = rule.shows or rule.column or part.name
+        finding = Finding(rule.name, column, rule.words, _found(details), int(count), examples)
+    return Answer(rule, result, finding, examples)
+
+
+def _found(details: Mapping[str, Any]) -> str:
+    if "unexpected_count" in details:
+        count, total = details["unexpected_count"], details["element_count"]
+        return f"{count} of {total} against it ({count / max(total, 1):.2%})"
+    missing = details.get("details", {}).get("mismatched", {}).get("missing")
+    return f"no {', '.join(sorted(missing))}" if missing else str(details["observed_value"])
+
+
+def _examples(part: Part, rule: Rule, details: Mapping[str, Any]) -> list[Example]:
+    """The first offending rows; for a rule about a column as a whole, the column's first values."""
+    frame = part.frame if part.source is None else part.source
+    column = rule.shows or rule.column
+    if column is None or column not in frame:
+        return []
+    offenders = details.get("partial_unexpected_index_list")
+    positions = list(range(len(frame)) if offenders is None else offenders)[:SHOWN_EXAMPLES]
+    rows = frame.iloc[positions]
+    return [
+        Example(_place(part, position, key), shorten(_or_none(value)))
+        for position, key, value in zip(positions, rows[part.key], rows[column], strict=True)
+    ]
+
+
+def _place(part: Part, position: int, key: Any) -> str:
+    named = f"{part.key} {shorten(_or_none(key))}"
+    return f"row {position + 1} ({named})" if part.numbered else named
+
+
+def _or_none(value: Any) -> Any:
+    return None if pd.isna(value) else value

@@ -1,0 +1,96 @@
+"""What a gate says: how many expectations there were, which failed, on which rows."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from convoy.errors import ConvoyError
+
+SHOWN_CHARACTERS = 60
+SHOWN_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """One offending value: where it stands ("row 17 (item_id 's17')") and the value, shortened."""
+
+    place: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.value}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An expectation that did not hold: its short name, its column, its words, and what was found instead."""
+
+    name: str
+    column: str
+    words: str
+    found: str
+    count: int
+    examples: tuple[Example, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.column}: {self.words}; found {self.found}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a gate. `facts` are further plain values for the metrics file."""
+
+    subject: str
+    items: int
+    expectations: int
+    failures: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def success(self) -> bool:
+        return not self.failures
+
+    def summary(self) -> str:
+        """Lines for the reader of a log: the outcome, each failure with its first rows, each warning."""
+        outcome = f"{self.expectations} expectations on {self.items} items of {self.subject}"
+        lines = [
+            f"gate passed: {outcome}" if self.success else f"gate FAILED: {len(self.failures)} of {outcome}"
+        ]
+        for finding in self.failures:
+            lines += [f"  {finding}", *(f"    {example}" for example in finding.examples)]
+        for finding in self.warnings:
+            lines.append(f"  warning: {finding}" + "".join(f", first {e}" for e in finding.examples[:1]))
+        return "\n".join(lines)
+
+    def metrics(self) -> dict[str, Any]:
+        """The metrics file: success, counts, and how much each warning concerns."""
+        return {
+            "success": self.success,
+            "expectations": self.expectations,
+            "items": self.items,
+            "warnings": {finding.name: finding.count for finding in self.warnings},
+            **self.facts,
+        }
+
+    def require_success(self, remedy: str) -> None:
+        """Raise ConvoyError, in one line, where an expectation failed; `remedy` says what to do."""
+        if self.success:
+            return
+        first, *others = self.failures
+        example = f", first {first.examples[0]}" if first.examples else ""
+        more = f"; also {', '.join(f'{other.name} ({other.column})' for other in others)}" if others else ""
+        raise ConvoyError(
+            f"{self.subject}: column '{first.column}': expectation '{first.name}' failed: {first.words}; "
+            f"found {first.found}{example}{more}; {remedy}"
+        )
+
+
+def shorten(value: object) -> str:
+    """`value` on one line of at most 60 characters, with the full length where it was cut."""
+    if value is None:
+        return "missing"
+    # Cut before quoting: a text of 10 MB must not be copied several times over.
+    text = str(value)
+    cut = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    quoted = "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut) + "'"
+    return quoted if cut is text else f"{quoted} ({len(text)} characters)"
