@@ -43,13 +43,18 @@ def read_source(path: Path, columns: Mapping[str, str], need_category: bool) -> 
 
 
 def iter_source(
-    path: Path, columns: Mapping[str, str], need_category: bool, batch_rows: int = 16384
+    path: Path,
+    columns: Mapping[str, str],
+    need_category: bool,
+    batch_rows: int = 16384,
+    ids_only: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Read a CSV, JSON lines or Parquet file batch by batch, in constant memory, in file order.
 
     `columns` maps item_id, title, synopsis and category to the file's names, where they differ. All come
     as strings, title, synopsis and category with their nulls. Where the file has no `item_id` and none is
-    mapped, the row number (from 1) is the id. Without `need_category` the category is not read.
+    mapped, the row number (from 1) is the id. Without `need_category` the category is not read. With
+    `ids_only` the other columns have to be there, but are left out.
 
     Raises ConvoyError, most of them before the first batch: no such file, unknown format or encoding, broken
     rows, truncated Parquet, missing columns (naming those present), missing ids (with row numbers), no rows.
@@ -59,7 +64,8 @@ def iter_source(
     wanted = COLUMNS if need_category else COLUMNS[:3]
 
     def pick(names: Sequence[str]) -> dict[str, str]:
-        return _pick(path, names, columns, wanted)
+        chosen = _pick(path, names, columns, wanted)
+        return {"item_id": chosen["item_id"]} if ids_only and "item_id" in chosen else chosen
 
     batches = _refusing(path, READERS[path.suffix.lower()](path, pick, batch_rows))
     batches = _with_ids(path, (batch for batch in batches if len(batch)), columns)
