@@ -15,33 +15,9 @@ from convoy.errors import ConvoyError
 from convoy.nn import lookup
 from convoy.nn.text import BagOfWordsModel, TextCNN
 from tests.conftest import ROOT
+from tests.tiny import KERNELS, flat, random_texts, textcnn_tensors
 
 VOCAB, DIM, FILTERS = 50, 16, 12
-KERNELS = (3, 4, 5)
-
-
-def textcnn_tensors(kernel_sizes=KERNELS, vocab=VOCAB, dim=DIM, filters=FILTERS, seed=0):
-    """Weights and running statistics far from their initial values; half the norms' scales are negative."""
-    rng = np.random.default_rng(seed)
-    tensors = {"embedding.weight": rng.standard_normal((vocab, dim)).astype(np.float32)}
-    tensors["embedding.weight"][0] = 0
-    for i, k in enumerate(kernel_sizes):
-        branch = {
-            "convolution.weight": rng.standard_normal((filters, dim, k)) / np.sqrt(dim * k),
-            "convolution.bias": rng.standard_normal(filters),
-            "norm.weight": rng.standard_normal(filters),
-            "norm.bias": rng.standard_normal(filters),
-            "norm.running_mean": rng.standard_normal(filters),
-            "norm.running_var": rng.uniform(0.2, 3, filters),
-        }
-        tensors |= {f"branches.{i}.{name}": value.astype(np.float32) for name, value in branch.items()}
-    return tensors
-
-
-def flat(texts):
-    """Token ids one after another, and where each text starts."""
-    offsets = np.cumsum([0, *(len(text) for text in texts)]).astype(np.int64)
-    return np.array([token for text in texts for token in text], np.int32), offsets
 
 
 def by_torch(tensors, kernel_sizes, texts):
@@ -66,11 +42,6 @@ def by_torch(tensors, kernel_sizes, texts):
             pooled.append(F.relu(out).amax(2)[0])
         rows.append(torch.cat(pooled))
     return torch.stack(rows).numpy()
-
-
-def random_texts(count, longest=40, seed=1, vocab=VOCAB):
-    rng = np.random.default_rng(seed)
-    return [rng.integers(1, vocab, rng.integers(0, longest + 1)).tolist() for _ in range(count)]
 
 
 @pytest.mark.parametrize("kernel_sizes", [(3, 4, 5), (1,), (2,), (6, 1), (7, 3)])
