@@ -1,0 +1,178 @@
+"""From rows to vectors with a stored model: text handling, statuses, the network itself."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from convoy.errors import ConvoyError
+from convoy.nn.text import BagOfWordsModel, TextCNN
+from convoy.storage.embeddings import STATUSES
+from convoy.streamrec.embedding import Embedder, EmbedParams, statuses
+from tests.tiny import MAX_TOKENS, write_model
+
+SYNOPSES = [
+    "A tale of two cities, retold by a cat",
+    "the café at the end of the road",
+    "One road. Two cats; no café!",
+    "cat",
+    "two two two two two two two",
+    "a long road " * 30,
+]
+ROWS = [
+    {"item_id": f"item-{number}", "title": title, "synopsis": synopsis}
+    for number, (title, synopsis) in enumerate(
+        [
+            ("Cities", SYNOPSES[0]),
+            ("", SYNOPSES[1]),
+            (None, SYNOPSES[2]),
+            ("", "  "),
+            ("zebra", "qwertz asdf"),
+            ("", SYNOPSES[3]),
+            ("Road &amp; road", "<b>cat</b>"),
+            ("", SYNOPSES[4]),
+            ("long", SYNOPSES[5]),
+            (None, None),
+        ]
+    )
+]
+STATUS = ["ok", "ok", "ok", "empty_text", "all_unknown", "ok", "ok", "ok", "ok", "empty_text"]
+SCHEMA = pa.schema({name: pa.string() for name in ("item_id", "title", "synopsis")})
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        kind: write_model(folder / kind, kind, ["road " + " ".join(SYNOPSES)]) for kind in ("bow", "textcnn")
+    }
+
+
+def batch(rows):
+    return pa.RecordBatch.from_pylist(rows, SCHEMA)
+
+
+def embedder(model, normalise="none"):
+    return Embedder(model, EmbedParams(normalise=normalise))
+
+
+def by_the_network(model, texts):
+    """The trained network itself, on the library's own tokens, padded."""
+    tokenizer = Tokenizer.from_str(model.tokenizer_json)
+    tokens = [torch.tensor(tokenizer.encode(text).ids[:MAX_TOKENS], dtype=torch.long) for text in texts]
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in model.tensors.items()}
+    vocab, dim = tensors["embedding.weight"].shape
+    if model.config["kind"] == "bow":
+        network: torch.nn.Module = BagOfWordsModel(vocab, dim)
+    else:
+        network = TextCNN(vocab, dim, 12, num_classes=0)
+    network.load_state_dict(tensors, strict=False)
+    network.eval()
+    with torch.no_grad():
+        padded = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True)
+        return network.get_embedding(padded).numpy()
+
+
+@pytest.mark.parametrize("kind", ["bow", "textcnn"])
+def test_vectors_are_those_of_the_network(stored, kind):
+    texts = [
+        f"{'Cities'} {SYNOPSES[0]}",
+        SYNOPSES[1],
+        SYNOPSES[2],
+        "Road & road cat",
+        f"long {SYNOPSES[5]}".strip(),
+    ]
+    found = embedder(stored[kind])(batch([ROWS[0], ROWS[1], ROWS[2], ROWS[6], ROWS[8]]))
+    expected = by_the_network(stored[kind], texts)
+    cosine = (
+        (found.vectors * expected).sum(1)
+        / np.linalg.norm(found.vectors, axis=1)
+        / np.linalg.norm(expected, axis=1)
+    )
+    assert cosine.min() > 0.99999
+    np.testing.assert_allclose(found.vectors, expected, rtol=0, atol=3e-6 * np.abs(expected).max())
+    assert found.text_sha256 == [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+
+
+@pytest.mark.parametrize("kind", ["bow", "textcnn"])
+@pytest.mark.parametrize("normalise", ["none", "l2"])
+def test_zeros_exactly_where_the_status_is_not_ok(stored, kind, normalise):
+    found = embedder(stored[kind], normalise)(batch(ROWS))
+    assert [STATUSES[status] for status in found.status] == STATUS
+    assert found.vectors.any(1).tolist() == [status == "ok" for status in STATUS]
+    assert found.vectors.dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", ["bow", "textcnn"])
+def test_l2_gives_length_one_and_the_same_direction(stored, kind):
+    plain, unit = (embedder(stored[kind], normalise)(batch(ROWS)).vectors for normalise in ("none", "l2"))
+    ok = plain.any(1)
+    np.testing.assert_allclose(np.linalg.norm(unit[ok].astype(float), axis=1), 1, rtol=1e-6)
+    lengths = np.linalg.norm(plain[ok].astype(float), axis=1, keepdims=True)
+    np.testing.assert_allclose(unit[ok] * lengths, plain[ok], rtol=1e-6, atol=1e-7)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(ROWS), min_size=1, max_size=30), st.sampled_from(["none", "l2"]))
+def test_a_vector_does_not_depend_on_its_batch(stored, rows, normalise):
+    for model in stored.values():
+        embed = embedder(model, normalise)
+        together = embed(batch(rows))
+        for number, row in enumerate(rows):
+            alone = embed(batch([row]))
+            assert np.array_equal(alone.vectors[0], together.vectors[number])
+            assert alone.status[0] == together.status[number]
+
+
+def test_statuses_from_tokens():
+    tokens, offsets = np.array([1, 1, 5, 1, 1], np.int32), np.array([0, 0, 2, 4, 4, 5])
+    assert [STATUSES[status] for status in statuses(tokens, offsets)] == [
+        "empty_text", "all_unknown", "ok", "empty_text", "all_unknown",
+    ]  # fmt: skip
+
+
+def test_facts_name_what_made_the_vectors(stored):
+    facts = embedder(stored["textcnn"], "l2").facts
+    assert facts == {
+        "model": "textcnn",
+        "pooling": "max",
+        "normalise": "l2",
+        "weights_sha256": stored["textcnn"].sha256["model.safetensors"],
+        "tokenizer_sha256": stored["textcnn"].sha256["tokenizer.json"],
+    }
+
+
+def test_models_that_cannot_embed_are_refused(stored):
+    def changed(**config):
+        return dataclasses.replace(stored["bow"], config=stored["bow"].config | config)
+
+    with pytest.raises(ConvoyError, match="a linear model has no embeddings; expected bow or textcnn"):
+        embedder(changed(kind="linear"))
+    few = dataclasses.replace(
+        stored["bow"], seeds={0: {"embedding.weight": stored["bow"].tensors["embedding.weight"][:9]}}
+    )
+    with pytest.raises(ConvoyError, match=r"tokenizer\.json has \d+ ids, model\.safetensors rows for 9"):
+        embedder(few)
+    with pytest.raises(ConvoyError, match="not a tokenizer"):
+        embedder(dataclasses.replace(stored["bow"], tokenizer_json='{"model": {"vocab": {}}}'))
+
+
+def test_vectors_that_would_break_the_contract_are_refused(stored):
+    model = stored["textcnn"]
+    deaf = {name: np.copy(tensor) for name, tensor in model.tensors.items()}
+    for size in range(3):
+        deaf[f"branches.{size}.norm.bias"][:] = -1e6  # no window ever rises above zero
+    with pytest.raises(
+        ConvoyError, match=r"item 'item-0' \(and 6 more of its batch\): the vector is all zeros"
+    ):
+        embedder(dataclasses.replace(model, seeds={0: deaf}))(batch(ROWS))
+    loud = {name: np.copy(tensor) for name, tensor in model.tensors.items()}
+    loud["branches.0.norm.weight"][:] = 3e38
+    with pytest.raises(ConvoyError, match=r"item 'item-0' .*: the vector is not finite"):
+        embedder(dataclasses.replace(model, seeds={0: loud}))(batch(ROWS))
