@@ -1,0 +1,23 @@
+"""Refuse a corpus in which a text stands on both sides of the split."""
+
+from pathlib import Path
+
+from convoy.quality.corpus import judge
+from convoy.stage import run
+from convoy.storage.corpus import read
+from convoy.storage.files import write_json
+
+DATA = Path("data/streamrec")
+
+
+def main() -> None:
+    """Judge data/streamrec/corpus; write corpus_gate.json only where it is sound."""
+    folder = DATA / "corpus"
+    verdict = judge(read(folder))
+    print(verdict.summary(), flush=True)
+    verdict.require_success(f"make {folder} again with `dvc repro -f streamrec-corpus`")
+    write_json(DATA / "corpus_gate.json", verdict.metrics())
+
+
+if __name__ == "__main__":
+    run(main)
