@@ -32,7 +32,7 @@ def write_catalogue(folder, texts, categories):
 def run(folder, **section):
     (folder / "params.yaml").write_text(yaml.safe_dump({"streamrec": {"corpus": section}}))
     return subprocess.run(
-        [sys.executable, ROOT / "pipelines/streamrec/corpus.py"],
+        [sys.executable, "-P", "-m", "convoy.stage", ROOT / "pipelines/streamrec/corpus.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
