@@ -173,6 +173,6 @@ def test_vectors_that_would_break_the_contract_are_refused(stored):
     ):
         embedder(dataclasses.replace(model, seeds={0: deaf}))(batch(ROWS))
     loud = {name: np.copy(tensor) for name, tensor in model.tensors.items()}
-    loud["branches.0.norm.weight"][:] = 3e38
+    loud["embedding.weight"][1:] = 1e38
     with pytest.raises(ConvoyError, match=r"item 'item-0' .*: the vector is not finite"):
         embedder(dataclasses.replace(model, seeds={0: loud}))(batch(ROWS))
