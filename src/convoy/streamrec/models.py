@@ -5,7 +5,7 @@ torch.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ from pydantic import Field, field_validator
 
 from convoy.errors import ConvoyError
 from convoy.params import Section
-from convoy.storage.checkpoints import Checkpoint
 from convoy.storage.corpus import TRAIN, Corpus
 from convoy.storage.models import StoredModel
+
+if TYPE_CHECKING:
+    from convoy.storage.checkpoints import Checkpoint
 
 Array = npt.NDArray[Any]
 YARDSTICKS = ("linear", "linear_pairs")
@@ -53,7 +55,7 @@ def params_model(name: str) -> type[Section]:
 
 def train(
     name: str, params: Any, corpus: Corpus, seeds: tuple[int, ...],
-    checkpoint: Callable[[int], Checkpoint] | None = None,
+    checkpoint: "Callable[[int], Checkpoint] | None" = None,
 ) -> tuple[dict[str, Any], dict[int, dict[str, Array]], str | None]:  # fmt: skip
     """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
 
