@@ -99,7 +99,7 @@ def generate(params: SyntheticParams) -> Synthetic:
 
 
 def _first(items: int, tables: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables).slice(0, items).combine_chunks()
+    return pa.concat_tables(tables).slice(0, items)
 
 
 def _catalogue(behind: World, spelling: pa.StringArray, drawn: Draw, number: int) -> pa.Table:
