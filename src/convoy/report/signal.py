@@ -42,7 +42,7 @@ def sweep(rows: Sequence[Mapping[str, Any]], models: Sequence[str], theme: Theme
     """
     columns = sorted({row["synonyms"] for row in rows})
     lines = sorted({row["word_fidelity"] for row in rows}, reverse=True)
-    width_in = max(3.6, 1.15 * len({row["phrase_fidelity"] for row in rows})) * max(2, len(columns))
+    width_in = max(4.0, 1.15 * len({row["phrase_fidelity"] for row in rows})) * max(2, len(columns))
     with styled(theme):
         fig = figure(width_in, 2.8 * len(lines) + 2.6)
         panels = fig.subplots(len(lines), len(columns), squeeze=False, sharex=True, sharey=True)
