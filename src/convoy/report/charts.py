@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from convoy.report.numbers import percent
 from convoy.report.style import Theme, figure, labels, png, quiet_axes, styled
 
 WIDTH_IN = 6.6
@@ -205,14 +206,3 @@ def _calibration(axes: Axes, row: Calibration, theme: Theme) -> None:
         axis.set_major_formatter(PercentFormatter(1.0))
         axis.set_major_locator(MaxNLocator(5))
     quiet_axes(axes, "y")
-
-
-def percent(rate: float) -> str:
-    """A rate in per cent with one decimal, or as many as tell it from 0% and 100%."""
-    if rate in (0.0, 1.0):
-        return f"{rate:.0%}"
-    for decimals in range(1, 7):
-        text = f"{100 * rate:.{decimals}f}"
-        if 0 < float(text) < 100:
-            return f"{text}%"
-    return f"{100 * rate:.1f}%"

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
+from PIL import Image
 
 FONT = "DejaVu Sans"  # ships with matplotlib, so that a picture is the same on every machine
 
@@ -98,9 +99,15 @@ def figure(width_in: float, height_in: float) -> Figure:
 
 
 def png(fig: Figure, dpi: int = 160) -> bytes:
-    """The figure as PNG bytes without the name of the software that wrote them."""
+    """The figure as PNG bytes, with neither date nor software in them."""
+    raw = io.BytesIO()
+    fig.savefig(raw, format="rgba", dpi=dpi)
+    size = (int(fig.bbox.width / fig.dpi * dpi), int(fig.bbox.height / fig.dpi * dpi))
+    image = Image.frombytes("RGBA", size, raw.getvalue()).convert("RGB")
+    # A palette of 256 makes it a third in size, with no difference to the eye.
+    palette = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    palette.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
 

@@ -35,7 +35,8 @@ def write(path: Path, predictions: Predictions) -> None:
 def read(path: Path) -> Predictions:
     """Read such a file; ConvoyError names one that is missing, broken or of another kind."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True).combine_chunks()
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
     except FileNotFoundError:
         raise ConvoyError(f"{path}: no such file; run `dvc repro` to make it") from None
     except (pa.ArrowInvalid, OSError) as error:

@@ -1,0 +1,32 @@
+"""Stage streamrec-compare: say who won, by how much, and how far both are from the ceiling."""
+
+from pathlib import Path
+
+from convoy.params import load
+from convoy.stage import run
+from convoy.storage import plots, predictions
+from convoy.storage.files import read_json, write_json, write_text
+from convoy.streamrec.comparison import MODELS, compare
+from convoy.streamrec.comparison_page import page
+from convoy.streamrec.evaluation import EvaluateParams
+from convoy.streamrec.findings import findings, headline
+
+DATA = Path("data/streamrec")
+
+
+def main() -> None:
+    """Write comparison.json and report.html from the metrics, predictions and plots of all models."""
+    params = load("streamrec.evaluate", EvaluateParams)
+    metrics = {model: read_json(DATA / "metrics" / f"{model}.json") for model in MODELS}
+    named = {model: predictions.read(DATA / "predictions" / f"{model}.parquet") for model in MODELS}
+    tables = {model: plots.read(DATA / "plots" / model) for model in MODELS}
+    comparison = compare(metrics, named, params)
+    words = [headline(comparison), *findings(comparison)]
+    html = page(comparison, metrics, tables)
+    write_json(DATA / "metrics" / "comparison.json", {**comparison, "words": words})
+    write_text(DATA / "report.html", html)
+    print("\n".join(words))
+
+
+if __name__ == "__main__":
+    run(main)
