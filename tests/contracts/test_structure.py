@@ -28,7 +28,7 @@ IMPURE_CALLS = {
 }
 # Of storage, types, constants and formats are welcome; what reads and writes is not, nor a module as a whole.
 TOUCHES_DISK = re.compile(
-    r"convoy\.storage\.([a-z]+$|(files|checkpoints|sources)\.|\w+\.(read|write|iter|open|load|save|remove)(_|$))"
+    r"convoy\.storage\.([a-z]+$|(files|checkpoints|sources)\.[a-z]|\w+\.(read|write|iter|open|load|save|remove)(_|$))"
 )
 
 
