@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 def run(folder, **section):
     (folder / "params.yaml").write_text(yaml.safe_dump({"streamrec": {"catalogue": section}}))
     return subprocess.run(
-        [sys.executable, ROOT / "pipelines/streamrec/catalogue.py"],
+        [sys.executable, "-P", "-m", "convoy.stage", ROOT / "pipelines/streamrec/catalogue.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
