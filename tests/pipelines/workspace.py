@@ -1,0 +1,60 @@
+"""A small copy of the checkout in which DVC runs: tracked files as they are now, few items, quick training."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import ROOT
+
+SMALL: dict[str, Any] = {
+    "streamrec.catalogue.synthetic.items": 2000,
+    "streamrec.models.bow": {"training": {"epochs": 2, "patience": 2}},
+    "streamrec.models.textcnn": {"num_filters": 20, "training": {"epochs": 2, "patience": 2}},
+    "streamrec.signal": {"items": 1000, "phrase_fidelity": [0.9], "word_fidelity": [0.35], "synonyms": [8]},
+}
+
+
+def make(folder: Path, changes: dict[str, Any] | None = None) -> Path:
+    """A git repository at `folder` with one commit, its .venv a link to the checkout's."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    edit(folder, {**SMALL, **(changes or {})})
+    identity = ["-c", "user.name=convoy", "-c", "user.email=convoy@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "small"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def edit(folder: Path, changes: dict[str, Any]) -> None:
+    """Set dotted keys in params.yaml."""
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    for dotted, value in changes.items():
+        *parents, key = dotted.split(".")
+        section = params
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def shell(command: str, folder: Path, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user with the activated environment would; stderr goes into stdout."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTHON"))}
+    environment["PATH"] = f"{folder / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
+    return subprocess.run(
+        command, shell=True, executable="/bin/bash", cwd=folder, env=environment, timeout=timeout,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
