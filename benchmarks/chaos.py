@@ -32,7 +32,12 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "chaos.json"
 VICTIMS = ("dvc", "stage", "both")
 HUNG_S = 1800.0
-TORN = ("dvc.lock' validation failed", "dvc.lock' is invalid", "RWLock-file")
+# What DVC says of a file that it was writing, in place, when it was killed.
+TORN = {
+    "dvc.lock' validation failed": "torn dvc.lock",
+    "dvc.lock' is invalid": "torn dvc.lock",
+    "RWLock-file": "torn rwlock",
+}
 
 # Small and quick, with a checkpoint after every epoch, so that kills fall before, between and after them.
 TRAINING = {"epochs": 3, "patience": 3, "checkpoint_seconds": 0}
@@ -200,7 +205,7 @@ def strike(run: Run, victim: str, delay_s: float) -> tuple[bool, list[psutil.Pro
 def strike_and_mend(
     workspace: Workspace, stage: str, victim: str, delay_s: float, orphan_first: bool
 ) -> tuple[str, list[str]]:
-    """One round: kill, look, repeat, compare. What happened (hit, missed, torn), and what is wrong."""
+    """One round: kill, look, repeat, compare. What happened (hit, missed, torn ...), and what is wrong."""
     run = workspace.stale(stage)
     hit, orphans = strike(run, victim, delay_s)
     code, printed = run.end()
@@ -214,8 +219,9 @@ def strike_and_mend(
         problems += workspace.halves(stage)
     outcome = "hit" if hit else "missed"
     code, printed = workspace.again(stage).end()
-    if code != 0 and any(sign in printed for sign in TORN):
-        outcome = "torn"
+    torn = [name for sign, name in TORN.items() if sign in printed]
+    if code != 0 and torn:
+        outcome = torn[0]
         subprocess.run(["make", "mend"], cwd=workspace.folder, check=True, stdout=subprocess.DEVNULL)
         code, printed = workspace.again(stage).end()
     if code != 0:
@@ -244,9 +250,10 @@ def torment(workspace: Workspace, stage: str, kills: int, interrupts: int, momen
 
 
 def show(results: Mapping[str, Any]) -> None:
-    table = Table("stage", "alone, s", *VICTIMS, "Ctrl-C", "torn", "differences")
+    torn = sorted(set(TORN.values()))
+    table = Table("stage", "alone, s", *VICTIMS, "Ctrl-C", *torn, "differences")
     for stage, row in results.items():
-        counts = [str(row.get(key, 0)) for key in (*VICTIMS, "interrupt", "torn")]
+        counts = [str(row.get(key, 0)) for key in (*VICTIMS, "interrupt", *torn)]
         table.add_row(stage, f"{row['seconds']:.1f}", *counts, str(len(row["problems"])))
     Console().print(table)
 
