@@ -66,7 +66,7 @@ repro: setup mend  ## Bring every output up to date (`make repro ARGS=streamrec-
 	@$(RUN) dvc repro $(ARGS)
 
 test: lint  ## Lint, types, import contracts and all tests
-	@$(RUN) pytest -n $(WORKERS) $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: setup  ## Ruff, formatting, mypy and import contracts
 	@$(RUN) ruff check

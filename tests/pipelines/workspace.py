@@ -52,7 +52,9 @@ def edit(folder: Path, changes: dict[str, Any]) -> None:
 
 def shell(command: str, folder: Path, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """Run a command as a user with the activated environment would; stderr goes into stdout."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTHON"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTHON"))
+    }
     environment["PATH"] = f"{folder / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
     return subprocess.run(
         command, shell=True, executable="/bin/bash", cwd=folder, env=environment, timeout=timeout,

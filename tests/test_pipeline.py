@@ -1,0 +1,152 @@
+"""The whole pipeline as its users run it, on a small catalogue; every command of the README among them."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from convoy.storage import embeddings
+from tests.conftest import ROOT
+from tests.pipelines import workspace
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+STREAMREC = Path("data/streamrec")
+
+
+def commands() -> list[str]:
+    """The indented lines of the README, each a command; comments and continued lines joined away."""
+    blocks = re.findall(r"(?:^    .+\n)+", README, flags=re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [re.sub(r"\s+#.*", "", line).strip() for line in lines]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small workspace after `dvc repro`."""
+    folder = workspace.make(tmp_path_factory.mktemp("project"))
+    done = workspace.shell("make -o setup repro", folder)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_it_ends_with_embeddings_and_a_report(project: Path) -> None:
+    for model, dimension in (("textcnn", 60), ("bow", 128)):
+        ids, vectors = embeddings.read(project / STREAMREC / "embeddings" / model)
+        assert vectors.shape == (2000, dimension)
+        assert list(ids) == sorted(ids)
+        assert np.isfinite(vectors).all()
+    page = (project / STREAMREC / "report.html").read_text(encoding="utf-8")
+    assert "TextCNN" in page
+    for model in ("bow", "textcnn", "linear", "linear_pairs"):
+        metrics = json.loads((project / STREAMREC / "metrics" / f"{model}.json").read_text())
+        test, ceiling = metrics["test"], metrics["ceiling"]
+        assert test["accuracy_low"] <= test["accuracy"] <= test["accuracy_high"]
+        assert {"macro_f1", "log_loss", "ece"} <= set(test)
+        assert ceiling["order_blind"] < ceiling["full"]
+
+
+def test_a_second_repro_has_nothing_to_do_and_says_so(project: Path) -> None:
+    done = workspace.shell("dvc repro", project)
+    assert done.returncode == 0
+    assert "Data and pipelines are up to date." in done.stdout
+    assert "Running stage" not in done.stdout
+
+
+def test_no_output_names_this_machine_or_holds_a_leftover(project: Path) -> None:
+    names = [path.name for path in (project / "data").rglob("*")]
+    assert not [name for name in names if "partial" in name or name == "checkpoints"]
+    for path in (project / STREAMREC).rglob("*"):
+        if path.suffix in {".json", ".html", ".csv"}:
+            assert str(project) not in path.read_text(encoding="utf-8"), path
+
+
+def test_convoy_embed_gives_the_vectors_of_the_stage(project: Path, tmp_path: Path) -> None:
+    done = workspace.shell(
+        f"convoy embed {STREAMREC}/catalogue.parquet {tmp_path}/out --model {STREAMREC}/models/textcnn",
+        project,
+    )
+    assert done.returncode == 0, done.stdout
+    ids, vectors = embeddings.read(tmp_path / "out")
+    expected_ids, expected = embeddings.read(project / STREAMREC / "embeddings" / "textcnn")
+    assert np.array_equal(ids, expected_ids)
+    assert np.array_equal(vectors, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"streamrec.catalogue.surce": "x"}, r"unknown key 'surce'"),
+        ({"streamrec.catalogue.synthetic.items": "many"}, r"'synthetic.items'.*found \"many\""),
+        ({"streamrec.catalogue.min_category_size": -1}, r"min_category_size.*found -1"),
+    ],
+)
+def test_a_wrong_param_stops_in_one_line_and_leaves_nothing(
+    project: Path, change: dict[str, object], message: str
+) -> None:
+    before = (project / "params.yaml").read_text()
+    workspace.edit(project, change)
+    try:
+        done = workspace.shell("pipelines/run streamrec/catalogue.py", project)
+        repro = workspace.shell("dvc repro streamrec-catalogue", project)
+        assert not (project / STREAMREC / "catalogue.parquet").exists()
+    finally:
+        (project / "params.yaml").write_text(before)
+        workspace.shell("dvc checkout", project)
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 1
+    assert re.search(message, done.stdout)
+    assert repro.returncode != 0
+    assert "Traceback" not in repro.stdout
+
+
+def test_every_command_of_the_readme_works(project: Path) -> None:
+    (project / "titles.csv").write_text("item_id,title,synopsis\nb,One,of them\na,Another,\n")
+    ran = []
+    for command in commands():
+        if command == "make test":
+            # Running the tests from a test would never end; make knows what it would run.
+            command = "make -o setup -n test"
+        command = command.replace("make repro", "make -o setup repro")
+        done = workspace.shell(f"source .venv/bin/activate && {command}", project)
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        ran.append(command)
+    assert len(ran) >= 8
+
+
+def test_the_python_of_the_readme_reads_the_embeddings(project: Path) -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(examples) == 2
+    shapes = []
+    for example in examples:
+        done = workspace.shell(
+            f"python - <<'END'\n{example}\nprint(vectors.shape, vectors.dtype)\nEND", project
+        )
+        assert done.returncode == 0, done.stdout
+        shapes.append(done.stdout.strip())
+    assert shapes == ["(2000, 60) float32"] * 2
+
+
+def test_the_readme_shows_pictures_that_the_pipeline_made(project: Path) -> None:
+    pictures = re.findall(r"!\[.+\]\((.+)\)", README)
+    assert pictures
+    for picture in pictures:
+        assert (project / picture).read_bytes().startswith(b"\x89PNG"), picture
+
+
+def test_the_params_of_the_readme_run_on_the_real_catalogue(real_data: Path, tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    assert block is not None
+    shown = yaml.safe_load(block[1])["streamrec"]["catalogue"]
+    shown["source"] = str(real_data / "catalogue" / Path(shown["source"]).name)
+    changes = {f"streamrec.catalogue.{key}": value for key, value in shown.items()}
+    folder = workspace.make(tmp_path / "real", changes)
+    done = workspace.shell("dvc repro streamrec-compare streamrec-embed@textcnn", folder)
+    assert done.returncode == 0, done.stdout
+    metrics = json.loads((folder / STREAMREC / "metrics" / "linear.json").read_text())
+    assert metrics["ceiling"] is None
+    assert metrics["test"]["accuracy"] > 0.44
+    report = json.loads((folder / STREAMREC / "catalogue_report.json").read_text())
+    assert len(report["categories"]) == 20
