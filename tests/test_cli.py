@@ -56,6 +56,15 @@ def test_embeds_a_file_and_says_so_in_one_line(folder):
     assert vectors.any(1).tolist() == [True, True, False]
 
 
+def test_embeds_a_real_catalogue(folder, real_data):
+    arguments = ("embed", str(real_data / "catalogue/netflix_titles.csv"), "--model", "model", COLUMNS)
+    assert invoke(*arguments, "out").exit_code == 0
+    ids, vectors = embeddings.read(folder / "out")
+    assert vectors.shape == (8786, 36)
+    assert ids.tolist() == sorted(ids.tolist())
+    assert vectors.any(1).mean() > 0.9  # nearly all have an `a` or a `the`
+
+
 def test_l2_is_an_option(folder):
     assert invoke("embed", "items.csv", "out", "--model=model", COLUMNS, "--normalise=l2").exit_code == 0
     _, vectors = embeddings.read(folder / "out")

@@ -44,6 +44,7 @@ METADATA = b"convoy"
 GROUP_ROWS = 65_536
 PART_ROWS = 8 * GROUP_ROWS
 _BATCH_ROWS = 8_192
+_CHUNK_ROWS = 4_096
 _SHA256_BYTES = 32
 _MAX_ID_CHARACTERS = 256  # item_ids.npy gives every id the room of the longest one
 _SHOWN = 5
@@ -259,14 +260,16 @@ def _write_parts(
     items = vectors.shape[0]
     rows: dict[str, int] = {}
     with RowFile(folder / IDS) as ids:
+        files = ids, vectors, states
 
         def write_part(first: int) -> int:
             last = min(first + PART_ROWS, items)
             with pq.ParquetWriter(folder / _part_name(first), schema, **_PARQUET) as writer:
                 for start in range(first, last, GROUP_ROWS):
                     stop = min(start + GROUP_ROWS, last)
-                    rows_of_group = (file.get(start, stop) for file in (ids, vectors, states))
-                    writer.write_table(_table(schema, *rows_of_group), row_group_size=GROUP_ROWS)
+                    table = _row_group(schema, [file.get(start, stop) for file in files])
+                    writer.write_table(table, row_group_size=GROUP_ROWS)
+                    del table  # before the next one takes as much again
             return last - first
 
         firsts = range(0, items, PART_ROWS)
@@ -293,12 +296,20 @@ def _in_order(work: Callable[[S], T], inputs: Iterable[S]) -> Iterator[T]:
             yield waiting.popleft().result()
 
 
-def _table(
+def _row_group(schema: pa.Schema, columns: list[npt.NDArray[Any]]) -> pa.Table:
+    """Table of sorted ids, vectors, states; in chunks, since Parquet makes its levels by chunk."""
+    return pa.Table.from_batches(
+        _record_batch(schema, *(rows[at : at + _CHUNK_ROWS] for rows in columns))
+        for at in range(0, len(columns[0]), _CHUNK_ROWS)
+    )
+
+
+def _record_batch(
     schema: pa.Schema,
     ids: npt.NDArray[np.str_],
     vectors: npt.NDArray[np.float32],
     states: npt.NDArray[np.uint8],
-) -> pa.Table:
+) -> pa.RecordBatch:
     n, dimension = vectors.shape
     starts = np.arange(n + 1, dtype=np.int32)
     digests = states[:, :_SHA256_BYTES].tobytes().hex().encode()
@@ -314,4 +325,4 @@ def _table(
         ),
         pa.array(STATUSES).take(pa.array(states[:, _SHA256_BYTES])),
     ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
