@@ -1,0 +1,35 @@
+import pytest
+
+from convoy.report.numbers import p_value, percent, points
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (0.0, "0%"),
+        (1.0, "100%"),
+        (0.5, "50.0%"),
+        (0.9346, "93.5%"),
+        (0.9998, "99.98%"),
+        (0.99999, "99.999%"),
+        (0.0004, "0.04%"),
+        (1.004, "100.4%"),
+    ],
+)
+def test_percent_never_rounds_to_its_ends(rate, text):
+    assert percent(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [(0.2819, "28.2"), (-0.0512, "−5.1"), (0.0, "0.0"), (0.0004, "0.04"), (-0.00001, "0.0")],
+)
+def test_points_have_a_true_minus_and_no_minus_zero(difference, text):
+    assert points(difference) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.594, "p = 0.59"), (0.00012, "p = 0.00012"), (3e-9, "p < 0.0001"), (1.0, "p = 1")]
+)
+def test_p_as_papers_write_it(p, text):
+    assert p_value(p) == text
