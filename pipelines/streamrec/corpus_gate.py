@@ -15,7 +15,7 @@ def main() -> None:
     folder = DATA / "corpus"
     verdict = judge(read(folder))
     print(verdict.summary(), flush=True)
-    verdict.require_success(f"make {folder} again with `dvc repro -f streamrec-corpus`")
+    verdict.require_success(folder, "make it again with `dvc repro -f streamrec-corpus`")
     write_json(DATA / "corpus_gate.json", verdict.metrics())
 
 

@@ -19,7 +19,7 @@ def main() -> None:
     table, facts = catalogues.read(CATALOGUE)
     verdict, page = judge(table, facts, params)
     print(verdict.summary(), flush=True)
-    verdict.require_success(f"{CATALOGUE}: mend the source, or the columns that streamrec.catalogue names")
+    verdict.require_success(CATALOGUE, "mend the source, or the columns that streamrec.catalogue names")
     with atomic_directory(DATA / "gate") as folder:
         write_text(folder / "index.html", page)
         write_manifest(folder)

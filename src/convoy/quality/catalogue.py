@@ -100,7 +100,7 @@ def most_categories(rows: int, params: GateParams) -> int:
     """The number of categories that `rows` items may have.
 
     Titles or synopses in the place of categories differ nearly all. Honest labels repeat: 200 rows of a
-    streaming catalogue with all its labels in one string had 99 different ones, 8,786 rows had 514.
+    streaming catalogue with all its labels in one string had 99 different ones, 8,786 rows had 512.
     """
     return max(10, int(rows * params.max_categories_share))
 

@@ -69,9 +69,17 @@ def validate(parts: Sequence[Part]) -> list[Answer]:
         # Imported here and nowhere else: it takes seconds, and only a gate that runs should pay them.
         import great_expectations as gx
         from great_expectations import expectations
-        from great_expectations.data_context.types.base import ProgressBarsConfig
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        from great_expectations.data_context.types.base import (
+            DataContextConfig,
+            InMemoryStoreBackendDefaults,
+            ProgressBarsConfig,
+        )
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
     for part in parts:
         suite = gx.ExpectationSuite(
             name=part.name, expectations=[_expectation(expectations, rule) for rule in part.rules]
@@ -129,7 +137,7 @@ def _answer(part: Part, rule: Rule, result: Any) -> Answer:
     if hasattr(observed, "item"):  # the page's renderer knows no NumPy scalars
         observed = observed.item()
     if isinstance(observed, float):
-        observed = round(observed, 4)
+        observed = float(f"{observed:.5g}")
     if observed is not None:
         details["observed_value"] = observed
     examples = tuple(_examples(part, rule, details))
@@ -137,16 +145,24 @@ def _answer(part: Part, rule: Rule, result: Any) -> Answer:
     if not result.success:
         count = details.get("unexpected_count", 1)
         column = rule.shows or rule.column or part.name
-        finding = Finding(rule.name, column, rule.words, _found(details), int(count), examples)
+        finding = Finding(rule.name, column, rule.words, _found(rule, details), int(count), examples)
     return Answer(rule, result, finding, examples)
 
 
-def _found(details: Mapping[str, Any]) -> str:
+def _found(rule: Rule, details: Mapping[str, Any]) -> str:
     if "unexpected_count" in details:
         count, total = details["unexpected_count"], details["element_count"]
         return f"{count} of {total} against it ({count / max(total, 1):.2%})"
     missing = details.get("details", {}).get("mismatched", {}).get("missing")
-    return f"no {', '.join(sorted(missing))}" if missing else str(details["observed_value"])
+    if missing:
+        return f"no {', '.join(sorted(missing))}"
+    bounds = {"min_value": "at least", "max_value": "at most"}
+    allowed = [f"{words} {_number(rule.bounds[key])}" for key, words in bounds.items() if key in rule.bounds]
+    return f"{_number(details['observed_value'])}, allowed {' and '.join(allowed)}"
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.5g}"
 
 
 def _examples(part: Part, rule: Rule, details: Mapping[str, Any]) -> list[Example]:

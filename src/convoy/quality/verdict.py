@@ -1,6 +1,7 @@
 """What a gate says: how many expectations there were, which failed, on which rows."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from convoy.errors import ConvoyError
@@ -72,15 +73,15 @@ class Verdict:
             **self.facts,
         }
 
-    def require_success(self, remedy: str) -> None:
-        """Raise ConvoyError, in one line, where an expectation failed; `remedy` says what to do."""
+    def require_success(self, path: Path, remedy: str) -> None:
+        """Raise ConvoyError about `path`, in one line with the `remedy`, where an expectation failed."""
         if self.success:
             return
         first, *others = self.failures
         example = f", first {first.examples[0]}" if first.examples else ""
         more = f"; also {', '.join(f'{other.name} ({other.column})' for other in others)}" if others else ""
         raise ConvoyError(
-            f"{self.subject}: column '{first.column}': expectation '{first.name}' failed: {first.words}; "
+            f"{path}: column '{first.column}': expectation '{first.name}' failed: {first.words}; "
             f"found {first.found}{example}{more}; {remedy}"
         )
 
