@@ -74,8 +74,10 @@ lint: setup  ## Ruff, formatting, mypy and import contracts
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-logo
 
-bench: setup  ## Side-by-side ratios: benchmarks/bench_*.py, results in benchmarks/results/
-	@for script in benchmarks/bench_*.py; do echo "bench: $$script"; $(BIN)/python "$$script"; done
+bench: setup  ## Side-by-side ratios of everything in benchmarks/, written to benchmarks/results/
+	@for script in $$(grep -l 'machine import .*report' benchmarks/*.py); do \
+		echo "bench: $$script"; $(BIN)/python -m "$$(echo "$${script%.py}" | tr / .)"; \
+	done
 
 chaos: setup  ## Kill every stage at random moments and compare with an unbroken run (takes long)
 	@$(BIN)/python benchmarks/chaos.py $(ARGS)
