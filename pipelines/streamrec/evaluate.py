@@ -7,7 +7,7 @@ from convoy.stage import run
 from convoy.storage import catalogues, models, plots, predictions
 from convoy.storage import corpus as corpora
 from convoy.storage.files import write_json
-from convoy.streamrec.evaluation import EvaluateParams, evaluate
+from convoy.streamrec.evaluation import EvaluateParams, check_belongs, evaluate
 from convoy.streamrec.evaluation_plots import plots as plots_of
 from convoy.streamrec.models import probabilities
 
@@ -20,6 +20,7 @@ def main(model: str) -> None:
     corpus = corpora.read(DATA / "corpus")
     truth = catalogues.read_truth(DATA / "truth.parquet")
     stored = models.read(DATA / "models" / model)
+    check_belongs(model, stored, corpus)
     items = corpus.items(corpora.TEST)
     evaluation = evaluate(model, probabilities(stored, corpus, items), corpus, items, truth, params)
     files = plots_of(evaluation, plots.read_curve(DATA / "models" / model))

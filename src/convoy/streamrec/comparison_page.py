@@ -25,7 +25,10 @@ VERDICT_RULE = (
     "A model is called better where the 95% interval of the paired difference excludes zero and the exact p "
     "of McNemar's test is below 0.05; otherwise the pair is a tie. Each p stands for its own pair alone."
 )
-WEIGHTS_KEPT = "First seed. The weights kept are those of the epoch with the lowest validation loss."
+WEIGHTS_KEPT = (
+    "First seed. The weights kept are those of the epoch with the lowest validation loss. The training loss, "
+    "of smoothed labels and dropped words where such are set, may therefore lie above the other."
+)
 ONE_TRAINING = "Each network was trained once: the intervals hold the spread of items, not that of training."
 CEILINGS = (
     "The ceilings are the accuracies of the Bayes rules on these very test items, known since the catalogue "

@@ -13,6 +13,7 @@ from convoy import statistics
 from convoy.errors import ConvoyError
 from convoy.params import Section
 from convoy.storage.corpus import TRAIN, Corpus
+from convoy.storage.models import StoredModel
 from convoy.storage.predictions import Predictions
 from convoy.streamrec.ceilings import accuracy_ceiling
 
@@ -49,6 +50,18 @@ class Evaluation:
         """Names per item and seed, as they are stored."""
         named = {seed: self.names(indices) for seed, indices in self.predicted.items()}
         return Predictions(self.item_ids, self.names(self.labels), named)
+
+
+def check_belongs(model: str, stored: StoredModel, corpus: Corpus) -> None:
+    """Raise ConvoyError where a model was trained on another corpus than the one to judge it by."""
+    for what, own, other in (
+        ("categories", tuple(stored.config["categories"]), corpus.categories),
+        ("tokens", stored.tokenizer_json, corpus.tokenizer_json),
+    ):
+        if own != other:
+            raise ConvoyError(
+                f"{model}: trained on other {what} than the corpus has; run `dvc repro` to train it again"
+            )
 
 
 def evaluate(

@@ -1,0 +1,169 @@
+"""The evaluate and compare stages in a folder of their own, behind real, tiny models."""
+
+import base64
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from convoy.errors import ConvoyError
+from convoy.storage import catalogues, models, plots
+from convoy.storage import corpus as corpora
+from convoy.storage.files import read_json, sha256
+from convoy.streamrec.catalogue import CatalogueParams, build
+from convoy.streamrec.comparison import MODELS
+from convoy.streamrec.corpus import CorpusParams
+from convoy.streamrec.corpus import build as build_corpus
+from convoy.streamrec.models import train
+from convoy.streamrec.networks import BowParams, BowTraining, NetworkTraining, TextCNNParams
+from convoy.streamrec.synthetic import SyntheticParams, generate
+from convoy.streamrec.yardsticks import YardstickParams
+from tests.conftest import ROOT
+
+STAGES = ROOT / "pipelines/streamrec"
+QUICK = {"epochs": 2, "patience": 2, "threads": 1}
+PARAMS = {
+    "bow": BowParams(embedding_dim=8, training=BowTraining(**QUICK)),
+    "textcnn": TextCNNParams(embedding_dim=8, num_filters=4, training=NetworkTraining(**QUICK)),
+    "linear": YardstickParams(C=(10.0,)),
+    "linear_pairs": YardstickParams(C=(10.0,)),
+}
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A workspace as the train stages leave it: 400 synthetic items, one category with a vile name."""
+    folder = tmp_path_factory.mktemp("trained")
+    made = generate(SyntheticParams(items=400, categories=5, seed=3))
+    table, _ = build(made.catalogue, CatalogueParams())
+    corpus = build_corpus(table, {"max_characters": 20_000}, CorpusParams(min_count=1))
+    vile = corpus.categories[0]
+    categories = (HOSTILE, *corpus.categories[1:])
+    corpus = corpora.Corpus(**{**vars(corpus), "categories": categories})
+    truth = made.truth
+    for rule in ("order_blind", "full"):
+        names = [HOSTILE if name == vile else name for name in truth[rule].to_pylist()]
+        truth = truth.set_column(truth.schema.get_field_index(rule), rule, [names])
+    data = folder / "data/streamrec"
+    corpora.write(data / "corpus", corpus)
+    catalogues.write_truth(data / "truth.parquet", truth)
+    for model, params in PARAMS.items():
+        config, tensors, curve = train(model, params, corpus, (0, 1))
+        models.write(data / "models" / model, config, tensors, corpus.tokenizer_json, curve)
+    (folder / "params.yaml").write_text("streamrec: {evaluate: {resamples: 200}}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(trained):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        evaluate, compare = (runpy.run_path(STAGES / name)["main"] for name in ("evaluate.py", "compare.py"))
+        for model in MODELS:
+            evaluate(model=model)
+        compare()
+    return trained / "data/streamrec"
+
+
+def run(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-P", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_metrics_hold_the_headlines_their_ceilings_and_the_seeds(compared):
+    for model in MODELS:
+        metrics = read_json(compared / f"metrics/{model}.json")
+        test = metrics["test"]
+        for name in ("accuracy", "macro_f1", "log_loss", "ece"):
+            assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"]
+        assert 0 < metrics["ceiling"]["order_blind"] < metrics["ceiling"]["full"] <= 1
+        assert metrics["share_of_ceiling"]["full"] == pytest.approx(
+            test["accuracy"] / metrics["ceiling"]["full"]
+        )
+        assert metrics["seeds"] == ([0] if model.startswith("linear") else [0, 1])
+
+
+def test_predictions_plots_and_metrics_tell_the_same(compared):
+    corpus = corpora.read(compared / "corpus")
+    items = corpus.items(corpora.TEST)
+    for model in MODELS:
+        metrics = read_json(compared / f"metrics/{model}.json")
+        table = pq.read_table(compared / f"predictions/{model}.parquet").to_pydict()
+        assert table["item_id"] == corpus.item_ids.take(items).to_pylist()
+        assert table["category"] == [corpus.categories[label] for label in corpus.labels[items]]
+        right = [
+            np.mean(np.array(table[f"predicted_{seed}"]) == table["category"]) for seed in metrics["seeds"]
+        ]
+        assert metrics["test"]["accuracy"] == pytest.approx(np.mean(right))
+        tables = plots.read(compared / f"plots/{model}")
+        assert tables["confusion.csv"] == {"actual": table["category"], "predicted": table["predicted_0"]}
+        assert sum(int(n) for n in tables["reliability.csv"]["n"]) == len(items)
+
+
+def test_networks_have_curves_and_yardsticks_none(compared):
+    three = {"confusion", "reliability", "curve"}
+    for model in MODELS:
+        found = {path.name for path in (compared / f"plots/{model}").iterdir()} - {"manifest.json"}
+        expected = three if model in ("bow", "textcnn") else three - {"curve"}
+        assert found == {f"{name}.{kind}" for name in expected for kind in ("csv", "png")}
+    curve = plots.read(compared / "plots/bow")["curve.csv"]
+    assert curve["epoch"] == ["1", "2"]
+    assert {"train_loss", "validation_loss", "validation_accuracy", "learning_rate"} < set(curve)
+
+
+def test_the_report_is_one_safe_page_that_begins_with_the_findings(compared):
+    html = (compared / "report.html").read_text()
+    words = read_json(compared / "metrics/comparison.json")["words"]
+    assert words[1].startswith(("TextCNN", "Bag-of-words"))
+    places = [html.index(word.replace("<", "&lt;").replace(">", "&gt;").split("“")[0]) for word in words]
+    assert places == sorted(places)
+    assert places[-1] < html.index("<picture>")
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script" not in html
+    assert not re.search(r"https?://", html)
+    pictures = re.findall(r'"data:image/png;base64,([^"]+)"', html)
+    # Light and dark: bars, curves, calibration, confusion of both networks and of a yardstick that won.
+    assert len(pictures) in (10, 12)
+    assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_both_stages_repeat_their_bytes_as_dvc_runs_them(compared, trained, tmp_path):
+    outputs = ["metrics/linear.json", "predictions/linear.parquet", "metrics/comparison.json", "report.html"]
+    outputs += [f"plots/linear/{path.name}" for path in (compared / "plots/linear").iterdir()]
+    shutil.copytree(trained, tmp_path / "again")
+    data = tmp_path / "again/data/streamrec"
+    for output in outputs:
+        (data / output).unlink()
+    (data / "plots/linear").rmdir()
+    done = run(tmp_path / "again", STAGES / "evaluate.py", "--model", "linear")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run(tmp_path / "again", STAGES / "compare.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "test items" in done.stdout
+    assert [sha256(data / output) for output in outputs] == [sha256(compared / output) for output in outputs]
+
+
+@pytest.mark.parametrize("change", [{"categories": ("a", "b")}, {"tokenizer_json": "{}"}])
+def test_a_model_of_another_corpus_is_refused(compared, tmp_path, monkeypatch, change):
+    shutil.copytree(compared, tmp_path / "data/streamrec")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("streamrec: {evaluate: {}}")
+    other = corpora.Corpus(**{**vars(corpora.read(compared / "corpus")), **change})
+    corpora.write(tmp_path / "data/streamrec/corpus", other)
+    before = sha256(compared / "metrics/linear.json")
+    with pytest.raises(ConvoyError, match=r"linear: trained on other (categories|tokens) .*`dvc repro`"):
+        runpy.run_path(STAGES / "evaluate.py")["main"](model="linear")
+    assert sha256(tmp_path / "data/streamrec/metrics/linear.json") == before
