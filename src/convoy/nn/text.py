@@ -48,10 +48,12 @@ class TextCNN(nn.Module):
         return self._pooled(tokens_NL)
 
     def _pooled(self, tokens_NL: Tensor) -> Tensor:
-        return self._looked_up(tokens_NL) if tokens_NL.is_cpu else self._convolved(tokens_NL)
+        if tokens_NL.is_cpu or (tokens_NL.is_cuda and _in_bfloat16("cuda")):
+            return self._looked_up(tokens_NL)
+        return self._convolved(tokens_NL)
 
     def _convolved(self, tokens_NL: Tensor) -> Tensor:
-        """The definition, as the accelerators like it: one convolution per kernel size."""
+        """The definition: one convolution per kernel size."""
         length_N = (tokens_NL != PADDING).sum(1)
         embedded_NEL = self.embedding(tokens_NL).transpose(1, 2)
         pooled = []
@@ -65,14 +67,14 @@ class TextCNN(nn.Module):
         return torch.cat(pooled, 1)
 
     def _looked_up(self, tokens_NL: Tensor) -> Tensor:
-        """The same, as a table look-up: several times faster on a CPU (see convoy.nn.windows)."""
+        """The same, several times faster: see convoy.nn.windows, and convoy.nn.windows_cuda for GPUs."""
         _, convolutions, norms = zip(*self._parts(), strict=True)
         bias_D = torch.cat([convolution.bias for convolution in convolutions]).detach()
         statistics = None
         if not self.training:
             running_mean = torch.cat([norm.running_mean for norm in norms]) - bias_D
             statistics = torch.stack([running_mean, torch.cat([norm.running_var for norm in norms])])
-        pooled_ND, mean_D, variance_D = window_maxima(
+        pooled_ND, mean_D, variance_D, count_D = window_maxima(
             tokens_NL,
             self.embedding.weight,
             [convolution.weight for convolution in convolutions],
@@ -82,10 +84,7 @@ class TextCNN(nn.Module):
             statistics,
         )
         if self.training:
-            length_N = (tokens_NL != PADDING).sum(1)
-            means, variances = (mean_D + bias_D).chunk(len(norms)), variance_D.chunk(len(norms))
-            for k, norm, mean_F, variance_F in zip(self.kernel_sizes, norms, means, variances, strict=True):
-                _track(norm, mean_F, variance_F, _windows(length_N, k).sum())
+            _track(norms, mean_D + bias_D, variance_D, count_D)
         return pooled_ND
 
     def _parts(self) -> list[tuple[int, nn.Conv1d, nn.BatchNorm1d]]:
@@ -150,7 +149,7 @@ def _masked_batch_norm(values_NFJ: Tensor, inside_N1J: Tensor, norm: nn.BatchNor
         weight_N1J = inside_N1J / count.clamp_min(1)
         mean_F = (values_NFJ * weight_N1J).sum((0, 2))
         variance_F = ((values_NFJ - mean_F[:, None]) ** 2 * weight_N1J).sum((0, 2))
-        _track(norm, mean_F.detach(), variance_F.detach(), count)
+        _track((norm,), mean_F.detach(), variance_F.detach(), count)
     assert mean_F is not None
     assert variance_F is not None
     scale_F = norm.weight * torch.rsqrt(variance_F + norm.eps)
@@ -158,12 +157,17 @@ def _masked_batch_norm(values_NFJ: Tensor, inside_N1J: Tensor, norm: nn.BatchNor
 
 
 @torch.no_grad()
-def _track(norm: nn.BatchNorm1d, mean_F: Tensor, variance_F: Tensor, count: Tensor) -> None:
-    """Update running statistics as nn.BatchNorm1d does: momentum 0.1, variance with count - 1."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    assert norm.momentum is not None
-    norm.num_batches_tracked.add_(1)
-    norm.running_mean.lerp_(mean_F, norm.momentum)
-    norm.running_var.lerp_(variance_F * (count / (count - 1).clamp_min(1)), norm.momentum)
+def _track(norms: Sequence[nn.BatchNorm1d], mean_D: Tensor, variance_D: Tensor, count: Tensor) -> None:
+    """Update running statistics as nn.BatchNorm1d does: momentum 0.1, variance with count - 1.
+
+    mean_D, variance_D: of all norms, one behind the other; count: of values, a scalar or (D,).
+    """
+    variance_D = variance_D * (count / (count - 1).clamp_min(1))
+    running = [*(norm.running_mean for norm in norms), *(norm.running_var for norm in norms)]
+    today = [*mean_D.chunk(len(norms)), *variance_D.chunk(len(norms))]
+    torch._foreach_lerp_(cast(list[Tensor], running), today, cast(float, norms[0].momentum))
+    torch._foreach_add_(cast(list[Tensor], [norm.num_batches_tracked for norm in norms]), 1)
+
+
+def _in_bfloat16(device: str) -> bool:
+    return torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16

@@ -28,7 +28,7 @@ class WindowMaxima(torch.autograd.Function):
     def forward(
         ctx: Any, tokens_NL: Tensor, kernels: tuple[int, ...], eps: float, statistics: Tensor | None,
         embedding_VE: Tensor, gamma_D: Tensor, beta_D: Tensor, *weights_FEk: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         texts = Texts(tokens_NL.numpy(), embedding_VE.shape[0], kernels)
         # A filter whose scale is negative is turned round, so that its extreme is a maximum too.
         sign_D = torch.where(gamma_D < 0, -1.0, 1.0)
@@ -42,8 +42,8 @@ class WindowMaxima(torch.autograd.Function):
         table[-1] = 0  # what lies outside the text
         needs_grad = statistics is None and any(ctx.needs_input_grad)
         best_ND, place_ND, sums_ND, squares_ND, windows = texts.maxima(table.numpy(), len(beta_D), needs_grad)
+        count_D = torch.from_numpy(texts.windows_per_filter(len(beta_D)))
         if statistics is None:
-            count_D = torch.from_numpy(texts.windows_per_filter(len(beta_D)))
             mean_D = torch.from_numpy(sums_ND.sum(0, dtype=np.float64)) / count_D
             square_D = torch.from_numpy(squares_ND.sum(0, dtype=np.float64)) / count_D
             variance_D = (square_D - mean_D**2).clamp_min(0).float()
@@ -61,8 +61,9 @@ class WindowMaxima(torch.autograd.Function):
                 pooled_ND, normal_ND, mean_D, rstd_D, scale_D, sign_D, rows_UE, columns_EK, count_D
             )
         mean_D = mean_D * sign_D
-        ctx.mark_non_differentiable(mean_D, variance_D)
-        return pooled_ND, mean_D, variance_D
+        count_D = count_D.float()
+        ctx.mark_non_differentiable(mean_D, variance_D, count_D)
+        return pooled_ND, mean_D, variance_D, count_D
 
     @staticmethod
     def backward(ctx: Any, grad_ND: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
@@ -96,18 +97,22 @@ class WindowMaxima(torch.autograd.Function):
 def window_maxima(
     tokens_NL: Tensor, embedding_VE: Tensor, weights_FEk: list[Tensor], gamma_D: Tensor, beta_D: Tensor,
     eps: float, statistics: Tensor | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Return relu(batch_norm(convolution)) maximised over each text's own positions, and the statistics.
 
     tokens_NL: int64, padded behind with 0. weights_FEk: one (filters, embedding, k) per kernel size, padding
     k // 2; the convolution's bias is left out (batch norm takes it away again). gamma_D, beta_D: the norms'
     scale and shift, kernel sizes concatenated; `statistics`: (2, D) running mean (without bias) and variance,
-    or None to use the batch's own. Returns pooled (N, D), mean (D,), biased variance (D,).
+    or None to use the batch's own. Returns pooled (N, D), and per filter (D,) the windows' mean, their biased
+    variance and their number. On a GPU the products are bfloat16.
     """
     kernels = tuple(weight.shape[2] for weight in weights_FEk)
-    return WindowMaxima.apply(
-        tokens_NL, kernels, eps, statistics, embedding_VE, gamma_D, beta_D, *weights_FEk
-    )
+    function: type[torch.autograd.Function] = WindowMaxima
+    if tokens_NL.is_cuda:
+        from convoy.nn import windows_cuda
+
+        function = windows_cuda.WindowMaxima
+    return function.apply(tokens_NL, kernels, eps, statistics, embedding_VE, gamma_D, beta_D, *weights_FEk)
 
 
 def _columns(weights_FEk: tuple[Tensor, ...], sign_D: Tensor) -> Tensor:
