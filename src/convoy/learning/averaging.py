@@ -25,10 +25,9 @@ class AveragedWeights:
     def swap(self) -> None:
         """Exchange the network's weights with the means; twice leaves all as it was."""
         if self.horizon:
-            for parameter, mean in zip(self.parameters, self.means, strict=True):
-                today = parameter.clone()
-                parameter.copy_(mean)
-                mean.copy_(today)
+            today = [parameter.clone() for parameter in self.parameters]
+            torch._foreach_copy_(self.parameters, self.means)
+            torch._foreach_copy_(self.means, today)
 
     def tensors(self) -> dict[str, Tensor]:
         """The means, for a checkpoint."""

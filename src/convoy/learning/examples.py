@@ -1,6 +1,6 @@
 """What the training loop trains on: examples that lie whole on the device and give batches by index."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -22,6 +22,11 @@ class Plan:
 
     def items(self, number: int) -> Tensor:
         return self.order[self.cuts[number] : self.cuts[number + 1]]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        """Each batch's items and width."""
+        for number, width in enumerate(self.widths):
+            yield self.items(number), width
 
 
 class Examples(Protocol):
@@ -50,7 +55,8 @@ class TokenExamples:
     """Texts of different lengths: flat tokens with offsets, padded batch by batch on the device.
 
     tokens: (T,) integers; offsets: (N + 1,); labels: (N,). A share `word_dropout` of the tokens of a training
-    batch becomes `unknown`. Batches hold texts of like length: `bucket` batches are sorted together.
+    batch becomes `unknown`. Batches hold texts of like length: `bucket` batches are sorted together. On a GPU
+    all have one width, so that one recorded graph serves them; its kernels spend nothing on padding.
     """
 
     width_step = 8
@@ -80,14 +86,18 @@ class TokenExamples:
         order = np.arange(count) if generator is None else generator.permutation(count)
         span = size * self.bucket if generator is not None else count
         parts = [order[low : low + span] for low in range(0, count, span)]
-        parts = [part[np.argsort(self.lengths[part], kind="stable")] for part in parts]
+        if not self.tokens.is_cuda:
+            parts = [part[np.argsort(self.lengths[part], kind="stable")] for part in parts]
         batches = [part[low : low + size] for part in parts for low in range(0, len(part), size)]
         if generator is not None:
             # A batch of one has no batch statistics; its neighbour takes it in.
             if len(batches) > 1 and len(batches[-1]) == 1:
                 batches[-2:] = [np.concatenate(batches[-2:])]
             batches = [batches[number] for number in generator.permutation(len(batches))]
-        longest = [int(self.lengths[batch].max(initial=1)) for batch in batches]
+        if self.tokens.is_cuda:
+            longest = [int(self.lengths.max(initial=1))] * len(batches)
+        else:
+            longest = [int(self.lengths[batch].max(initial=1)) for batch in batches]
         widths = [-(-max(length, 1) // self.width_step) * self.width_step for length in longest]
         cuts = np.concatenate([[0], np.cumsum([len(batch) for batch in batches])])
         on_device = torch.from_numpy(np.concatenate(batches)).to(self.tokens.device)

@@ -21,6 +21,7 @@ from convoy.learning.recipes import Optimiser
 from convoy.storage.checkpoints import Checkpoint
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
+OnBatch = Callable[[Tensor, int], Tensor]  # of a plan's items and width
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def fit(
         network.load_state_dict(run.best)
         network.to("cpu")
         # The graphs hold the run and the run holds them; freed here, not in the midst of a later recording.
-        run.graphs = None
+        del run.take_step, run.forward
     return Fitted(tuple(run.curve), run.best_row)
 
 
@@ -90,26 +91,38 @@ def predict(network: nn.Module, examples: Examples, params: TrainingParams) -> T
     """The outputs of `network` in evaluation mode, float32 on the CPU, in the order of the examples."""
     with Device(params).active() as device:
         network.to(device.torch)
-        outputs, _ = _outputs(network, examples.to(device.torch), params.batch_size, device)
+        examples = examples.to(device.torch)
+        plan = examples.plan(_batch_size(params, device), None)
+        network.eval()
+        outputs = _outputs(_forward(network, examples, device), plan)
         network.to("cpu")
         return outputs.cpu()
 
 
-def _outputs(
-    network: nn.Module, examples: Examples, batch_size: int, device: Device
-) -> tuple[Tensor, Tensor]:
-    """Outputs and targets of all examples, in their order, on the device."""
-    network.eval()
-    plan = examples.plan(max(batch_size, 512), None)
-    outputs, targets = [], []
-    for number, width in enumerate(plan.widths):
-        inputs, target = examples.batch(plan.items(number), width, training=False)
+def _batch_size(params: TrainingParams, device: Device) -> int:
+    """Without gradients larger batches fit, and a GPU is the faster for them."""
+    return max(params.batch_size, 4096 if device.torch.type == "cuda" else 512)
+
+
+def _forward(network: nn.Module, examples: Examples, device: Device) -> OnBatch:
+    def forward(items: Tensor, width: int) -> Tensor:
+        inputs, _ = examples.batch(items, width, training=False)
         with device.autocast():
-            outputs.append(network(inputs).float())
-        targets.append(target)
+            return network(inputs).float()
+
+    return forward
+
+
+def _outputs(forward: OnBatch, plan: Plan) -> Tensor:
+    """The outputs for all batches of the plan, in the order of the examples."""
+    # A recorded graph writes every batch of a shape to the same place, hence the copies.
+    return _in_order([forward(items, width).clone() for items, width in plan], plan)
+
+
+def _in_order(batches: list[Tensor], plan: Plan) -> Tensor:
     order = torch.empty_like(plan.order)
     order[plan.order] = torch.arange(len(plan.order), device=plan.order.device)
-    return torch.cat(outputs)[order], torch.cat(targets)[order]
+    return torch.cat(batches)[order]
 
 
 class _Run:
@@ -119,11 +132,18 @@ class _Run:
         self, network: nn.Module, train: Examples, validation: Examples, params: TrainingParams,
         device: Device, loss: Loss,
     ) -> None:  # fmt: skip
-        self.network, self.train, self.validation = network.to(device.torch), train, validation
+        self.network, self.train = network.to(device.torch), train
         self.params, self.device, self.loss = params, device, loss
         self.steps_per_epoch = len(train.plan(params.batch_size, np.random.default_rng(0)))
         self.optimiser = Optimiser(network, params, self.steps_per_epoch)
-        self.graphs = GraphedSteps(self.step) if device.torch.type == "cuda" else None
+        self.on_gpu = device.torch.type == "cuda"
+        self.validation = validation.plan(_batch_size(params, device), None)
+        batches = [validation.batch(*batch, training=False)[1] for batch in self.validation]
+        self.targets = _in_order(batches, self.validation)
+        forward = _forward(network, validation, device)
+        self.take_step: OnBatch = GraphedSteps(self.step) if self.on_gpu else self.step
+        self.forward: OnBatch = GraphedSteps(forward) if self.on_gpu else forward
+        self.plans: dict[int, Plan] = {}
         self.curve: list[Epoch] = []
         self.best = {key: value.clone() for key, value in network.state_dict().items()}
         self.average = AveragedWeights(network, params.average_epochs * self.steps_per_epoch)
@@ -150,38 +170,48 @@ class _Run:
         self.optimiser.torch.zero_grad(set_to_none=True)
         return loss.detach()
 
+    def plan(self, seed: int, epoch: int) -> Plan:
+        """The batches of this 0-based epoch, drawn anew for each."""
+        if epoch not in self.plans:
+            random = np.random.default_rng([seed, epoch])
+            self.plans = {epoch: self.train.plan(self.params.batch_size, random)}
+        return self.plans[epoch]
+
     def one_epoch(self, seed: int, progress: Progress) -> Epoch:
         self.network.train()
-        plan = self.train.plan(self.params.batch_size, np.random.default_rng([seed, self.epoch]))
+        plan, first = self.plan(seed, self.epoch), self.epoch * self.steps_per_epoch
         losses = torch.zeros(len(plan), device=self.device.torch)
-        step = self.graphs or self.step
-        for number, width in enumerate(plan.widths):
-            rate = self.optimiser.at_step(self.epoch * self.steps_per_epoch + number)
-            losses[number] = step(plan.items(number), width)
-            self.average.follow(self.epoch * self.steps_per_epoch + number + 1)
-            if self.graphs is None:
+        for number, (items, width) in enumerate(plan):
+            rate = self.optimiser.at_step(first + number)
+            losses[number] = self.take_step(items, width)
+            self.average.follow(first + number + 1)
+            if not self.on_gpu:
                 # On a GPU a look at the loss would make the host wait; there the epoch's end is soon enough.
                 self._finite(losses[number : number + 1], plan, number)
                 progress.step(number + 1, len(plan))
-        self._finite(losses, plan, 0)
         sizes = torch.tensor(np.diff(plan.cuts), device=losses.device)
-        train_loss = float((losses * sizes).sum() / sizes.sum())
+        mean_loss = (losses * sizes).sum() / sizes.sum()
         self.average.swap()
-        with torch.no_grad():
-            outputs, targets = _outputs(self.network, self.validation, self.params.batch_size, self.device)
-        row = Epoch(
-            epoch=self.epoch + 1,
-            train_loss=train_loss,
-            validation_loss=float(self.loss(outputs, targets, 0.0)),
-            validation_accuracy=float((outputs.argmax(1) == targets).float().mean()),
-            learning_rate=rate,
-        )
-        self.curve.append(row)
-        if self.best_row is row:
-            for key, value in self.network.state_dict().items():
-                self.best[key].copy_(value)
+        figures = [mean_loss, *self._validated()]
+        if self.on_gpu:
+            # All of the epoch is under way; the next one is drawn meanwhile, and only then the host waits.
+            self.plan(seed, self.epoch + 1)
+            self._finite(losses, plan, 0)
+        train_loss, loss, accuracy = (float(figure) for figure in figures)
+        self.curve.append(Epoch(self.epoch + 1, train_loss, loss, accuracy, rate))
+        if self.best_row is self.curve[-1]:
+            state = self.network.state_dict()
+            torch._foreach_copy_([self.best[name] for name in state], list(state.values()))
         self.average.swap()
-        return row
+        return self.curve[-1]
+
+    @torch.no_grad()
+    def _validated(self) -> tuple[Tensor, Tensor]:
+        """Loss and accuracy on the validation examples."""
+        self.network.eval()
+        outputs = _outputs(self.forward, self.validation)
+        correct = (outputs.argmax(1) == self.targets).float().mean()
+        return self.loss(outputs, self.targets, 0.0), correct
 
     def _finite(self, losses: Tensor, plan: Plan, first: int) -> None:
         bad = torch.nonzero(~torch.isfinite(losses))
