@@ -1,4 +1,4 @@
-"""A small copy of the checkout in which DVC runs: tracked files as they are now, few items, quick training."""
+"""A small copy of the checkout in which DVC runs: files as they are now, few items, quick training."""
 
 import os
 import shutil
