@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from convoy.params import load
+from convoy.report.style import LIGHT
 from convoy.stage import run
 from convoy.storage import plots, predictions
 from convoy.storage.files import read_json, write_json, write_text
 from convoy.streamrec.comparison import MODELS, compare
-from convoy.streamrec.comparison_page import page
+from convoy.streamrec.comparison_page import accuracy_picture, page
 from convoy.streamrec.evaluation import EvaluateParams
 from convoy.streamrec.findings import findings, headline
 
@@ -23,6 +24,7 @@ def main() -> None:
     comparison = compare(metrics, named, params)
     words = [headline(comparison), *findings(comparison)]
     html = page(comparison, metrics, tables)
+    plots.write(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(comparison, LIGHT)})
     write_json(DATA / "metrics" / "comparison.json", {**comparison, "words": words})
     write_text(DATA / "report.html", html)
     print("\n".join(words))

@@ -7,6 +7,7 @@ from typing import Any
 from convoy.report import charts
 from convoy.report.numbers import p_value, percent, points
 from convoy.report.page import Section, Table, picture, render
+from convoy.report.style import Theme
 from convoy.storage.plots import Columns
 from convoy.streamrec.comparison import MODELS, PAIRS, TIE
 from convoy.streamrec.evaluation_plots import (
@@ -55,7 +56,8 @@ def page(comparison: Mapping[str, Any], metrics: Metrics, plots: Mapping[str, Ma
     return render(headline(comparison), found, [section for section in sections if section is not None])
 
 
-def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
+def accuracy_picture(comparison: Mapping[str, Any], theme: Theme) -> bytes:
+    """PNG of every model's accuracy with its interval, beside both ceilings or the most frequent category."""
     rows = [
         charts.Rate(NAMES[model], rate["value"], rate["low"], rate["high"], COLOURS[model])
         for model, rate in comparison["accuracy"].items()
@@ -65,7 +67,13 @@ def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
         marks = {"most frequent category": comparison["majority"]["accuracy"]}
     else:
         marks = {"order-blind ceiling": ceiling["order_blind"], "ceiling": ceiling["full"]}
-    alt = "; ".join(f"{row.name} {percent(row.value)}" for row in rows)
+    return charts.rates(rows, marks, theme)
+
+
+def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
+    ceiling = comparison["ceiling"]
+    rates = comparison["accuracy"].items()
+    alt = "; ".join(f"{NAMES[model]} {percent(rate['value'])}" for model, rate in rates)
     header = ["model", "accuracy", "macro-F1", "log-loss", "calibration error"]
     if ceiling is not None:
         header += ["of order-blind ceiling", "of ceiling"]
@@ -84,7 +92,7 @@ def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
     return Section(
         "Test items named rightly",
         ["Lines through the ends of the bars, and the second lines in the table, are 95% intervals."],
-        [picture(partial(charts.rates, rows, marks), f"Accuracies: {alt}")],
+        [picture(partial(accuracy_picture, comparison), f"Accuracies: {alt}")],
         [Table(header, table)],
     )
 
