@@ -62,7 +62,7 @@ def embedder(model, normalise="none"):
     return Embedder(model, EmbedParams(normalise=normalise))
 
 
-def by_the_network(model, texts):
+def by_the_network(model, texts, device):
     """The trained network itself, on the library's own tokens, padded."""
     tokenizer = Tokenizer.from_str(model.tokenizer_json)
     tokens = [torch.tensor(tokenizer.encode(text).ids[:MAX_TOKENS], dtype=torch.long) for text in texts]
@@ -73,14 +73,17 @@ def by_the_network(model, texts):
     else:
         network = TextCNN(vocab, dim, 12, num_classes=0)
     network.load_state_dict(tensors, strict=False)
-    network.eval()
+    network.eval().to(device)
     with torch.no_grad():
-        padded = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True)
-        return network.get_embedding(padded).numpy()
+        padded = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True).to(device)
+        return network.get_embedding(padded).cpu().numpy()
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("kind", ["bow", "textcnn"])
-def test_vectors_are_those_of_the_network(stored, kind):
+def test_vectors_are_those_of_the_network(stored, kind, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU that torch can use")
     texts = [
         f"{'Cities'} {SYNOPSES[0]}",
         SYNOPSES[1],
@@ -89,14 +92,15 @@ def test_vectors_are_those_of_the_network(stored, kind):
         f"long {SYNOPSES[5]}".strip(),
     ]
     found = embedder(stored[kind])(batch([ROWS[0], ROWS[1], ROWS[2], ROWS[6], ROWS[8]]))
-    expected = by_the_network(stored[kind], texts)
+    expected = by_the_network(stored[kind], texts, device)
     cosine = (
         (found.vectors * expected).sum(1)
         / np.linalg.norm(found.vectors, axis=1)
         / np.linalg.norm(expected, axis=1)
     )
     assert cosine.min() > 0.99999
-    np.testing.assert_allclose(found.vectors, expected, rtol=0, atol=3e-6 * np.abs(expected).max())
+    if device == "cpu":  # GPUs may round products to TF32
+        np.testing.assert_allclose(found.vectors, expected, rtol=0, atol=3e-6 * np.abs(expected).max())
     assert found.text_sha256 == [hashlib.sha256(text.encode()).hexdigest() for text in texts]
 
 
