@@ -74,10 +74,8 @@ lint: setup  ## Ruff, formatting, mypy and import contracts
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-logo
 
-bench: setup  ## Side-by-side ratios of everything in benchmarks/, written to benchmarks/results/
-	@for script in $$(grep -l 'machine import .*report' benchmarks/*.py); do \
-		echo "bench: $$script"; $(BIN)/python -m "$$(echo "$${script%.py}" | tr / .)"; \
-	done
+bench: setup  ## Side-by-side ratios into benchmarks/results/, on two cores (ARGS=embedding for one)
+	@$(RUN) python -m benchmarks $(ARGS)
 
 chaos: setup  ## Kill every stage at random moments and compare with an unbroken run (takes long)
 	@$(BIN)/python benchmarks/chaos.py $(ARGS)

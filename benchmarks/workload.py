@@ -1,0 +1,71 @@
+"""What the benchmarks work on: the default synthetic catalogue, its corpus, a model of the default size.
+
+`python -m benchmarks.workload FOLDER ITEMS …` writes catalogue-ITEMS.parquet for each, and model/.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from convoy.storage.corpus import Corpus
+from convoy.streamrec import catalogue
+from convoy.streamrec.corpus import CorpusParams, build
+from convoy.streamrec.synthetic import SyntheticParams, generate
+
+ITEMS = 50_000
+
+
+def raw(items: int) -> pa.Table:
+    """The synthetic catalogue as it is before any cleaning: item_id, title, synopsis, category."""
+    return generate(SyntheticParams(items=items)).catalogue
+
+
+def cleaned(table: pa.Table) -> pa.Table:
+    return catalogue.build(table, catalogue.CatalogueParams())[0]
+
+
+def corpus(table: pa.Table) -> Corpus:
+    """Corpus of a cleaned catalogue with the default params, its tokenizer fitted on the training split."""
+    return build(table, {"max_characters": catalogue.CatalogueParams().max_characters}, CorpusParams())
+
+
+def write_model(folder: Path, corpus: Corpus) -> None:
+    """A textcnn model folder: the default network with random weights, which cost as much as trained ones."""
+    from convoy.learning.loop import seeded
+    from convoy.nn.text import TextCNN
+    from convoy.storage import models
+    from convoy.streamrec.networks import TextCNNParams
+
+    network = {
+        "vocab_size": corpus.vocab_size,
+        "num_classes": len(corpus.categories),
+        **TextCNNParams().arguments(),
+    }
+    with seeded(0):
+        tensors = {name: tensor.numpy() for name, tensor in TextCNN(**network).state_dict().items()}
+    config = {
+        "schema": 1,
+        "kind": "textcnn",
+        "network": network,
+        "categories": list(corpus.categories),
+        "text": corpus.text,
+        "training": {},
+    }
+    models.write(folder, config, {0: tensors}, corpus.tokenizer_json)
+
+
+def write(folder: Path, sizes: Sequence[int]) -> Corpus:
+    """Write catalogue-ITEMS.parquet for each size, and model/; return the corpus that the model is for."""
+    table = raw(max(sizes))
+    for items in sizes:
+        pq.write_table(table.slice(0, items), folder / f"catalogue-{items}.parquet")
+    vocabulary = corpus(cleaned(table.slice(0, ITEMS)))
+    write_model(folder / "model", vocabulary)
+    return vocabulary
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), [int(items) for items in sys.argv[2:]])

@@ -1,0 +1,179 @@
+"""Each benchmark at a tiny size: it runs, and its JSON says what was measured, where and how fast."""
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import bow, embedding, generation, machine, memory, textbook, workload
+from benchmarks.__main__ import NAMES
+from tests.conftest import ROOT
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny tensors gain nothing from more, and wait for each other where others compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def facts(path, name):
+    """The content of a result, after what holds for all of them."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["benchmark"] == name
+    assert found["machine"]["cores"] == machine.cores()
+    assert found["machine"]["cpu"]
+    assert all(found["versions"].values())
+    for row in found["rows"]:
+        numbers = [value for value in row.values() if isinstance(value, float | int)]
+        assert numbers
+        assert all(map(math.isfinite, numbers)), row
+    return found
+
+
+def test_embedding(tmp_path):
+    found = facts(embedding.run(items=400, textbook_items=40, rounds=1, results=tmp_path), "embedding")
+    rows = {row["side"]: row for row in found["rows"]}
+    assert set(rows) == {*embedding.FORWARDS, embedding.LOOP, *embedding.REQUIRED}
+    fastest = max(rows[side]["items/s"] for side in embedding.FORWARDS)
+    for side, row in rows.items():
+        seconds = found["measured"]["seconds"][side]
+        assert row["items/s"] == pytest.approx(row["items"] / seconds[0])
+        assert row["times the faster forward"] == pytest.approx(row["items/s"] / fastest)
+    assert 0 < found["measured"]["largest difference"] < 1e-4
+
+
+def test_bow(tmp_path, capsys):
+    path = bow.run(items=400, rounds=1, results=tmp_path, tuned=bow.TUNED[:1], choices=(1,))
+    if importlib.util.find_spec("fasttext") is None:
+        assert path is None
+        assert "3.11" in capsys.readouterr().out
+        return
+    found = facts(path, "bow")
+    assert len(found["rows"]) == 2 * (1 + len(bow.OURS))
+    rival = {}
+    for row in found["rows"]:
+        if row["side"].startswith("fastText"):
+            rival = row
+        elif row["times as fast"] == "not reached":
+            assert row["epochs"] == 1
+            assert row["validation"] < rival["validation"]
+        else:
+            assert row["validation"] >= rival["validation"]
+            assert row["times as fast"] == pytest.approx(rival["whole, s"] / row["whole, s"])
+
+
+def test_generation(tmp_path):
+    allowed = os.sched_getaffinity(0)
+    found = facts(generation.run([100, 300], rounds=1, results=tmp_path), "generation")
+    assert [row["items"] for row in found["rows"]] == [100, 300]
+    assert os.sched_getaffinity(0) == allowed
+
+
+def test_memory(tmp_path):
+    workload.write(tmp_path, [50, 400])
+    found = facts(memory.measure(tmp_path, [50, 400], results=tmp_path), "memory")
+    few, many = found["rows"]
+    # Libraries alone take more than 50 MB.
+    assert min(few["peak, GB"], many["peak, GB"]) > 0.05
+    growth = (many["peak, GB"] - few["peak, GB"]) * 1e9 / 350
+    assert found["measured"]["bytes per further item"] == pytest.approx(growth, abs=1)
+
+
+def test_peak_memory_is_that_of_the_process_itself(tmp_path):
+    # 200 MB more held by the child must show as such.
+    script = (
+        "import sys; from benchmarks.memory import peak; print(peak([sys.executable, '-c', sys.argv[1]])[0])"
+    )
+    peaks = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", script, code], cwd=ROOT, capture_output=True, check=True
+            ).stdout
+        )
+        for code in ("pass", "bytearray(b'1') * 200_000_000")
+    ]
+    assert peaks[1] - peaks[0] == pytest.approx(2e8, rel=0.1)
+
+
+def test_textbook_network_has_the_size_of_ours():
+    network = textbook.TextCNN(30_000, num_classes=20)
+    assert sum(weight.numel() for weight in network.parameters()) == 3_994_500 + 300 * 20 + 20
+
+
+def test_textbook_trains_and_embeds():
+    # Two classes told apart by one word.
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        labels = torch.arange(40) % 2
+        tokens_NL = torch.randint(4, 20, (40, 12))
+        tokens_NL[:, 5] = 2 + labels
+        network = textbook.TextCNN(20, 8, 6, num_classes=2, dropout=0.0)
+        batches = textbook.loader(textbook.Texts(tokens_NL, labels), batch_size=10)
+        optimiser = textbook.adam(network)
+        losses = [textbook.train_epoch(network, batches, optimiser) for _ in range(15)]
+    assert losses[-1] < 0.5 * losses[0]
+    vectors = textbook.embed(network, textbook.loader(batches.dataset, shuffle=False, batch_size=7))
+    with torch.no_grad():
+        assert np.allclose(vectors, network.get_embedding(tokens_NL).numpy(), atol=1e-6)
+
+
+def test_padded():
+    tokens, offsets = np.array([5, 6, 7, 8, 9], np.int32), np.array([0, 2, 2, 5])
+    found = textbook.padded(tokens, offsets, np.array([2, 0, 1]), length=2)
+    assert found.tolist() == [[7, 8], [5, 6], [0, 0]]
+
+
+def test_sides_take_turns_and_the_first_round_does_not_count():
+    calls = []
+    seconds = machine.in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2)
+    assert calls == ["a", "b"] * 3
+    assert {side: len(values) for side, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_results_are_named_by_the_machine(tmp_path, capsys):
+    rows = [{"side": "a", "items/s": 12345.6}, {"side": "b", "items/s": None, "times": 0.25}]
+    path = machine.report("some", rows, {}, ["numpy"], tmp_path)
+    assert path.name.startswith(f"some.{machine.cores()}-cores-")
+    shown = capsys.readouterr().out
+    assert machine.cpu() in shown
+    assert "12,346" in shown
+    assert "0.25" in shown
+
+
+def test_cores_are_those_that_the_process_may_use():
+    one = min(os.sched_getaffinity(0))
+    script = (
+        f"import os; os.sched_setaffinity(0, [{one}]); from benchmarks.machine import cores; print(cores())"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "1\n"
+
+
+def test_every_benchmark_is_in_the_list_of_make_bench():
+    apart = {"__main__", "chaos", "machine", "textbook", "workload"}
+    assert set(NAMES) == {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - apart
+
+
+def test_an_unknown_benchmark_is_refused():
+    command = [sys.executable, "-m", "benchmarks", "speed"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "no benchmark 'speed'" in refused.stderr
+
+
+def test_workload_is_the_default_catalogue():
+    table = workload.cleaned(workload.raw(300))
+    corpus = workload.corpus(table)
+    assert table.num_rows == len(corpus.labels) == 300
+    assert len(corpus.categories) == 20
