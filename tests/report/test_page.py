@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from convoy.report.page import Picture, Section, Table, picture, render
-from convoy.report.style import DARK, LIGHT
+from convoy.report.style import DARK, LIGHT, figure, png
 
 HOSTILE = "<script>alert('1')</script> & \"co\""
 
@@ -91,3 +91,10 @@ def test_words_come_first(html):
 def test_a_picture_is_drawn_once_for_each_theme():
     shown = picture(lambda theme: theme.name.encode(), "words", wide=True)
     assert (shown.light, shown.dark, shown.alt, shown.wide) == (b"light", b"dark", "words", True)
+
+
+def test_a_wide_picture_has_half_its_pixels_on_screen():
+    fig = figure(9.0, 2.0)
+    assert Picture(png(fig), b"", alt="").width_px == 9 * 160 // 2
+    html = render("t", [], [Section("s", pictures=[Picture(png(fig), png(fig), alt="", wide=True)])])
+    assert Reader(html).named("div")[1] == {"class": "scroll wide", "style": "--width: 720px"}

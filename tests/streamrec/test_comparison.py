@@ -173,6 +173,10 @@ def test_words_of_the_chapters_tie():
     assert said[0].startswith(
         "TextCNN and bag-of-words tie: both name 100% of 1,000 test items rightly, a difference of 0.0 "
     )
+    assert said[0].endswith(
+        "TextCNN reaches 100% of the ceiling of 100% and bag-of-words reaches 100% of the ceiling of 100%."
+    )
+    assert said[1].startswith("At best a model can name 100% of these items: the ceilings are exact. Always")
     assert "Why a tie: both ceilings are 100%, so the order of words carries nothing" in said[2]
     assert said[2].endswith("with both models at 100%, nothing is left to win at all.")
     assert said[3] == "The linear yardstick on words and pairs (100%) ties with TextCNN and bag-of-words."
@@ -181,6 +185,11 @@ def test_words_of_the_chapters_tie():
 def test_words_of_other_ties():
     rows = spread(textcnn=501, bow=500, linear=400, linear_pairs=400)
     assert headline(comparison(rows)) == "A tie: TextCNN (50.1%) and bag-of-words (50.0%)"
+    yardsticks = spread(textcnn=400, bow=390, linear=501, linear_pairs=500)
+    assert headline(comparison(yardsticks)) == (
+        "Neither network wins, and ahead of both is a tie: the linear yardstick on words (50.1%) and the "
+        "linear yardstick on words and pairs (50.0%)"
+    )
     missed = findings(comparison(rows, SYNTHETIC))[2]
     assert missed.startswith("Why a tie: word order could be worth 20.0 percentage points here, but TextCNN")
     level = findings(comparison(rows, {"order_blind": 0.8, "full": 0.8004}))[2]

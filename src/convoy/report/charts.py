@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from convoy.report.numbers import percent
 from convoy.report.style import Theme, figure, labels, png, quiet_axes, styled
 
-WIDTH_IN = 6.6
+WIDTH_IN = 5.6
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _marks(axes: Axes, marks: Mapping[str, float], rows: int, theme: Theme) -> N
 def curves(rows: Sequence[Curve], theme: Theme) -> bytes:
     """Loss of the training and validation splits, and validation accuracy, over epochs."""
     with styled(theme):
-        fig = figure(WIDTH_IN, 3.0)
+        fig = figure(WIDTH_IN, 2.7)
         loss, accuracy = fig.subplots(1, 2)
         for row in rows:
             colour = theme.series[row.colour]
@@ -109,7 +109,7 @@ def curves(rows: Sequence[Curve], theme: Theme) -> bytes:
             )
             for axes, column in ((loss, "validation_loss"), (accuracy, "validation_accuracy")):
                 axes.plot(epoch[-1], row.values[column][-1], "o", color=colour, markersize=4.5)
-        loss.set_title("Loss: validation, and training (dashed)", color=theme.ink)
+        loss.set_title("Loss (dashed: training)", color=theme.ink)
         accuracy.set_title("Validation accuracy", color=theme.ink)
         accuracy.yaxis.set_major_formatter(PercentFormatter(1.0))
         for axes in (loss, accuracy):
@@ -117,7 +117,7 @@ def curves(rows: Sequence[Curve], theme: Theme) -> bytes:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             quiet_axes(axes, "y")
         if len(rows) > 1:
-            accuracy.legend(loc="lower right", labelcolor=theme.ink)
+            accuracy.legend(loc="best", labelcolor=theme.ink)
         return png(fig)
 
 
@@ -130,7 +130,7 @@ def confusion(counts: np.ndarray, names: Sequence[str], theme: Theme) -> bytes:
     with styled(theme):
         cell = min(0.8, 4.4 / size) if size <= 12 else 0.36 if size <= 24 else 0.28
         margin = 0.075 * max(map(len, drawn)) + 0.5
-        fig = figure(max(WIDTH_IN * 0.8, cell * size + margin), cell * size + margin + 0.4)
+        fig = figure(max(WIDTH_IN * 0.92, cell * size + margin), cell * size + margin + 0.4)
         axes = fig.add_subplot()
         colours = LinearSegmentedColormap.from_list("shares", theme.heat)
         # Most of the story lies off the diagonal: the square root keeps small shares apart.
@@ -147,7 +147,7 @@ def confusion(counts: np.ndarray, names: Sequence[str], theme: Theme) -> bytes:
             x=0.02, ha="left", fontsize=9.5, color=theme.muted,
         )  # fmt: skip
         _cell_figures(axes, shares, theme, fontsize=7.0 if size <= 24 else 5.6)
-        return png(fig, dpi=150)
+        return png(fig)
 
 
 def _cell_figures(axes: Axes, shares: np.ndarray, theme: Theme, fontsize: float) -> None:
@@ -168,7 +168,7 @@ def reliability(rows: Sequence[Calibration], theme: Theme) -> bytes:
     with styled(theme):
         columns = min(2, len(rows))
         lines = -(-len(rows) // columns)
-        fig = figure(WIDTH_IN if columns == 2 else WIDTH_IN * 0.62, 3.3 * lines + 0.1)
+        fig = figure(WIDTH_IN if columns == 2 else WIDTH_IN * 0.62, 2.85 * lines + 0.1)
         panels = fig.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axes in panels[len(rows) :]:
             axes.set_visible(False)

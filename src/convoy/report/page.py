@@ -13,13 +13,18 @@ from convoy.report.template import PAGE
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG for each theme; `alt` says in words what it shows. A wide one is scrolled on narrow screens."""
+    """A PNG for each theme; `alt` says in words what it shows. A wide one is never shrunk to the column."""
 
     light: bytes
     dark: bytes
     alt: str
     caption: str = ""
     wide: bool = False
+
+    @property
+    def width_px(self) -> int:
+        """Width on a screen, half the pixels that the PNG's header states."""
+        return int.from_bytes(self.light[16:20]) // 2
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 from PIL import Image
 
+DPI = 160  # twice a screen's, so that pictures stay sharp there
 FONT = "DejaVu Sans"  # ships with matplotlib, so that a picture is the same on every machine
 
 
@@ -91,18 +93,20 @@ def styled(theme: Theme) -> Iterator[None]:
 
 
 def figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure of that size in inches, outside pyplot's global state."""
-    fig = Figure(figsize=(width_in, height_in), layout="constrained")
+    """An empty figure of about that size in inches, outside pyplot's global state."""
+    # In steps of 5 pixels, exact in binary: a row of half a pixel would be half transparent.
+    size = (math.ceil(32 * width_in) / 32, math.ceil(32 * height_in) / 32)
+    fig = Figure(figsize=size, layout="constrained")
     fig.get_layout_engine().set(w_pad=0.1, h_pad=0.1, wspace=0.04)  # type: ignore[union-attr, call-arg]
     FigureCanvasAgg(fig)
     return fig
 
 
-def png(fig: Figure, dpi: int = 160) -> bytes:
+def png(fig: Figure) -> bytes:
     """The figure as PNG bytes, with neither date nor software in them."""
     raw = io.BytesIO()
-    fig.savefig(raw, format="rgba", dpi=dpi)
-    size = (int(fig.bbox.width / fig.dpi * dpi), int(fig.bbox.height / fig.dpi * dpi))
+    fig.savefig(raw, format="rgba", dpi=DPI)
+    size = (int(fig.bbox.width / fig.dpi * DPI), int(fig.bbox.height / fig.dpi * DPI))
     image = Image.frombytes("RGBA", size, raw.getvalue()).convert("RGB")
     # A palette of 256 makes it a third in size, with no difference to the eye.
     palette = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

@@ -31,8 +31,9 @@ p { margin: 0 0 0.9rem; }
 .lead { border-left: 4px solid var(--accent); padding-left: 1.1rem; }
 section > p { color: var(--muted); font-size: 0.95rem; }
 .scroll { overflow-x: auto; margin: 0.8rem 0 1.2rem; }
-img { display: block; width: 100%; min-width: 25rem; height: auto; border-radius: 4px; }
-.wide img { min-width: 44rem; }
+img { display: block; width: 100%; max-width: 40rem; height: auto; border-radius: 4px; }
+.wide { width: max(100%, min(var(--width), 100vw - 2.5rem)); margin-left: 50%; transform: translateX(-50%); }
+.wide img { width: var(--width); max-width: none; min-width: 100%; }
 table { border-collapse: collapse; width: 100%; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.45rem 0.6rem; border-bottom: 1px solid var(--grid); text-align: right; }
 th, td { overflow-wrap: normal; }
@@ -68,7 +69,11 @@ summary { cursor: pointer; font-size: 1.2rem; font-weight: 700; margin: 3rem 0 0
 {% if picture.caption %}
 <h3>{{ picture.caption }}</h3>
 {% endif %}
-<div class="scroll{{ ' wide' if picture.wide }}"><picture>
+{% if picture.wide %}
+<div class="scroll wide" style="--width: {{ picture.width_px }}px"><picture>
+{% else %}
+<div class="scroll"><picture>
+{% endif %}
 <source media="(prefers-color-scheme: dark)" srcset="{{ picture.dark | data_uri }}">
 <img src="{{ picture.light | data_uri }}" alt="{{ picture.alt }}">
 </picture></div>

@@ -84,7 +84,7 @@ def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
             _rate(test, "accuracy"),
             _rate(test, "macro_f1"),
             _number(test, "log_loss"),
-            _rate(test, "ece"),
+            _number(test, "ece"),
         ]
         shares = comparison["share_of_ceiling"][model] or {}
         cells += [_share(shares[rule]) for rule in ("order_blind", "full") if shares]

@@ -24,19 +24,26 @@ Comparison = Mapping[str, Any]
 
 def headline(comparison: Comparison) -> str:
     """A few words for the top of a page."""
-    winner, best = comparison["winner"], comparison["best"]
+    winner = comparison["winner"]
     if winner == TIE:
-        rates = {model: percent(_accuracy(comparison, model)) for model in best}
-        if len(set(rates.values())) == 1:
-            who = "all four models" if len(best) == len(MODELS) else _listed([SPOKEN[m] for m in best])
-            return f"A tie at {rates[best[0]]}: {who}"
-        return f"A tie: {_listed([f'{SPOKEN[model]} ({rate})' for model, rate in rates.items()])}"
+        return _tied(comparison)
     rivals = [model for model in (NETWORKS if winner in YARDSTICKS else MODELS) if model != winner]
     second = max(rivals, key=lambda model: _accuracy(comparison, model))
     lead = f"{points(_facing(comparison, winner, second)['difference'])} percentage points ahead of"
     if winner in YARDSTICKS:
         return f"Neither network wins: {SPOKEN[winner]} is {lead} {SPOKEN[second]}"
     return _capital(f"{SPOKEN[winner]} wins, {lead} {SPOKEN[second]}")
+
+
+def _tied(comparison: Comparison) -> str:
+    best = sorted(comparison["best"], key=lambda model: -_accuracy(comparison, model))
+    rates = {model: percent(_accuracy(comparison, model)) for model in best}
+    if len(set(rates.values())) == 1:
+        who = "all four models" if len(best) == len(MODELS) else _listed([SPOKEN[model] for model in best])
+        tie = f"a tie at {rates[best[0]]}: {who}"
+    else:
+        tie = f"a tie: {_listed([f'{SPOKEN[model]} ({rate})' for model, rate in rates.items()])}"
+    return _capital(tie) if set(best) & set(NETWORKS) else f"Neither network wins, and ahead of both is {tie}"
 
 
 def findings(comparison: Comparison) -> list[str]:
@@ -62,16 +69,19 @@ def _networks(comparison: Comparison) -> str:
 
 
 def _shares(comparison: Comparison) -> str:
-    if comparison["ceiling"] is None:
+    """How far both networks are from what is possible; nothing where that is not known."""
+    ceiling = comparison["ceiling"]
+    if ceiling is None:
         return ""
-    named = {"full": "ceiling", "order_blind": "order-blind ceiling"}
+    same = ceiling["full"] == ceiling["order_blind"]
+    named = {"full": "ceiling", "order_blind": "ceiling" if same else "order-blind ceiling"}
     shares = []
     for model in NETWORKS:
         rule = OWN_CEILING[model]
         share = comparison["share_of_ceiling"][model][rule]
         if share is not None:
-            ceiling = percent(comparison["ceiling"][rule])
-            shares.append(f"{SPOKEN[model]} reaches {percent(share)} of the {named[rule]} of {ceiling}")
+            whose = f"the {named[rule]} of {percent(ceiling[rule])}"
+            shares.append(f"{SPOKEN[model]} reaches {percent(share)} of {whose}")
     return f"; {_listed(shares)}" if shares else ""
 
 
@@ -84,10 +94,9 @@ def _ceilings(comparison: Comparison) -> str:
     if ceiling is None:
         return f"What is possible at best on a real catalogue, nobody knows: there is no ceiling. {chance}"
     blind, full = ceiling["order_blind"], ceiling["full"]
-    text = (
-        f"No model can be expected to name more of these items than {percent(full)}, or {percent(blind)} "
-        f"where it is blind to the order of words: both are exact. {chance}"
-    )
+    blind_too = "" if blind == full else f", or {percent(blind)} if it is blind to the order of words"
+    best = f"At best a model can name {percent(full)} of these items{blind_too}"
+    text = f"{best}: the ceilings are exact. {chance}"
     if full - blind >= SAME_CEILING and comparison["accuracy"]["textcnn"]["low"] > blind:
         text += " TextCNN stands above all that a model blind to order can reach."
     return text
