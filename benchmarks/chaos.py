@@ -46,6 +46,9 @@ PRESET = {
     "streamrec.models.bow.training": TRAINING,
     "streamrec.models.textcnn.training": TRAINING,
     "streamrec.evaluate.resamples": 200,
+    "streamrec.signal.items": 2000,
+    "streamrec.signal.synonyms": [8],
+    "streamrec.signal.word_fidelity": [0.35],
 }
 
 
