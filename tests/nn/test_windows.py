@@ -7,10 +7,12 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from torch import Tensor
 
 from convoy.nn.text import TextCNN
 from convoy.nn.windows import Texts, window_maxima
+from convoy.nn.windows_loops import rounded, widened
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +147,45 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(one, two) for one, two in zip(results[0], other, strict=True))
+
+
+def test_under_autocast_the_cpu_path_agrees_within_bfloat16() -> None:
+    tokens = texts(LENGTHS * 8, 20)
+    results = []
+    for bfloat16 in (False, True):
+        model = network((3, 4, 5), filters=16, dim=32)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            pooled = model.get_embedding(tokens)
+        results.append((pooled, gradients(model, pooled)))
+    (expected, expected_gradients), (pooled, found) = results
+    assert 0 < distance(pooled, expected) < 1e-2
+    assert max(distance(found[name], expected_gradients[name]) for name in found) < 0.25
+
+
+def test_bits_of_bfloat16_are_those_of_torch() -> None:
+    """Halfway cases round to even; zeros keep their sign."""
+
+    @njit
+    def narrowed(values: np.ndarray, out: np.ndarray) -> None:
+        for i in range(len(values)):
+            out[i] = rounded(values[i], out[i])
+
+    @njit
+    def wide(bits: np.ndarray, out: np.ndarray) -> None:
+        for i in range(len(bits)):
+            out[i] = widened(bits[i])
+
+    values = np.random.default_rng(0).integers(0, 2**32, 100_000, dtype=np.uint32)
+    values[:1000] = (values[:1000] & 0xFFFF0000) | 0x8000
+    values[-2:] = (0, 0x80000000)
+    numbers = values.view(np.float32)
+    numbers = numbers[np.isfinite(numbers)]
+    bits, back = np.empty(len(numbers), np.uint16), np.empty(len(numbers), np.float32)
+    narrowed(numbers, bits)
+    wide(bits, back)
+    expected = torch.from_numpy(numbers).bfloat16()
+    np.testing.assert_array_equal(bits, expected.view(torch.uint16).numpy())
+    np.testing.assert_array_equal(back, expected.float().numpy())
 
 
 def test_one_word_texts_in_closed_form() -> None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
+
+from convoy.nn import windows_loops as loops
 
 
 class WindowMaxima(torch.autograd.Function):
@@ -33,15 +34,16 @@ class WindowMaxima(torch.autograd.Function):
         # A filter whose scale is negative is turned round, so that its extreme is a maximum too.
         sign_D = torch.where(gamma_D < 0, -1.0, 1.0)
         scale_D = gamma_D.abs()
-        # Under autocast the large products run in its type; sums, statistics and gradients stay float32.
-        product = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+        # Under autocast the large products and what enters them are bfloat16; sums and statistics float32.
+        bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        product = torch.bfloat16 if bfloat16 else torch.float32
         rows_UE = embedding_VE[torch.from_numpy(texts.distinct)].to(product)
         columns_EK = _columns(weights_FEk, sign_D).to(product)
-        table = torch.empty(len(texts.distinct) + 1, columns_EK.shape[1])
-        table[:-1] = rows_UE @ columns_EK
+        table = torch.empty(len(texts.distinct) + 1, columns_EK.shape[1], dtype=product)
+        torch.mm(rows_UE, columns_EK, out=table[:-1])
         table[-1] = 0  # what lies outside the text
         needs_grad = statistics is None and any(ctx.needs_input_grad)
-        best_ND, place_ND, sums_ND, squares_ND, windows = texts.maxima(table.numpy(), len(beta_D), needs_grad)
+        best_ND, place_ND, sums_ND, squares_ND, windows = texts.maxima(table, len(beta_D), needs_grad)
         count_D = torch.from_numpy(texts.windows_per_filter(len(beta_D)))
         if statistics is None:
             mean_D = torch.from_numpy(sums_ND.sum(0, dtype=np.float64)) / count_D
@@ -77,16 +79,15 @@ class WindowMaxima(torch.autograd.Function):
         a_D = scale_D * rstd_D
         slope_D = -a_D * rstd_D * grad_scale_D / count_D.float()
         constant_D = -a_D * grad_beta_D / count_D.float() - slope_D * mean_D
-        grad_table = torch.from_numpy(
-            ctx.texts.scatter(
-                ctx.windows,
-                ctx.place_ND,
-                (grad_ND * a_D).numpy(),
-                constant_D.numpy(),
-                slope_D.numpy(),
-                columns_EK.shape[1],
-            )
-        ).to(rows_UE.dtype)
+        grad_table = torch.empty(len(rows_UE), columns_EK.shape[1], dtype=rows_UE.dtype)
+        ctx.texts.scatter(
+            ctx.windows,
+            ctx.place_ND,
+            (grad_ND * a_D).numpy(),
+            constant_D.numpy(),
+            slope_D.numpy(),
+            grad_table,
+        )
         grad_embedding = torch.zeros(ctx.shape)
         grad_embedding[torch.from_numpy(ctx.texts.distinct)] = (grad_table @ columns_EK.T).float()
         grad_columns_EK = (rows_UE.T @ grad_table).float()
@@ -141,7 +142,7 @@ class Texts:
         # A kernel of even size has one window more than the text has tokens.
         self.spare = int(any(k % 2 == 0 for k in kernels))
         self.starts = np.concatenate([[0], np.cumsum(self.lengths + self.spare)])
-        self.distinct, self.ids, self.occurrences, self.first = _index(
+        self.distinct, self.ids, self.occurrences, self.first = loops.index(
             tokens_NL, self.lengths, self.starts, vocab_size
         )
 
@@ -151,15 +152,18 @@ class Texts:
         counts = [int(self.lengths.sum()) + filled * (2 * (k // 2) - k + 1) for k in self.kernels]
         return np.repeat(np.array(counts, dtype=np.float64), width // len(self.kernels))
 
-    def maxima(self, table: np.ndarray, width: int, keep: bool) -> tuple[np.ndarray, ...]:
-        """Each text's largest window per filter, its place, and the sums of windows and of their squares."""
+    def maxima(self, table: Tensor, width: int, keep: bool) -> tuple[np.ndarray, ...]:
+        """Each text's largest window per filter, its place, the sums of windows and of their squares, and all
+        windows in the table's type where `keep`.
+        """
+        looked_up = _bits(table)
         texts = len(self.lengths)
         best, sums, squares = (np.empty((texts, width), dtype=np.float32) for _ in range(3))
         place = np.empty((texts, width), dtype=np.int32)
-        windows = np.empty((int(self.starts[-1]) if keep else 0, width), dtype=np.float32)
+        windows = np.empty((int(self.starts[-1]) if keep else 0, width), dtype=looked_up.dtype)
         _in_threads(
-            lambda low, high: _maxima(
-                table, self.ids, self.starts, self.lengths, self.kernels, low, high, best, place, sums,
+            lambda low, high: loops.maxima(
+                looked_up, self.ids, self.starts, self.lengths, self.kernels, low, high, best, place, sums,
                 squares, windows,
             ),
             texts,
@@ -168,24 +172,28 @@ class Texts:
 
     def scatter(
         self, windows: np.ndarray, place_ND: np.ndarray, grad_ND: np.ndarray, constant_D: np.ndarray,
-        slope_D: np.ndarray, columns: int,
-    ) -> np.ndarray:  # fmt: skip
-        """The gradient of the table, (U, columns), from that of the maxima; `windows` is used up."""
+        slope_D: np.ndarray, grad_table: Tensor,
+    ) -> None:  # fmt: skip
+        """Fill the gradient of the table, (U, columns), from that of the maxima; `windows` is used up."""
         _in_threads(
-            lambda low, high: _window_gradients(
+            lambda low, high: loops.window_gradients(
                 windows, self.starts, self.lengths, self.kernels, place_ND, grad_ND, constant_D, slope_D,
                 low, high,
             ),
             len(self.lengths),
         )  # fmt: skip
-        gradient = np.zeros((len(self.distinct), columns), dtype=np.float32)
+        gradient = _bits(grad_table)
         _in_threads(
-            lambda low, high: _table_gradients(
+            lambda low, high: loops.table_gradients(
                 windows, self.occurrences, self.first, self.kernels, low, high, gradient
             ),
             len(self.distinct),
         )
-        return gradient
+
+
+def _bits(table: Tensor) -> np.ndarray:
+    """The same memory as convoy.nn.windows_loops takes it."""
+    return table.view(torch.uint16).numpy() if table.dtype == torch.bfloat16 else table.numpy()
 
 
 @cache
@@ -203,121 +211,3 @@ def _in_threads(work: Callable[[int, int], None], count: int) -> None:
         return
     for future in [_pool(threads).submit(work, low, high) for low, high in ranges]:
         future.result()
-
-
-@njit(cache=True, nogil=True)
-def _index(
-    tokens_NL: np.ndarray, lengths: np.ndarray, starts: np.ndarray, vocab_size: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct tokens, each window row's local id (-1: spare), and the rows sorted by token."""
-    local = np.full(vocab_size, -1, dtype=np.int64)
-    counts = np.zeros(vocab_size, dtype=np.int64)
-    for i in range(len(lengths)):
-        for j in range(lengths[i]):
-            counts[tokens_NL[i, j]] += 1
-    size = np.count_nonzero(counts)
-    distinct = np.empty(size, dtype=np.int64)
-    first = np.zeros(size + 1, dtype=np.int64)
-    u = 0
-    for token in range(vocab_size):
-        if counts[token] > 0:
-            distinct[u] = token
-            local[token] = u
-            first[u + 1] = first[u] + counts[token]
-            u += 1
-    ids = np.full(starts[-1], -1, dtype=np.int32)
-    # occurrence: row, tokens before it in its text, tokens behind it.
-    occurrences = np.empty((first[-1], 3), dtype=np.int32)
-    filled = first[:-1].copy()
-    for i in range(len(lengths)):
-        for j in range(lengths[i]):
-            u = local[tokens_NL[i, j]]
-            ids[starts[i] + j] = u
-            occurrences[filled[u], 0] = starts[i] + j
-            occurrences[filled[u], 1] = j
-            occurrences[filled[u], 2] = lengths[i] - 1 - j
-            filled[u] += 1
-    return distinct, ids, occurrences, first
-
-
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, boundscheck=False)
-def _maxima(
-    table: np.ndarray, ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, kernels: np.ndarray,
-    low: int, high: int, best: np.ndarray, place: np.ndarray, sums: np.ndarray, squares: np.ndarray,
-    windows: np.ndarray,
-) -> None:  # fmt: skip
-    filters = best.shape[1] // len(kernels)
-    outside = table.shape[0] - 1
-    keep = windows.shape[0] > 0
-    window = np.empty(filters, dtype=np.float32)
-    for i in range(low, high):
-        n = lengths[i]
-        sums[i] = 0
-        squares[i] = 0
-        best[i] = -np.inf if n > 0 else 0
-        place[i] = 0
-        column = 0
-        for size in range(len(kernels)):
-            k = kernels[size]
-            padding = k // 2
-            total, square = sums[i, size * filters :], squares[i, size * filters :]
-            top, where = best[i, size * filters :], place[i, size * filters :]
-            for j in range(n + 2 * padding - k + 1 if n > 0 else 0):
-                window[:] = 0
-                for t in range(k):
-                    at = j - padding + t
-                    row = table[ids[starts[i] + at] if 0 <= at < n else outside, column + t * filters :]
-                    for f in range(filters):
-                        window[f] += row[f]
-                for f in range(filters):
-                    value = window[f]
-                    total[f] += value
-                    square[f] += value * value
-                    higher = value > top[f]
-                    where[f] = j if higher else where[f]
-                    top[f] = value if higher else top[f]
-                if keep:
-                    windows[starts[i] + j, size * filters : (size + 1) * filters] = window
-            column += k * filters
-
-
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, boundscheck=False)
-def _window_gradients(
-    windows: np.ndarray, starts: np.ndarray, lengths: np.ndarray, kernels: np.ndarray, place: np.ndarray,
-    grad: np.ndarray, constant: np.ndarray, slope: np.ndarray, low: int, high: int,
-) -> None:  # fmt: skip
-    filters = grad.shape[1] // len(kernels)
-    for i in range(low, high):
-        if lengths[i] == 0:
-            continue
-        for size in range(len(kernels)):
-            k = kernels[size]
-            for j in range(lengths[i] + 2 * (k // 2) - k + 1):
-                row = windows[starts[i] + j]
-                for d in range(size * filters, (size + 1) * filters):
-                    row[d] = constant[d] + slope[d] * row[d]
-        for d in range(grad.shape[1]):
-            windows[starts[i] + place[i, d], d] += grad[i, d]
-
-
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, boundscheck=False)
-def _table_gradients(
-    windows: np.ndarray, occurrences: np.ndarray, first: np.ndarray, kernels: np.ndarray, low: int, high: int,
-    gradient: np.ndarray,
-) -> None:  # fmt: skip
-    filters = windows.shape[1] // len(kernels)
-    for u in range(low, high):
-        for o in range(first[u], first[u + 1]):
-            row, before, behind = occurrences[o, 0], occurrences[o, 1], occurrences[o, 2]
-            column = 0
-            for size in range(len(kernels)):
-                k = kernels[size]
-                for t in range(k):
-                    # Tap t of window j reads the token at j - padding + t.
-                    shift = k // 2 - t
-                    if -before <= shift <= behind + 2 * (k // 2) - k + 1:
-                        source = windows[row + shift, size * filters :]
-                        target = gradient[u, column + t * filters :]
-                        for f in range(filters):
-                            target[f] += source[f]
-                column += k * filters
