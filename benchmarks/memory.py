@@ -14,7 +14,6 @@ from typing import Any
 from benchmarks.machine import RESULTS, report
 
 REQUIRED_GB = 1.2  # at a million items
-BYTES_PER_ITEM = 100  # may a further item cost
 
 
 def peak(command: Sequence[str]) -> tuple[int, float]:
@@ -44,11 +43,7 @@ def measure(folder: Path, sizes: Sequence[int], results: Path = RESULTS) -> Path
     for items, (peak_bytes, seconds) in peaks.items():
         row = {"items": items, "peak, GB": peak_bytes / 1e9, "at most, GB": REQUIRED_GB}
         rows.append({**row, "seconds": seconds, "items/s": items / seconds})
-    few, many = min(sizes), max(sizes)
-    growth = round((peaks[many][0] - peaks[few][0]) / (many - few), 1)
-    print(f"a further item costs {growth:.0f} bytes (at most {BYTES_PER_ITEM})")
-    facts = {"what": __doc__, "bytes per further item": growth, "at most": BYTES_PER_ITEM}
-    return report("memory", rows, facts, ["pyarrow", "numba"], results)
+    return report("memory", rows, {"what": __doc__}, ["pyarrow", "numba"], results)
 
 
 def run(sizes: Sequence[int]) -> Path:

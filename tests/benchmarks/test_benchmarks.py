@@ -82,11 +82,9 @@ def test_generation(tmp_path):
 def test_memory(tmp_path):
     workload.write(tmp_path, [50, 400])
     found = facts(memory.measure(tmp_path, [50, 400], results=tmp_path), "memory")
-    few, many = found["rows"]
+    assert [row["items"] for row in found["rows"]] == [50, 400]
     # Libraries alone take more than 50 MB.
-    assert min(few["peak, GB"], many["peak, GB"]) > 0.05
-    growth = (many["peak, GB"] - few["peak, GB"]) * 1e9 / 350
-    assert found["measured"]["bytes per further item"] == pytest.approx(growth, abs=1)
+    assert all(row["peak, GB"] > 0.05 for row in found["rows"])
 
 
 def test_peak_memory_is_that_of_the_process_itself(tmp_path):
