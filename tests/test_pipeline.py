@@ -18,7 +18,8 @@ STREAMREC = Path("data/streamrec")
 
 def commands() -> list[str]:
     """The indented lines of the README, each a command; comments and continued lines joined away."""
-    blocks = re.findall(r"(?:^    .+\n)+", README, flags=re.MULTILINE)
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    blocks = re.findall(r"(?:^    .+\n)+", prose, flags=re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [re.sub(r"\s+#.*", "", line).strip() for line in lines]
 
