@@ -1,0 +1,222 @@
+"""Training TextCNN: items a second, and the time to the textbook's accuracy, on a CPU and on a GPU.
+
+The textbook loop trains epoch by epoch; its accuracy is that of the epoch with the best validation accuracy,
+and its time holds its training alone. Ours trains for the fewest epochs that bring it to that accuracy on the
+validation split; its time holds everything between corpus and calibrated weights: moving the data, recording
+graphs, validation after every epoch, the temperature. Each side runs once before it is timed, so neither time
+holds compilation. Later items/s: the rate of the epochs that a run twice as long adds (on a GPU, four times).
+The limits of a GPU are a product of two 8192 x 8192 bfloat16 matrices and a copy of 2 GB, measured here; the
+operations are those of the definition, forward and twice backward, without padding; the bytes are what our
+kernels read and write.
+"""
+
+import argparse
+import contextlib
+import io
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import textbook, workload
+from benchmarks.machine import RESULTS, cores, in_turn, report
+from convoy.storage.corpus import TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec import networks
+from convoy.streamrec.networks import NetworkTraining, TextCNNParams
+
+Settings = Mapping[str, Mapping[str, Any]]
+LARGE = {"weight_decay": 2.0}
+SETTINGS: dict[str, Settings] = {
+    "cpu": {"recipe": {}},
+    "cuda": {
+        "recipe": {},
+        "batch 1,024": {"batch_size": 1024, "learning_rate": 0.016, **LARGE},
+        "batch 2,048": {"batch_size": 2048, "learning_rate": 0.012, **LARGE},
+        "batch 4,096": {"batch_size": 4096, "learning_rate": 0.008, **LARGE},
+    },
+}
+ITEMS = {"cpu": 10_000, "cuda": workload.ITEMS}
+EPOCHS = (4, 6, 8, 10, 12, 14, 16, 20)
+REQUIRED = {"cpu": 4, "cuda": 50}
+LONGER = {"cpu": 2, "cuda": 4}
+PATIENCE = 3
+
+
+class Textbook:
+    """The textbook network and its loop on the corpus."""
+
+    def __init__(self, corpus: Corpus, device: str) -> None:
+        torch.manual_seed(0)
+        self.device = device
+        self.network = textbook.TextCNN(corpus.vocab_size, num_classes=len(corpus.categories)).to(device)
+        self.optimiser = textbook.adam(self.network)
+        self.splits = [self._texts(corpus, split) for split in (TRAIN, VALIDATION, TEST)]
+        self.batches = textbook.loader(self.splits[TRAIN])
+
+    def _texts(self, corpus: Corpus, split: int) -> textbook.Texts:
+        items = corpus.items(split)
+        tokens_NL = textbook.padded(corpus.tokens, corpus.offsets, items)
+        return textbook.Texts(tokens_NL, torch.from_numpy(corpus.labels[items]))
+
+    def epoch(self) -> None:
+        textbook.train_epoch(self.network, self.batches, self.optimiser, self.device)
+
+    @torch.inference_mode()
+    def accuracy(self, split: int) -> float:
+        self.network.eval()
+        texts = self.splits[split]
+        outputs = [self.network(tokens.to(self.device)).cpu() for tokens in texts.tokens_NL.split(1024)]
+        return float((torch.cat(outputs).argmax(1) == texts.labels).float().mean())
+
+    def best(self, epochs: int) -> dict[str, Any]:
+        """The epoch of the best validation accuracy, until it no longer rises, and its accuracies."""
+        best: dict[str, Any] = {"epochs": 0, "validation": 0.0}
+        for epoch in range(1, epochs + 1):
+            self.epoch()
+            if (validation := self.accuracy(VALIDATION)) > best["validation"]:
+                best = {"epochs": epoch, "validation": validation, "test": self.accuracy(TEST)}
+            if epoch - best["epochs"] >= PATIENCE:
+                break
+        return best
+
+
+class Ours:
+    """TextCNN on the same corpus, as the train stage fits it."""
+
+    def __init__(self, corpus: Corpus, device: str, settings: Settings) -> None:
+        self.corpus, self.device, self.settings = corpus, device, settings
+
+    def train(self, name: str, epochs: int) -> tuple[dict[str, Any], Any]:
+        own = {"device": self.device, "threads": cores(), "epochs": epochs, "patience": epochs}
+        params = TextCNNParams(training=NetworkTraining(**{**own, **self.settings[name]}))
+        with contextlib.redirect_stdout(io.StringIO()):
+            network, tensors, _ = networks.train(params, self.corpus, seed=0)
+        training = params.training.model_dump(mode="json")
+        return {"kind": "textcnn", "network": network, "training": training}, tensors
+
+    def accuracy(self, model: tuple[dict[str, Any], Any], split: int) -> float:
+        items = self.corpus.items(split)
+        predicted = networks.probabilities(*model, self.corpus, items).argmax(1)
+        return float((predicted == self.corpus.labels[items]).mean())
+
+    def fewest_epochs(self, name: str, goal: float, choices: Sequence[int]) -> dict[str, Any]:
+        """The first of `choices` that reaches `goal` on the validation split, else the last."""
+        for epochs in choices:
+            model = self.train(name, epochs)
+            if (validation := self.accuracy(model, VALIDATION)) >= goal:
+                break
+        return {"epochs": epochs, "validation": validation, "test": self.accuracy(model, TEST)}
+
+
+def limits() -> dict[str, float]:
+    """What the GPU can do: bfloat16 operations a second and bytes copied a second, read and written."""
+    one, other = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    source = torch.empty(2 * 2**30, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    rates = {}
+    sides: list[tuple[str, float, Callable[[], Any]]] = [
+        ("operations/s", 2 * 8192.0**3, lambda: one @ other),
+        ("bytes/s", 2.0 * source.numel(), lambda: target.copy_(source)),
+    ]
+    for name, work, act in sides:
+        seconds = []
+        for _ in range(12):
+            began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            began.record()
+            act()
+            ended.record()
+            torch.cuda.synchronize()
+            seconds.append(began.elapsed_time(ended) / 1e3)
+        rates[name] = work / median(seconds[2:])
+    return rates
+
+
+def work(corpus: Corpus, batch_size: int) -> dict[str, float]:
+    """Operations and bytes per training item of our path on a GPU; see convoy.nn.windows_cuda."""
+    params = TextCNNParams()
+    lengths = corpus.lengths[corpus.items(TRAIN)].astype(float)
+    sizes, filters, dim = params.kernel_sizes, params.num_filters, params.embedding_dim
+    taps = sum(size * (lengths.mean() + (size % 2 == 0)) for size in sizes)
+    rows = lengths.mean() + max(sizes) // 2
+    # Rows: laid out, read by two products. Windows: written, read for maxima, turned into gradients, read by
+    # two products. The rows' gradient: written and read.
+    passes = rows * 2 * (dim * (3 + 2) + len(sizes) * filters * 6)
+    weights = corpus.vocab_size * dim + sum(sizes) * dim * filters
+    # Adam reads four and writes three numbers of each weight; the mean of the weights adds three.
+    return {"operations": 6 * dim * filters * taps, "bytes": passes + weights * 4 * 10 / batch_size}
+
+
+def measured(
+    corpus: Corpus, device: str, settings: Settings, most_epochs: int, choices: Sequence[int], rounds: int
+) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+    """The rows of the table, but for the limits, and the single rounds."""
+    theirs, ours = Textbook(corpus, device), Ours(corpus, device, settings)
+    best = theirs.best(most_epochs)
+    found = {name: ours.fewest_epochs(name, best["validation"], choices) for name in settings}
+    sides: dict[str, Callable[[], Any]] = {"textbook, an epoch": theirs.epoch}
+    for (name, row), times in itertools.product(found.items(), (1, LONGER[device])):
+        sides[f"{name}, {times * row['epochs']} epochs"] = partial(ours.train, name, times * row["epochs"])
+    seconds = in_turn(sides, rounds)
+    items, spent = len(corpus.items(TRAIN)), median(seconds["textbook, an epoch"])
+    book = {"side": "textbook", **best, "train, s": spent * best["epochs"], "items/s": items / spent}
+    rows = [book]
+    for name, row in found.items():
+        short, long = row["epochs"], row["epochs"] * LONGER[device]
+        once, longer = (median(seconds[f"{name}, {epochs} epochs"]) for epochs in (short, long))
+        whole, later = items * short / once, items * (long - short) / (longer - once)
+        reached = row["validation"] >= best["validation"]
+        rows.append({
+            "side": f"ours, {name}", **row, "train, s": once, "items/s": whole,
+            "times as fast": whole / book["items/s"],
+            "later items/s": later,
+            "later times": later / book["items/s"],
+            "sooner there": book["train, s"] / once if reached else "not reached",
+            "required": REQUIRED[device],
+        })  # fmt: skip
+    return rows, seconds
+
+
+def run(
+    device: str, items: int | None = None, rounds: int = 3, results: Path = RESULTS,
+    most_epochs: int = 20, choices: Sequence[int] = EPOCHS, settings: Settings | None = None,
+) -> Path:  # fmt: skip
+    corpus = workload.corpus(workload.cleaned(workload.raw(items or ITEMS[device])))
+    settings = SETTINGS[device] if settings is None else settings
+    rows, seconds = measured(corpus, device, settings, most_epochs, choices, rounds)
+    facts: dict[str, Any] = {
+        "what": " ".join((__doc__ or "").split()),
+        "training items": len(corpus.items(TRAIN)),
+        "tokens per item": float(np.mean(corpus.lengths[corpus.items(TRAIN)])),
+        "threads of either side": torch.get_num_threads(),
+        "seconds": seconds,
+    }
+    if device == "cuda":
+        facts["limits"] = limits()
+        for row, own in zip(rows[1:], settings.values(), strict=True):
+            per_item = work(corpus, own.get("batch_size", TextCNNParams().training.batch_size))
+            facts[f"work per item, {row['side']}"] = per_item
+            for name in ("operations", "bytes"):
+                limit = facts["limits"][f"{name}/s"] / per_item[name]
+                row[f"share of {name}"] = row["later items/s"] / limit
+    return report(f"training-{device}", rows, facts, ["torch", "numba"], results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="one alone (both, where there is a GPU)")
+    parser.add_argument("--items", type=int, help="of the catalogue (cpu: 10,000, cuda: 50,000)")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(cores())
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    for device in [options.device] if options.device else devices:
+        run(device, options.items, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
