@@ -15,12 +15,20 @@ class AveragedWeights:
         self.parameters = [parameter.detach() for parameter in network.parameters()]
         self.means = [parameter.clone() for parameter in self.parameters]
         self.horizon = horizon
+        pairs = list(zip(self.means, self.parameters, strict=True))
+        self.large = [pair for pair in pairs if pair[0].numel() > 2**18]
+        self.small = [pair for pair in pairs if pair[0].numel() <= 2**18]
 
     def follow(self, steps_done: int) -> None:
         """Take in the weights after `steps_done` steps of the run."""
         if self.horizon:
             weight = max(1 / max(1.0, self.horizon), 10 / (10 + steps_done))
-            torch._foreach_lerp_(self.means, self.parameters, weight)
+            # Together, each 65,536 numbers are left to one multiprocessor: on a GPU large tensors go alone.
+            for mean, parameter in self.large:
+                mean.lerp_(parameter, weight)
+            if self.small:
+                means, parameters = zip(*self.small, strict=True)
+                torch._foreach_lerp_(means, parameters, weight)
 
     def swap(self) -> None:
         """Exchange the network's weights with the means; twice leaves all as it was."""

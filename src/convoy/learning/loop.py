@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -82,7 +82,7 @@ def fit(
         network.load_state_dict(run.best)
         network.to("cpu")
         # The graphs hold the run and the run holds them; freed here, not in the midst of a later recording.
-        del run.take_step, run.forward
+        del run.take_step, run.measure
     return Fitted(tuple(run.curve), run.best_row)
 
 
@@ -115,8 +115,7 @@ def _forward(network: nn.Module, examples: Examples, device: Device) -> OnBatch:
 
 def _outputs(forward: OnBatch, plan: Plan) -> Tensor:
     """The outputs for all batches of the plan, in the order of the examples."""
-    # A recorded graph writes every batch of a shape to the same place, hence the copies.
-    return _in_order([forward(items, width).clone() for items, width in plan], plan)
+    return _in_order([forward(items, width) for items, width in plan], plan)
 
 
 def _in_order(batches: list[Tensor], plan: Plan) -> Tensor:
@@ -140,9 +139,9 @@ class _Run:
         self.validation = validation.plan(_batch_size(params, device), None)
         batches = [validation.batch(*batch, training=False)[1] for batch in self.validation]
         self.targets = _in_order(batches, self.validation)
-        forward = _forward(network, validation, device)
+        self.forward = _forward(network, validation, device)
         self.take_step: OnBatch = GraphedSteps(self.step) if self.on_gpu else self.step
-        self.forward: OnBatch = GraphedSteps(forward) if self.on_gpu else forward
+        self.measure: OnBatch = GraphedSteps(self.validate) if self.on_gpu else self.validate
         self.plans: dict[int, Plan] = {}
         self.curve: list[Epoch] = []
         self.best = {key: value.clone() for key, value in network.state_dict().items()}
@@ -181,6 +180,8 @@ class _Run:
         self.network.train()
         plan, first = self.plan(seed, self.epoch), self.epoch * self.steps_per_epoch
         losses = torch.zeros(len(plan), device=self.device.torch)
+        # Made here: a copy to a GPU waits for all that is under way there.
+        sizes = torch.tensor(np.diff(plan.cuts), device=losses.device)
         for number, (items, width) in enumerate(plan):
             rate = self.optimiser.at_step(first + number)
             losses[number] = self.take_step(items, width)
@@ -189,16 +190,15 @@ class _Run:
                 # On a GPU a look at the loss would make the host wait; there the epoch's end is soon enough.
                 self._finite(losses[number : number + 1], plan, number)
                 progress.step(number + 1, len(plan))
-        sizes = torch.tensor(np.diff(plan.cuts), device=losses.device)
         mean_loss = (losses * sizes).sum() / sizes.sum()
         self.average.swap()
-        figures = [mean_loss, *self._validated()]
+        figures = self.measure(self.validation.order, 0)
         if self.on_gpu:
             # All of the epoch is under way; the next one is drawn meanwhile, and only then the host waits.
             self.plan(seed, self.epoch + 1)
             self._finite(losses, plan, 0)
-        train_loss, loss, accuracy = (float(figure) for figure in figures)
-        self.curve.append(Epoch(self.epoch + 1, train_loss, loss, accuracy, rate))
+        loss, accuracy = figures.tolist()
+        self.curve.append(Epoch(self.epoch + 1, float(mean_loss), loss, accuracy, rate))
         if self.best_row is self.curve[-1]:
             state = self.network.state_dict()
             torch._foreach_copy_([self.best[name] for name in state], list(state.values()))
@@ -206,16 +206,16 @@ class _Run:
         return self.curve[-1]
 
     @torch.no_grad()
-    def _validated(self) -> tuple[Tensor, Tensor]:
-        """Loss and accuracy on the validation examples."""
+    def validate(self, order: Tensor, _: int) -> Tensor:
+        """Loss and accuracy on the validation examples, whose plan has this order."""
         self.network.eval()
-        outputs = _outputs(self.forward, self.validation)
+        outputs = _outputs(self.forward, replace(self.validation, order=order))
         correct = (outputs.argmax(1) == self.targets).float().mean()
         if not self.params.label_smoothing:
-            return self.loss(outputs, self.targets, 0.0), correct
+            return torch.stack([self.loss(outputs, self.targets, 0.0), correct])
         # Smoothed labels make outputs timid, each epoch otherwise: compare epochs at their best temperature.
         losses = [self.loss(outputs * 2 ** (step / 4), self.targets, 0.0) for step in range(-4, 17)]
-        return torch.stack(losses).min(), correct
+        return torch.stack([torch.stack(losses).min(), correct])
 
     def _finite(self, losses: Tensor, plan: Plan, first: int) -> None:
         bad = torch.nonzero(~torch.isfinite(losses))
