@@ -196,7 +196,8 @@ def strike(run: Run, victim: str, delay_s: float) -> tuple[bool, list[psutil.Pro
     time.sleep(delay_s)
     stage = run.stage()
     targets = {"dvc": [run.dvc], "stage": stage, "both": [run.dvc, *stage]}.get(victim, [])
-    living = run.dvc.poll() is None and (victim != "stage" or bool(stage))
+    # Without its stage, DVC may be past the point from which an end by Ctrl-C can still be told.
+    living = run.dvc.poll() is None and (bool(stage) or victim in {"dvc", "both"})
     if victim == "interrupt" and living:
         os.killpg(run.dvc.pid, signal.SIGINT)
     for process in targets:
