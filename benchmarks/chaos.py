@@ -271,6 +271,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
     parser.add_argument("--source", type=Path, default=ROOT, help="the checkout to clone (this one)")
     options = parser.parse_args()
+    # A shell that starts this in the background has it ignore Ctrl-C, and what it starts would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     moments = random.Random(options.seed)
     results = {}
     with tempfile.TemporaryDirectory(prefix="convoy-chaos-", ignore_cleanup_errors=True) as folder:
