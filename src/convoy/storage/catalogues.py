@@ -33,6 +33,7 @@ TRUTH = pa.schema(
 )
 FACTS = b"convoy"
 NAMES_SHOWN = 20
+MAX_ID_CHARACTERS = 256  # the embeddings' item_ids.npy gives every id the room of the longest one
 # What Arrow raises for broken files: corrupt Parquet gives an OSError, or a column name that is not UTF-8.
 BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
 
@@ -138,6 +139,8 @@ def _check_file(path: Path) -> None:
         raise ConvoyError(f"{path}: no such file") from None
     except OSError as error:
         raise ConvoyError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # a NUL in the name
+        raise ConvoyError(f"{str(path)!r}: {error}; name a file") from None
     if path.is_dir():
         raise ConvoyError(f"{path}: a folder; name a file")
     if not path.is_file():
@@ -181,14 +184,22 @@ def _with_ids(
         if "item_id" not in batch.schema.names:
             yield batch.add_column(0, "item_id", pa.array([str(number) for number in numbers], pa.string()))
             continue
-        empty = pc.equal(pc.utf8_trim_whitespace(batch["item_id"].fill_null("")), "")
-        if rows := [
-            str(number) for number, is_empty in zip(numbers, empty.to_pylist(), strict=True) if is_empty
-        ]:
-            raise ConvoyError(
-                f"{path}: column {_called('item_id', columns.get('item_id', 'item_id'))}: no id in row"
-                f"{'s' if len(rows) > 1 else ''} {_shown(rows)}; give every item one"
-            )
+        ids = batch["item_id"].fill_null("")
+        for fault, wrong, mend in (
+            ("no id", pc.equal(pc.utf8_trim_whitespace(ids), ""), "give every item one"),
+            (
+                f"an item_id of more than {MAX_ID_CHARACTERS} characters",
+                pc.greater(pc.utf8_length(ids), MAX_ID_CHARACTERS),
+                "shorten it",
+            ),
+            ("an item_id with a NUL", pc.match_substring(ids, "\0"), "remove it"),
+        ):
+            rows = [str(numbers[row]) for row in pc.indices_nonzero(wrong).to_pylist()]
+            if rows:
+                raise ConvoyError(
+                    f"{path}: column {_called('item_id', columns.get('item_id', 'item_id'))}: {fault} in row"
+                    f"{'s' if len(rows) > 1 else ''} {_shown(rows)}; {mend}"
+                )
         yield batch
 
 

@@ -46,7 +46,6 @@ PART_ROWS = 8 * GROUP_ROWS
 _BATCH_ROWS = 8_192
 _CHUNK_ROWS = 4_096
 _SHA256_BYTES = 32
-_MAX_ID_CHARACTERS = 256  # item_ids.npy gives every id the room of the longest one
 _SHOWN = 5
 _PARQUET: dict[str, Any] = {
     "compression": "zstd",
@@ -206,12 +205,6 @@ def _check_ids(catalogue: Path, ids: pa.Array, order: npt.NDArray[np.uint64]) ->
         more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
         raise ConvoyError(f"{catalogue}: ids given twice: {shown}{more}; give every item its own")
     width: int = pc.max(pc.utf8_length(ids)).as_py()
-    if width > _MAX_ID_CHARACTERS:
-        raise ConvoyError(
-            f"{catalogue}: an item_id of {width} characters; expected at most {_MAX_ID_CHARACTERS}"
-        )
-    if pc.any(pc.match_substring(ids, "\0")).as_py():
-        raise ConvoyError(f"{catalogue}: an item_id with a NUL in it; remove it")
     return width
 
 

@@ -45,8 +45,13 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         _fsync(partial)
         if path.exists():
             former = _partial(path)
-            os.replace(path, former)
-            os.replace(partial, path)
+            try:
+                os.replace(path, former)
+                os.replace(partial, path)
+            except BaseException:
+                if former.exists() and not path.exists():
+                    os.replace(former, path)
+                raise
             shutil.rmtree(former)
         else:
             os.replace(partial, path)

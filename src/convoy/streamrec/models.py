@@ -35,8 +35,8 @@ class TrainParams(Section):
     @field_validator("seeds")
     @classmethod
     def _each_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
-            raise ValueError("expected different seeds of 0 or more")
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0 or max(seeds) >= 2**32:
+            raise ValueError("expected different seeds from 0 to 4294967295")
         return seeds
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,9 @@ class TextCNNParams(Section):
     embedding_dim: int = Field(128, ge=1, le=4096)
     embedding_std: float = Field(0.1, gt=0, le=10, description="of the initial embeddings")
     num_filters: int = Field(100, ge=1, le=4096, description="per kernel size")
-    kernel_sizes: tuple[int, ...] = Field((3, 4, 5), min_length=1, max_length=8)
+    kernel_sizes: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        (3, 4, 5), min_length=1, max_length=8
+    )
     dropout: float = Field(0.5, ge=0, lt=1)
     word_dropout: float = Field(0.1, ge=0, lt=1, description="share of words that turn unknown in training")
     training: NetworkTraining = NetworkTraining()
