@@ -7,10 +7,11 @@ from torch import Tensor
 
 
 class GraphedSteps:
-    """Calls `step(items, width) -> loss`; from the second batch of a shape on, as a recorded graph.
+    """Calls `step(items, width)`; from the second batch of a shape on, as a recorded graph.
 
     The step draws its batch from examples on the device by the indices `items`, so that these few bytes and
-    the learning rate are all that the host hands over.
+    the learning rate are all that the host hands over. Its result, a loss or other figures, is overwritten
+    by the next call.
     """
 
     def __init__(self, step: Callable[[Tensor, int], Tensor]) -> None:
