@@ -132,10 +132,12 @@ def window_gradients(
             continue
         for size in range(len(kernels)):
             k = kernels[size]
+            # Slices, so that indices start at 0: other loops are not vectorised.
+            constants, slopes = constant[size * filters :], slope[size * filters :]
             for j in range(lengths[i] + 2 * (k // 2) - k + 1):
-                row = windows[starts[i] + j]
-                for d in range(size * filters, (size + 1) * filters):
-                    row[d] = rounded(constant[d] + slope[d] * widened(row[d]), row[d])
+                row = windows[starts[i] + j, size * filters :]
+                for f in range(filters):
+                    row[f] = rounded(constants[f] + slopes[f] * widened(row[f]), row[f])
         for d in range(grad.shape[1]):
             row = windows[starts[i] + place[i, d]]
             row[d] = rounded(widened(row[d]) + grad[i, d], row[d])
