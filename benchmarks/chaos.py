@@ -273,6 +273,7 @@ def main() -> int:
     options = parser.parse_args()
     # A shell that starts this in the background has it ignore Ctrl-C, and what it starts would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the clone goes, too
     moments = random.Random(options.seed)
     results = {}
     with tempfile.TemporaryDirectory(prefix="convoy-chaos-", ignore_cleanup_errors=True) as folder:
