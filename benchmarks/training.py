@@ -32,7 +32,7 @@ from convoy.streamrec.networks import NetworkTraining, TextCNNParams
 Settings = Mapping[str, Mapping[str, Any]]
 LARGE = {"weight_decay": 2.0}
 SETTINGS: dict[str, Settings] = {
-    "cpu": {"recipe": {}},
+    "cpu": {"recipe": {}, "batch 512": {"batch_size": 512, "learning_rate": 0.008, "weight_decay": 1.0}},
     "cuda": {
         "recipe": {},
         "batch 1,024": {"batch_size": 1024, "learning_rate": 0.016, **LARGE},
@@ -42,7 +42,7 @@ SETTINGS: dict[str, Settings] = {
 }
 MOST_EPOCHS = {"cpu": 7, "cuda": 20}  # of the textbook; on a CPU it has not learnt all it could by then
 ROUNDS = {"cpu": 2, "cuda": 3}
-EPOCHS = (4, 6, 8, 10, 12, 14, 16, 20)
+EPOCHS = (2, 3, 4, 6, 8, 10, 12, 14, 16, 20)
 REQUIRED = {"cpu": 4, "cuda": 50}
 LONGER = 4
 PATIENCE = 3
