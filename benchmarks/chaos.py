@@ -256,11 +256,12 @@ def torment(workspace: Workspace, stage: str, kills: int, interrupts: int, momen
 def show(results: Mapping[str, Any]) -> None:
     torn = sorted(set(TORN.values()))
     table = Table("stage", "alone, s", *VICTIMS, "Ctrl-C", *torn, "differences", box=None)
-    table.columns[0].no_wrap = True
+    for column in table.columns:
+        column.no_wrap = True
     for stage, row in results.items():
         counts = [str(row.get(key, 0)) for key in (*VICTIMS, "interrupt", *torn)]
         table.add_row(stage, f"{row['seconds']:.1f}", *counts, str(len(row["problems"])))
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 def main() -> int:
