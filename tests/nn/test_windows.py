@@ -1,6 +1,5 @@
 """The fast ways through TextCNN's convolutions, CPU and GPU, against the plain convolution."""
 
-from collections.abc import Iterator
 from types import ModuleType
 from typing import cast
 
@@ -16,14 +15,11 @@ from convoy.nn.windows_loops import rounded, widened
 
 
 @pytest.fixture(scope="module")
-def gpu_path() -> Iterator[ModuleType]:
+def gpu_path() -> ModuleType:
     """The GPU's kernels: on a GPU in bfloat16, else in Triton's interpreter on the CPU in float32."""
-    with pytest.MonkeyPatch.context() as patch:
-        if not torch.cuda.is_available():
-            patch.setenv("TRITON_INTERPRET", "1")
-        from convoy.nn import windows_cuda
+    from convoy.nn import windows_cuda
 
-        yield windows_cuda
+    return windows_cuda
 
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
