@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from convoy.cli import app
 from convoy.storage import embeddings
+from convoy.storage.embeddings import ALL_UNKNOWN, EMPTY_TEXT, OK
 from tests.conftest import ROOT
 from tests.tiny import write_model
 
@@ -100,9 +102,40 @@ def test_mistakes_are_told_in_one_line(folder):
     assert "'x' is not ours=theirs" in embed("items.csv", "out", "--model", "model", "--columns", "x")
     (folder / "items.csv").write_text(CSV + "s1,again,cat\n")
     assert "ids given twice: 's1' (rows 1 and 4)" in embed("items.csv", "out", "--model", "model", COLUMNS)
+    (folder / "header.csv").write_text("item_id,title,synopsis\n")
+    assert "header.csv: no rows" in embed("header.csv", "new/deep/out", "--model", "model")
+    assert "model: a folder; name a file" in embed("model", "out", "--model", "model")
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == ["header.csv", "items.csv", "model"]
+
+
+@pytest.mark.parametrize("out", ["/proc/out", "file/out", "file/deep/out", "l" * 250, "l" * 300, "new/loop"])
+def test_an_out_that_cannot_be_written_is_named_and_nothing_is_left(folder, out):
     (folder / "file").write_text("")
-    assert "file: File exists" in embed("items.csv", "file/out", "--model", "model", COLUMNS)
-    assert sorted(path.name for path in folder.iterdir()) == ["file", "items.csv", "model"]
+    if out == "new/loop":
+        (folder / "new").mkdir()
+        (folder / out).symlink_to("loop")
+    before = sorted(folder.rglob("*"))
+    line = refused("embed", "items.csv", out, "--model", "model", COLUMNS)
+    assert line.startswith(f"convoy: {out}: cannot be written: ")
+    assert sorted(folder.rglob("*")) == before
+
+
+TEXTS = {
+    "blank": ("a,,\nb, ,<p></p>\n", [EMPTY_TEXT, EMPTY_TEXT]),
+    "scripts": ("a,七人の侍,映画\nb,الرسالة,فيلم\n😀,👩‍👧🎬,😀 the road\n", [ALL_UNKNOWN, ALL_UNKNOWN, OK]),
+}
+
+
+@pytest.mark.parametrize(("rows", "statuses"), TEXTS.values(), ids=TEXTS)
+def test_texts_that_the_model_cannot_know_get_zeros_and_a_status(folder, rows, statuses):
+    (folder / "items.csv").write_text("item_id,title,synopsis\n" + rows, encoding="utf-8")
+    assert invoke("embed", "items.csv", "out", "--model", "model").exit_code == 0
+    ids, vectors = embeddings.read(folder / "out")
+    assert ids.tolist() == [row.split(",")[0] for row in rows.splitlines()]
+    assert vectors.any(1).tolist() == [status == OK for status in statuses]
+    stored = pq.read_table(folder / "out" / "part-00000.parquet")["status"].to_pylist()
+    assert stored == [embeddings.STATUSES[status] for status in statuses]
 
 
 def test_usage_errors_exit_with_2(folder):
@@ -123,7 +156,8 @@ def test_every_command_shows_an_example():
 IMPORTED = """
 import sys
 from convoy import cli
-slow = {"matplotlib", "mlflow", "pyarrow", "pydantic", "numba", "numpy", "rich.progress", "sklearn", "torch"}
+slow = {"matplotlib", "mlflow", "numba", "numpy", "pandas", "pyarrow", "pydantic", "rich.progress", "sklearn"}
+slow.add("torch")
 before = sorted(slow & set(sys.modules))
 try:
     cli.main()

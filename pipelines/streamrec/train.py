@@ -8,6 +8,7 @@ from convoy.storage import corpus as corpora
 from convoy.storage import models as folders
 from convoy.storage.checkpoints import Checkpoint, run_key
 from convoy.storage.files import MANIFEST, sha256
+from convoy.storage.journal import recorded
 from convoy.streamrec import models
 
 CORPUS = Path("data/streamrec/corpus")
@@ -19,16 +20,25 @@ def main(model: str) -> None:
     shared = load("streamrec.train", models.TrainParams)
     corpus = corpora.read(CORPUS)
     key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST))
-    config, tensors, curve = models.train(
-        model,
-        params,
-        corpus,
-        shared.seeds,
-        lambda seed: Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key),
-    )
-    folders.write(Path("data/streamrec/models") / model, config, tensors, corpus.tokenizer_json, curve)
+
+    def checkpoint(seed: int) -> Checkpoint:
+        return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)
+
+    facts = {
+        "task": "streamrec/text",
+        "model": model,
+        "key": key,
+        "seeds": list(shared.seeds),
+        "device": models.device(params),
+        "params": params.model_dump(mode="json", exclude={"kind"}),
+    }
+    with recorded(facts, follower="convoy.tracking.live") as journal:
+        config, tensors, curve = models.train(model, params, corpus, shared.seeds, checkpoint, journal.epoch)
+        out = Path("data/streamrec/models") / model
+        folders.write(out, config, tensors, corpus.tokenizer_json, curve)
+        journal.finished(sha256(out / MANIFEST))
     for seed in shared.seeds:
-        Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key).remove()
+        checkpoint(seed).remove()
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 Commands import what they need when they run: `convoy --help` must not wait for libraries.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -71,19 +72,43 @@ def _embed(
     from convoy.streamrec.embedding import Embedder, EmbedParams, summary
 
     names = _column_names(columns)
-    out = out.resolve()
-    _check_out(out, force)
-    embedder = Embedder(models.read(model), EmbedParams(normalise=normalise))
-    try:
-        with _progress() as progress:
+    with _naming(out, catalogue, model):
+        out = Path(os.path.realpath(out))
+        _check_out(out, force)
+        embedder = Embedder(models.read(model), EmbedParams(normalise=normalise))
+        with _without_new_parents(out), _progress() as progress:
             manifest = embeddings.write(
                 out, catalogue, names, embedder, embedder.dimension, embedder.facts, progress
             )
+    print(summary(manifest))
+
+
+@contextmanager
+def _naming(out: Path, *inputs: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one line that names the user's path, not our hidden files beside it."""
+    try:
+        yield
     except OSError as error:
         if error.errno is None:
             raise
-        raise ConvoyError(f"{error.filename or out}: {error.strerror}") from None
-    print(summary(manifest))
+        refused = Path(str(error.filename or out))
+        for path in inputs:
+            if path in (refused, *refused.parents):
+                raise ConvoyError(f"{refused}: cannot be read: {error.strerror}") from None
+        raise ConvoyError(f"{out}: cannot be written: {error.strerror}; name another folder") from None
+
+
+@contextmanager
+def _without_new_parents(out: Path) -> Iterator[None]:
+    """Where nothing comes of `out`, remove the folders that were made to hold it."""
+    new = [folder for folder in out.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _column_names(columns: str) -> dict[str, str]:
@@ -105,6 +130,100 @@ def _check_out(out: Path, force: bool) -> None:
         raise ConvoyError(f"{out}: is there already; name another folder, or replace it with --force")
     if not is_embeddings(out):
         raise ConvoyError(f"{out}: --force replaces embeddings only, and this is something else; remove it")
+
+
+PUBLISH_EXAMPLE = """\b
+Example:
+  convoy publish
+  MLFLOW_TRACKING_URI=http://mlflow.example.org:5000 convoy publish
+"""
+
+
+@app.command(epilog=PUBLISH_EXAMPLE)
+def publish() -> None:
+    """Bring MLflow up to date with dvc.lock: what is missing there is made, all else stays."""
+    _finish(_publish)
+
+
+def _publish() -> None:
+    from convoy.tracking.publish import publish
+
+    publish()
+
+
+PROMOTE_EXAMPLE = """\b
+Example:
+  convoy promote
+  convoy promote bow
+
+Exit code 0: promoted, or the champion already. 1: refused, with the reason. 2: could not be judged.
+"""
+MODEL_OPTION = Annotated[str, typer.Option("--model", help="The registered model.")]
+
+
+@app.command(epilog=PROMOTE_EXAMPLE)
+def promote(
+    which: Annotated[
+        str, typer.Argument(help="A version number, an alias, or a kind of model such as bow (its newest).")
+    ] = "challenger",
+    model: MODEL_OPTION = "streamrec-text",
+) -> None:
+    """Make a version champion, where on the same test items it is surely not worse and passes every check."""
+    _finish(lambda: _promote(which, model))
+
+
+def _promote(which: str, model: str) -> None:
+    from convoy.tracking.promotion import promote
+
+    print(promote(model, which))
+
+
+ROLLBACK_EXAMPLE = """\b
+Example:
+  convoy rollback --reason "odd categories for sports titles"
+
+Each rollback goes one champion further back, never forward again: `convoy promote` does that.
+"""
+
+
+@app.command(epilog=ROLLBACK_EXAMPLE)
+def rollback(
+    model: MODEL_OPTION = "streamrec-text",
+    reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+) -> None:
+    """Make the former champion champion again."""
+    _finish(lambda: _rollback(model, reason))
+
+
+def _rollback(model: str, reason: str | None) -> None:
+    from convoy.tracking.decisions import rollback
+
+    print(rollback(model, reason))
+
+
+LINEAGE_EXAMPLE = """\b
+Example:
+  convoy lineage data/streamrec/embeddings/textcnn
+  convoy lineage models:/streamrec-text@champion
+
+Exit code 0: all that can be checked is as recorded. 2: something differs, and is named.
+"""
+
+
+@app.command(epilog=LINEAGE_EXAMPLE)
+def lineage(
+    what: Annotated[
+        str, typer.Argument(metavar="PATH_OR_URI", help="Embeddings, a model, any output; models:/… or runs:/….")
+    ],
+) -> None:
+    """Show what something was made from, down to the data and the source, and check every hash on the way."""
+    _finish(lambda: _lineage(what))
+
+
+def _lineage(what: str) -> None:
+    from convoy.tracking.lineage import lineage
+
+    lineage(what, print)
 
 
 def _finish(action: Callable[[], Any]) -> NoReturn:

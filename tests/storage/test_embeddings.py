@@ -203,6 +203,10 @@ def test_progress_names_the_phases_and_ends_at_all_items(tmp_path, small):
     ("ids", "message"),
     [
         (["a", "b", "c", "b"], r"ids given twice: 'b' \(rows 2 and 4\); give every item its own"),
+        (
+            ["b ", "a", "b", "c", "\tb"],
+            r"ids given twice but for blanks at the ends: 'b' \(rows 1 and 3\), 'b' \(rows 3 and 5\);",
+        ),
         (["a", "b" * 300], "an item_id of more than 256 characters in row 2"),
         (["a", "b\0"], "an item_id with a NUL"),
     ],

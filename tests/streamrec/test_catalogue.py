@@ -128,6 +128,13 @@ def test_repeated_ids_are_refused_with_their_rows():
     assert refusal(table) == "item_id 'a' stands in rows 1, 5, and 1 more ids are repeated; make ids unique"
     many = rows(*[("s", "A"), ("s", "B")] * 10, item_id=["a"] * 20)
     assert "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 10 more; make" in refusal(many)
+    padded = rows(("s", "A"), ("s", "B"), ("s", "B"), item_id=["a ", "b", "\u3000a"])
+    assert refusal(padded) == "item_id 'a' stands in rows 1, 3 but for blanks at the ends; make ids unique"
+
+
+def test_ids_stay_as_they_were_written():
+    built, _ = catalogue.build(rows(("s", "A"), ("s", "B"), item_id=[" a ", "b"]), section())
+    assert built["item_id"].to_pylist() == [" a ", "b"]
 
 
 @pytest.mark.parametrize(
@@ -138,10 +145,25 @@ def test_repeated_ids_are_refused_with_their_rows():
             {},
             "column 'category' is empty in rows 2, 3;",
         ),
+        (
+            rows(("s", "A"), ("s", "<script>"), ("s", None), ("s", "B")),
+            {},
+            "column 'category' is empty after cleaning (it was '<script>') in rows 2, 3; fill it",
+        ),
+        (
+            rows(("s", "A"), ("s", "\x1b[31m"), ("s", "B")),
+            {},
+            r"column 'category' is empty after cleaning (it was '\x1b[31m') in row 2; fill it",
+        ),
         (rows(("s", None), ("s", "")), {}, "column 'category' is empty in all 2 rows"),
+        (rows(("s", "<br>"), ("s", "")), {}, "is empty after cleaning (it was '<br>') in all 2 rows"),
         (rows(("s", None), ("s", "")), {"small_categories": "drop"}, "is empty in all 2 rows"),
         (rows((None, "A"), (" ", "B")), {}, "column 'synopsis' is empty in all 2 rows"),
-        (rows(("<p></p>", "A"), ("", "B")), {"columns": {"synopsis": "text"}}, "column 'text' (synopsis) is"),
+        (
+            rows(("<p></p>", "A"), ("", "B")),
+            {"columns": {"synopsis": "text"}},
+            "column 'text' (synopsis) is empty after cleaning (it was '<p></p>') in all 2 rows",
+        ),
         (rows(("s", "A"), ("t", "A")), {}, "fewer than two categories are left ('A') of 1"),
         (rows(*SMALL), {"min_category_size": 4}, "('other') of 4 with min_category_size 4"),
         (rows(*SMALL), {"min_category_size": 9, "small_categories": "drop"}, "left (none) of 4"),

@@ -22,6 +22,7 @@ from convoy.storage.checkpoints import Checkpoint
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 OnBatch = Callable[[Tensor, int], Tensor]  # of a plan's items and width
+OnEpoch = Callable[["Epoch", bool], None]  # and whether it comes from a run that was cut off
 
 
 @dataclass(frozen=True)
@@ -59,23 +60,28 @@ def seeded(seed: int) -> Iterator[None]:
 def fit(
     network: nn.Module, train: Examples, validation: Examples, params: TrainingParams, seed: int,
     name: str, checkpoint: Checkpoint | None = None, loss: Loss = cross_entropy,
+    on_epoch: OnEpoch = lambda _row, _resumed: None,
 ) -> Fitted:  # fmt: skip
     """Train `network` in place and leave it, on the CPU, with the weights of the best validation loss.
 
-    Random numbers depend on (seed, epoch) alone, so a run that was killed and goes on from its `checkpoint`
-    ends with the same weights as an unbroken one. Raises ConvoyError at the first non-finite loss, naming the
-    step and the items in its batch.
+    `on_epoch` is told each row of the learning curve as soon as it is known. Random numbers depend on
+    (seed, epoch) alone, so a run that was killed and goes on from its `checkpoint` ends with the same weights
+    as an unbroken one. Raises ConvoyError at the first non-finite loss, naming the step and the items in its
+    batch.
     """
     with Device(params).active() as device:
         run = _Run(network, train.to(device.torch), validation.to(device.torch), params, device, loss)
         progress = Progress(f"{name} seed {seed}", params.epochs)
         run.resume(checkpoint)
+        for row in run.curve:
+            on_epoch(row, True)
         saved = time.monotonic()
         while run.epoch < params.epochs and not run.patience_spent():
             began = time.monotonic()
             with seeded(_epoch_seed(seed, run.epoch)):
                 row = run.one_epoch(seed, progress)
             progress.epoch(row, len(train) / (time.monotonic() - began), run.best_row.epoch)
+            on_epoch(row, False)
             if checkpoint is not None and time.monotonic() - saved >= params.checkpoint_seconds:
                 run.save(checkpoint)
                 saved = time.monotonic()

@@ -10,7 +10,7 @@ from convoy.params import Section
 class TrainingParams(Section):
     """One training run; what is left out comes from the recipe (see convoy.learning.recipes)."""
 
-    recipe: Literal["adam", "adamw_one_cycle", "sgd_cosine"] = "adamw_one_cycle"
+    recipe: Literal["adagrad_linear", "adam", "adamw_one_cycle", "sgd_cosine"] = "adamw_one_cycle"
     learning_rate: float | None = Field(None, gt=0, le=10, description="peak; None: the recipe's own")
     weight_decay: float | None = Field(None, ge=0, le=10, description="None: the recipe's own")
     batch_size: int = Field(256, ge=2, le=65536)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from convoy.learning.adagrad import RowAdagrad
 from convoy.learning.params import TrainingParams
 
 
@@ -25,6 +26,11 @@ def constant(_done: float) -> float:
     return 1.0
 
 
+def linear(done: float) -> float:
+    """From 1 to 0 along a straight line."""
+    return 1 - done
+
+
 def cosine(done: float) -> float:
     """From 1 to 0 along half a cosine (Loshchilov and Hutter, 2017, without restarts)."""
     return 0.5 * (1 + math.cos(math.pi * done))
@@ -38,6 +44,7 @@ def one_cycle(done: float, rise: float = 0.3, first: float = 1 / 25, last: float
 
 
 RECIPES = {
+    "adagrad_linear": Recipe(0.4, 0.0, linear),
     "adam": Recipe(1e-3, 0.0, constant),
     "adamw_one_cycle": Recipe(4e-3, 0.5, one_cycle),
     "sgd_cosine": Recipe(0.1, 1e-4, cosine, per_epoch=True),
@@ -58,9 +65,12 @@ class Optimiser:
         self.rate: Tensor | float = (
             torch.tensor(self.peak, device=device) if device.type == "cuda" else self.peak
         )
-        self.torch = self._build(params.recipe, _groups(network.parameters(), decay), device.type == "cuda")
+        self.torch = self._build(params.recipe, network, decay, device.type == "cuda")
 
-    def _build(self, recipe: str, groups: list[dict], cuda: bool) -> torch.optim.Optimizer:
+    def _build(self, recipe: str, network: nn.Module, decay: float, cuda: bool) -> torch.optim.Optimizer:
+        if recipe == "adagrad_linear":
+            return RowAdagrad(network, self.rate, decay)
+        groups = _groups(network.parameters(), decay)
         if recipe == "sgd_cosine":
             return torch.optim.SGD(groups, lr=self.rate, momentum=0.9, fused=True)
         kind = torch.optim.Adam if recipe == "adam" else torch.optim.AdamW

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convoy.nn.bags import mean_of_rows
 from convoy.nn.windows import window_maxima
 
 PADDING, UNKNOWN = 0, 1
@@ -116,6 +117,8 @@ class BagOfWordsModel(nn.Module):
 
     def get_embedding(self, tokens_NL: Tensor) -> Tensor:
         """(N, L) -> (N, embedding_dim): the masked mean."""
+        if tokens_NL.is_cpu:
+            return mean_of_rows(tokens_NL, self.embedding.weight, self.embedding.sparse)
         return F.embedding_bag(tokens_NL, self.embedding.weight, mode="mean", padding_idx=PADDING)
 
 

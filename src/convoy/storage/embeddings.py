@@ -25,6 +25,7 @@ from convoy.errors import ConvoyError
 from convoy.storage import catalogues
 from convoy.storage.files import MANIFEST, atomic_directory, check_manifest, read_json, sha256, write_manifest
 from convoy.storage.rows import RowFile, create
+from convoy.storage.sources import strings
 
 SCHEMA_VERSION = 1
 STATUSES = ("ok", "empty_text", "all_unknown")
@@ -172,40 +173,44 @@ def _write_ids(
     """Write all ids, sorted; return the place of each item of the file among them, (N,)."""
     chunks: list[pa.Array] = []
     items = 0
+    padded = False
     for batch in catalogues.iter_source(
         catalogue, columns, need_category=False, batch_rows=_BATCH_ROWS, ids_only=True
     ):
         chunks.append(batch["item_id"].cast(pa.large_string()))
+        padded = padded or not pc.utf8_trim_whitespace(chunks[-1]).equals(chunks[-1])
         items += len(batch)
         progress("ids", items, 0)
     ids = pa.concat_arrays(chunks)
     chunks.clear()
-    order = np.asarray(pc.sort_indices(ids))
-    width = _check_ids(catalogue, ids, order)
+    order = pc.sort_indices(ids)
+    _refuse_twice(catalogue, ids, order)
+    if padded:  # a reader that strips ids must not take one item for another
+        stripped = pc.utf8_trim_whitespace(ids)
+        _refuse_twice(catalogue, stripped, pc.sort_indices(stripped), " but for blanks at the ends")
+    width = pc.max(pc.utf8_length(ids)).as_py()
     with create(path, np.dtype(f"<U{width}"), (items,)) as sorted_ids:
         for start in range(0, items, GROUP_ROWS):
-            part = ids.take(pa.array(order[start : start + GROUP_ROWS]))
+            part = ids.take(order[start : start + GROUP_ROWS])
             sorted_ids.put(start, np.array(part.to_pylist(), sorted_ids.dtype))
     ranks = np.empty(items, np.int64)
-    ranks[order] = np.arange(items)
+    ranks[np.frombuffer(order.buffers()[1], np.uint64)] = np.arange(items)
     return ranks
 
 
-def _check_ids(catalogue: Path, ids: pa.Array, order: npt.NDArray[np.uint64]) -> int:
-    """Refuse ids given twice and ids that no fixed width holds; return the length of the longest."""
+def _refuse_twice(catalogue: Path, ids: pa.Array, order: pa.Array, how: str = "") -> None:
+    """Refuse ids of which two are equal, with their rows; `order` sorts them."""
     twice: list[int] = []
     for start in range(0, len(order) - 1, GROUP_ROWS):
-        part = ids.take(pa.array(order[start : start + GROUP_ROWS + 1]))
-        twice += (start + np.flatnonzero(pc.equal(part[:-1], part[1:]))).tolist()
+        part = ids.take(order[start : start + GROUP_ROWS + 1])
+        twice += [start + place for place in pc.indices_nonzero(pc.equal(part[:-1], part[1:])).to_pylist()]
     if twice:
+        pairs = [order[place : place + 2].to_pylist() for place in twice[:_SHOWN]]
         shown = ", ".join(
-            f"'{ids[int(order[place])].as_py()}' (rows {order[place] + 1} and {order[place + 1] + 1})"
-            for place in twice[:_SHOWN]
+            f"'{ids[first].as_py()}' (rows {first + 1} and {second + 1})" for first, second in pairs
         )
         more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
-        raise ConvoyError(f"{catalogue}: ids given twice: {shown}{more}; give every item its own")
-    width: int = pc.max(pc.utf8_length(ids)).as_py()
-    return width
+        raise ConvoyError(f"{catalogue}: ids given twice{how}: {shown}{more}; give every item its own")
 
 
 def _check_room(folder: Path, items: int, dimension: int) -> None:
@@ -307,15 +312,20 @@ def _record_batch(
     starts = np.arange(n + 1, dtype=np.int32)
     digests = states[:, :_SHA256_BYTES].tobytes().hex().encode()
     columns = [
-        pa.array(ids, pa.string()),
+        strings(ids.tolist()),
         pa.ListArray.from_arrays(
-            pa.array(starts * np.int32(dimension)),
-            pa.array(vectors.reshape(-1)),
+            _numbers(starts * np.int32(dimension), pa.int32()),
+            _numbers(vectors.reshape(-1), pa.float32()),
             type=schema.field("embedding").type,
         ),
         pa.StringArray.from_buffers(
             n, pa.py_buffer(starts * np.int32(2 * _SHA256_BYTES)), pa.py_buffer(digests)
         ),
-        pa.array(STATUSES).take(pa.array(states[:, _SHA256_BYTES])),
+        strings(STATUSES).take(_numbers(states[:, _SHA256_BYTES].copy(), pa.uint8())),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _numbers(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    # Not by pa.array, for the reason that `strings` gives.
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])

@@ -47,7 +47,7 @@ class Journal:
     """Writes events of one training; a disk that is full or read-only costs a warning, not the training."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
-        self.path = path
+        self.path, self._key = path, facts["key"]
         self._descriptor: int | None = None
         self._content: str | None = None
         with self._harmless():
@@ -56,9 +56,9 @@ class Journal:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         self._write("start", {"id": path.stem, **facts})
 
-    def epoch(self, seed: int, row: Mapping[str, float], time_ms: int | None = None) -> None:
-        """One row of the learning curve; `time_ms` where it was measured earlier."""
-        self._write("epoch", {"seed": seed, **row}, time_ms)
+    def epoch(self, seed: int, row: Mapping[str, float], resumed: bool = False) -> None:
+        """One row of the learning curve; one of a run that was cut off keeps its time."""
+        self._write("epoch", {"seed": seed, **row}, self._earlier(seed, row["epoch"]) if resumed else None)
 
     def finished(self, content: str) -> None:
         """The model folder is written; `content` is the sha256 of its manifest."""
@@ -77,6 +77,16 @@ class Journal:
                 os.write(self._descriptor, json.dumps(line).encode() + b"\n")
                 os.fsync(self._descriptor)
 
+    def _earlier(self, seed: int, epoch: float) -> int | None:
+        times = [
+            event["time"]
+            for record in records()
+            if record.start["key"] == self._key and record.path != self.path
+            for event in record.epochs
+            if (event["seed"], event["epoch"]) == (seed, epoch)
+        ]
+        return times[-1] if times else None
+
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:
         try:
@@ -90,11 +100,12 @@ class Journal:
 def recorded(facts: Mapping[str, Any], follower: str) -> Iterator[Journal]:
     """A journal of what happens inside; the module `follower` is run on it in a process of its own.
 
+    `facts`: task, model, seeds, device, params, and `key`, the same for a run that goes on from a checkpoint.
     That process may import slowly, wait for a dead server or crash: nothing here waits for it. With
     CONVOY_TRACKING=off there is no such process, and the journal alone is written.
     """
     name = f"{facts['model']}-{time.time_ns() // 1_000_000}-{os.getpid()}"
-    journal = Journal(folder() / f"{name}.jsonl", {**_circumstances(), **facts})
+    journal = Journal(folder() / f"{name}.jsonl", {**circumstances(), **facts})
     if os.environ.get("CONVOY_TRACKING") != "off":
         _start(follower, journal.path)
     status: Status = "FAILED"
@@ -175,7 +186,7 @@ def _locked(file: IO[bytes]) -> bool:
     return False
 
 
-def _circumstances() -> dict[str, Any]:
+def circumstances() -> dict[str, Any]:
     """What the run stands in: stage, experiment, commit."""
     return {
         "stage": os.environ.get("DVC_STAGE"),
@@ -183,6 +194,7 @@ def _circumstances() -> dict[str, Any]:
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "pid": os.getpid(),
+        "user": os.environ.get("USER") or "unknown",
     }
 
 

@@ -9,7 +9,7 @@ import codecs
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +29,13 @@ JSON_LINES_FOR_COLUMNS = 1000  # JSON lines name their columns line by line: so 
 # A last row of our own: where it does not come back as written, a quote before it was never closed, and Arrow
 # would have taken the rest of the file for one field without a word.
 SEAL = "convoy: end of file"
+
+
+def strings(values: Iterable[str | None]) -> pa.Array:
+    """An Arrow array of strings and nulls; pa.array would import pandas, 0.2 s, to look for a Series."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
 
 
 def check_text(path: Path) -> None:
@@ -229,11 +236,11 @@ def _json_column(path: Path, name: str, rows: list[tuple[int, dict[str, Any]]]) 
                 f"{path}: line {number}, column '{name}': expected a string, found {json.dumps(value)[:60]}"
             )
     try:
-        return pa.array(values, pa.string())
+        return strings(values)
     except UnicodeEncodeError:
         # Half of a surrogate pair, escaped as \ud83d: no UTF-8 can hold it.
         halves = [value and value.encode("utf-16", "surrogatepass") for value in values]
-        return pa.array([half and half.decode("utf-16", "replace") for half in halves], pa.string())
+        return strings(half and half.decode("utf-16", "replace") for half in halves)
 
 
 def _as_strings(column: pa.Array, path: Path, name: str, row: int) -> pa.Array:

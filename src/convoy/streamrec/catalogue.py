@@ -75,14 +75,14 @@ def build(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str,
     refuse_repeated_ids(table["item_id"], params.source)
     rows_read = len(table)
     labels, mended_labels = _labels(table["category"], params)
-    table = table.set_column(table.schema.get_field_index("category"), "category", labels)
-    table, left_out = _settle_categories(table, params)
+    table, left_out = _settle_categories(table, labels, params)
 
     titles, mended_titles = _clean(table["title"], params.max_characters)
     synopses, mended_synopses = _clean(table["synopsis"], params.max_characters)
     if not pc.any(pc.not_equal(synopses, "")).as_py():
         raise ConvoyError(
-            f"{params.source}: {_column(params, 'synopsis')} is empty in all {len(table):,} rows"
+            f"{params.source}: {_column(params, 'synopsis')} is {_empty(table['synopsis'])} in all "
+            f"{len(table):,} rows"
         )
     built = pa.table(
         {
@@ -124,15 +124,21 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def refuse_repeated_ids(ids: pa.ChunkedArray, source: str) -> None:
-    """Raise ConvoyError with the first id that occurs more than once and its rows (from 1)."""
-    counts = pc.value_counts(ids)
+    """Raise ConvoyError with the first id that occurs more than once and its rows (from 1).
+
+    Blanks at the ends tell no ids apart: a reader that strips them must not mix up items.
+    """
+    stripped = pc.utf8_trim_whitespace(ids)
+    counts = pc.value_counts(stripped)
     repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
     if not len(repeated):
         return
     first = repeated[0].as_py()
+    same = pc.equal(stripped, first)
+    how = " but for blanks at the ends" if pc.any(pc.not_equal(ids.filter(same), first)).as_py() else ""
     others = f", and {len(repeated) - 1:,} more ids are repeated" if len(repeated) > 1 else ""
     raise ConvoyError(
-        f"{source}: item_id '{first[:60]}' stands in {_rows(pc.equal(ids, first))}{others}; make ids unique"
+        f"{source}: item_id '{first[:60]}' stands in {_rows(same)}{how}{others}; make ids unique"
     )
 
 
@@ -157,18 +163,22 @@ def _first_label(value: str | None, separator: str | None) -> str:
     return next((label for part in value.split(separator) if (label := part.strip())), "")
 
 
-def _settle_categories(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str, Any]]:
-    """Rows whose category is settled, and what was folded or dropped on the way."""
-    unlabelled = pc.is_null(table["category"])
+def _settle_categories(
+    table: pa.Table, labels: pa.ChunkedArray, params: CatalogueParams
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Rows whose category is settled, with it, and what was folded or dropped on the way."""
+    unlabelled = pc.is_null(labels)
     n_unlabelled = pc.sum(unlabelled).as_py()
     where = f"{params.source}: {_column(params, 'category')}"
     if n_unlabelled == len(table):
-        raise ConvoyError(f"{where} is empty in all {len(table):,} rows")
+        raise ConvoyError(f"{where} is {_empty(table['category'])} in all {len(table):,} rows")
     dropping = params.small_categories == "drop"
     if n_unlabelled and not dropping:
         raise ConvoyError(
-            f"{where} is empty in {_rows(unlabelled)}; fill it, or set small_categories to drop"
+            f"{where} is {_empty(table['category'].filter(unlabelled))} in {_rows(unlabelled)}; fill it, or "
+            "set small_categories to drop"
         )
+    table = table.set_column(table.schema.get_field_index("category"), "category", labels)
     table = table.filter(pc.invert(unlabelled))
 
     sizes = _sizes(table["category"])
@@ -246,6 +256,13 @@ def _sizes(categories: pa.ChunkedArray) -> dict[str, int]:
 def _column(params: CatalogueParams, name: str) -> str:
     own = params.column_names().get(name, name)
     return f"column '{own}'" if own == name else f"column '{own}' ({name})"
+
+
+def _empty(values: pa.ChunkedArray) -> str:
+    """How values came to be empty, in words: they were, or cleaning left nothing of them."""
+    full = values.filter(pc.not_equal(pc.utf8_trim_whitespace(values), ""))
+    # Quoted by repr, since what cleaning removes may be a control character.
+    return f"empty after cleaning (it was {full[0].as_py()[:60]!r})" if len(full) else "empty"
 
 
 def _rows(mask: pa.ChunkedArray) -> str:

@@ -172,14 +172,15 @@ def clean_column(array: pa.Array | pa.ChunkedArray, max_characters: int) -> tupl
     rows that could change go through Python; clean ASCII rows are found by Arrow.
     """
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    array = array.cast(pa.string()).fill_null("")
+    array = array.cast(pa.string())
+    # Arrow imports pandas, 0.2 s, to see whether a value or a list that it is handed is pandas's: so none
+    # is handed to it where it need not be.
+    array = array.fill_null("") if array.null_count else array
     suspicious = pc.or_(
-        pc.invert(pc.string_is_ascii(array)),
-        pc.or_(
-            pc.greater(pc.binary_length(array), max_characters),
-            pc.match_substring_regex(array, SUSPICIOUS_ASCII),
-        ),
+        pc.invert(pc.string_is_ascii(array)), pc.match_substring_regex(array, SUSPICIOUS_ASCII)
     )
+    if (pc.max(pc.binary_length(array)).as_py() or 0) > max_characters:
+        suspicious = pc.or_(suspicious, pc.greater(pc.binary_length(array), max_characters))
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     cleaned = []
     for text in array.filter(suspicious).to_pylist():
@@ -187,7 +188,9 @@ def clean_column(array: pa.Array | pa.ChunkedArray, max_characters: int) -> tupl
         cleaned.append(text)
         counts.update(kinds)
     if cleaned:
-        array = pc.replace_with_mask(array, suspicious, pa.array(cleaned, pa.string()))
+        builder = pa.lib.StringBuilder()
+        builder.append_values(cleaned)
+        array = pc.replace_with_mask(array, suspicious, builder.finish())
     return array, dict(counts)
 
 

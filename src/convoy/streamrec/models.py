@@ -5,6 +5,8 @@ torch.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from convoy.storage.checkpoints import Checkpoint
 
 Array = npt.NDArray[Any]
+OnEpoch = Callable[[int, dict[str, float], bool], None]
 YARDSTICKS = ("linear", "linear_pairs")
 NETWORKS = ("bow", "textcnn")
 
@@ -53,13 +56,24 @@ def params_model(name: str) -> type[Section]:
     return BowParams if name == "bow" else TextCNNParams
 
 
+def device(params: Section) -> str:
+    """Where a model with these params is trained: `cpu` or `cuda`; ConvoyError where that is missing."""
+    training = getattr(params, "training", None)
+    if training is None:
+        return "cpu"
+    from convoy.learning.devices import Device
+
+    return Device(training).torch.type
+
+
 def train(
     name: str, params: Any, corpus: Corpus, seeds: tuple[int, ...],
-    checkpoint: "Callable[[int], Checkpoint] | None" = None,
+    checkpoint: "Callable[[int], Checkpoint] | None" = None, on_epoch: OnEpoch | None = None,
 ) -> tuple[dict[str, Any], dict[int, dict[str, Array]], str | None]:  # fmt: skip
     """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
 
-    A yardstick has no randomness: every seed would give the same, so it is fitted for the first one alone.
+    `on_epoch` is told seed, row and whether the row comes from a run that was cut off. A yardstick has no
+    randomness: every seed would give the same, so it is fitted for the first one alone.
     """
     text = {"categories": list(corpus.categories), "text": corpus.text}
     config: dict[str, Any] = {"schema": 1, "kind": name, "network": {}, **text}
@@ -74,10 +88,18 @@ def train(
     tensors, curves = {}, []
     for seed in seeds:
         of_seed = checkpoint(seed) if checkpoint is not None else None
-        config["network"], tensors[seed], curve = networks.train(params, corpus, seed, of_seed)
+        told = partial(_tell, on_epoch, seed)
+        config["network"], tensors[seed], curve = networks.train(params, corpus, seed, of_seed, told)
         curves.append(curve)
     config["training"] = params.training.model_dump(mode="json")
     return config, tensors, curves[0]
+
+
+def _tell(on_epoch: OnEpoch | None, seed: int, row: Any, resumed: bool) -> None:
+    if on_epoch is not None:
+        # With the digits of curve.csv, so that a curve is the same whether it was seen live or not.
+        figures = {key: float(f"{value:.6g}") for key, value in asdict(row).items()}
+        on_epoch(seed, {**figures, "epoch": row.epoch}, resumed)
 
 
 def probabilities(

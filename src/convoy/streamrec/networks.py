@@ -13,7 +13,7 @@ from torch import nn
 from convoy.errors import ConvoyError
 from convoy.learning.calibration import temperature
 from convoy.learning.examples import TokenExamples
-from convoy.learning.loop import Epoch, fit, predict, seeded
+from convoy.learning.loop import Epoch, OnEpoch, fit, predict, seeded
 from convoy.learning.params import TrainingParams
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.params import Section
@@ -83,8 +83,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"textcnn": TextCNN, "bow": BagO
 
 
 def train(
-    params: TextCNNParams | BowParams, corpus: Corpus, seed: int, checkpoint: Checkpoint | None = None
-) -> tuple[dict[str, Any], dict[str, Array], str]:
+    params: TextCNNParams | BowParams, corpus: Corpus, seed: int, checkpoint: Checkpoint | None = None,
+    on_epoch: OnEpoch = lambda _row, _resumed: None,
+) -> tuple[dict[str, Any], dict[str, Array], str]:  # fmt: skip
     """Fit one network: its constructor arguments, its tensors by state_dict name, its learning curve as CSV.
 
     A temperature fitted on the validation split (Guo et al., 2017) is folded into the last layer, so that the
@@ -103,7 +104,9 @@ def train(
             )
     with seeded(seed):
         network = NETWORKS[params.kind](**arguments)
-    fitted = fit(network, examples, validation, params.training, seed, params.kind, checkpoint)
+    fitted = fit(
+        network, examples, validation, params.training, seed, params.kind, checkpoint, on_epoch=on_epoch
+    )
     outputs = predict(network, validation, params.training)
     scale = 1 / temperature(outputs, validation.labels)
     tensors = {name: tensor.numpy() for name, tensor in network.state_dict().items()}

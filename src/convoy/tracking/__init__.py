@@ -1,0 +1,1 @@
+"""What is remembered: runs, models and decisions in MLflow, a view of DVC's outputs."""

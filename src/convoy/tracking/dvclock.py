@@ -1,0 +1,78 @@
+"""dvc.lock as facts: what each stage read and wrote, and the keys that runs are known by."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from convoy.errors import ConvoyError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stage: its md5s by path, its params by dotted key, and all of it as a key."""
+
+    stage: str
+    deps: dict[str, str]
+    outs: dict[str, str]
+    params: dict[str, Any]
+    content: dict[str, Any]
+
+
+def read(path: Path = Path("dvc.lock")) -> dict[str, Entry]:
+    """The entries by stage name; ConvoyError for a missing or torn file."""
+    try:
+        stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+        return {name: _entry(name, content) for name, content in stages.items()}
+    except FileNotFoundError:
+        raise ConvoyError(f"{path}: no such file; run `dvc repro` from the root of the checkout") from None
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise ConvoyError(f"{path}: not a whole lock file; run `make repro`, which mends it") from None
+
+
+def key(entries: Iterable[Entry]) -> str:
+    """A hash of everything that these entries hold: commands, deps, params, outputs."""
+    contents = {entry.stage: entry.content for entry in entries}
+    text = json.dumps(contents, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def md5(path: Path) -> str:
+    """The md5 of a file or folder as DVC counts it; ConvoyError where there is nothing."""
+    if path.is_file():
+        return _md5_of_file(path)
+    if not path.is_dir():
+        raise ConvoyError(f"{path}: no such output; run `dvc checkout` or `dvc repro`")
+    files = [
+        {"md5": _md5_of_file(file), "relpath": file.relative_to(path).as_posix()}
+        for file in path.rglob("*")
+        if file.is_file()
+    ]
+    files.sort(key=lambda file: file["relpath"])
+    return hashlib.md5(json.dumps(files).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def check(entry: Entry, path: str) -> None:
+    """Refuse an output of the workspace that is not the one that the lock names."""
+    if md5(Path(path)) != entry.outs[path]:
+        raise ConvoyError(
+            f"{path}: not what dvc.lock says of stage {entry.stage}; run `dvc repro`, or `dvc checkout`"
+        )
+
+
+def _entry(stage: str, content: dict[str, Any]) -> Entry:
+    params = {key: value for file in content.get("params", {}).values() for key, value in file.items()}
+    md5s = [
+        {item["path"]: item["md5"] for item in content.get(side, []) if "md5" in item}
+        for side in ("deps", "outs")
+    ]
+    return Entry(stage, md5s[0], md5s[1], params, content)
+
+
+def _md5_of_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

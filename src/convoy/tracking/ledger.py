@@ -1,0 +1,221 @@
+"""What was decided about model versions: one line of JSON per decision, in git, as data/decisions.jsonl.
+
+    {"time": "2026-01-31T12:00:00.000+00:00", "action": "promoted", "model": "streamrec-text",
+     "kind": "textcnn", "version": 2, "content": sha256, "metrics": {...},
+     "former": {"kind", "version", "content", "metrics"}, "difference": {...}, "reason": ..., "who", "commit"}
+
+The line comes first; the store follows it. Versions are known by their content: a rebuilt store may number
+them otherwise.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from convoy.errors import ConvoyError
+from convoy.storage import journal
+
+Action = Literal["promoted", "refused", "kept", "rollback"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A version as it stood when the decision was made; `test_split` is a hash of what it was tested on."""
+
+    kind: str
+    version: int
+    content: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    test_split: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One line; `side` is the version that it is about, `former` the champion before it.
+
+    `challenger` and `others` are the contents of the challenger after it and of all other versions: what is
+    in none of the lines is newer than they are.
+    """
+
+    action: Action
+    model: str
+    side: Side
+    former: Side | None
+    reason: str
+    difference: Mapping[str, float] | None = None
+    challenger: str | None = None
+    others: tuple[str, ...] = ()
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    who: str | None = None
+    commit: str | None = None
+
+    @property
+    def crowns(self) -> bool:
+        """Whether it changes who is champion."""
+        return self.action in ("promoted", "rollback")
+
+
+def path() -> Path:
+    """Where the decisions of the repository stand."""
+    return journal.repository() / "data" / "decisions.jsonl"
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process of this repository decides anything."""
+    folder = journal.repository() / "mlruns"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".decisions.lock", "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read(model: str) -> list[Decision]:
+    """All decisions about a registered model, oldest first; a torn last line was never decided.
+
+    Raises ConvoyError for any other line that is not a decision, such as those that git leaves in a conflict.
+    """
+    try:
+        lines = path().read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    decisions = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        decision = _parsed(line)
+        if decision is None and number < len(lines):
+            raise ConvoyError(
+                f"{path()}, line {number}: expected a decision as JSON, found {line[:40]!r}; mend the file: "
+                "`git diff` and `git log` show its lines"
+            )
+        if decision is not None and decision.model == model:
+            decisions.append(decision)
+    return decisions
+
+
+def append(decision: Decision) -> None:
+    """Write the line, so that it is on disk or not there at all; call it inside `alone`."""
+    file = path()
+    line = json.dumps(_plain(decision), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _write(descriptor, line)
+        finally:
+            os.close(descriptor)
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ConvoyError(f"{file}: cannot be written: {error.strerror}; nothing was decided") from None
+
+
+def circumstances() -> dict[str, str]:
+    """Who decides, on which commit, as far as git knows."""
+    found = {"who": _git("config", "user.name"), "commit": _git("rev-parse", "HEAD")}
+    return {key: value for key, value in found.items() if value}
+
+
+def crowned(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:
+    """The contents that were champion one after another, the present one last, after more decisions.
+
+    A rollback takes away what it left: the next one goes further back, never forward again.
+    """
+    found = list(stack)
+    for decision in decisions:
+        content = decision.side.content
+        if decision.action == "rollback":
+            found = _up_to(found, content) if content in found else [content]
+        elif decision.action == "promoted":
+            # What was champion before may have been set by hand, or by a line that is not in this file.
+            if decision.former is not None:
+                found = _up_to(found, decision.former.content)
+            found += [content] if found[-1:] != [content] else []
+    return found
+
+
+def _up_to(stack: list[str], content: str) -> list[str]:
+    """The stack with `content` on top: without what lies above it, or put there."""
+    if content not in stack:
+        return [*stack, content]
+    return stack[: len(stack) - stack[::-1].index(content)]
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    """Append after the last whole line, and take it back where it does not fit."""
+    before = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    whole = before[: before.rfind(b"\n") + 1]
+    torn = before[len(whole) :]
+    if torn and _parsed(torn) is not None:
+        whole, line = before, b"\n" + line
+    try:
+        os.ftruncate(descriptor, len(whole))
+        written = os.pwrite(descriptor, line, len(whole))
+        if written < len(line):
+            raise OSError(None, "no space left")
+        os.fsync(descriptor)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, len(whole))
+        raise
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    values = asdict(decision)
+    side = values.pop("side")
+    first = {key: values.pop(key) for key in ("time", "action", "model")}
+    found = {**first, **side, **values}
+    return {key: value for key, value in found.items() if value is not None or key == "former"}
+
+
+def _parsed(line: bytes) -> Decision | None:
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        values = json.loads(line)
+        former = values.get("former")
+        if values["action"] not in ("promoted", "refused", "kept", "rollback"):
+            return None
+        return Decision(
+            action=values["action"],
+            model=str(values["model"]),
+            side=_side(values),
+            former=None if former is None else _side(former),
+            reason=str(values["reason"]),
+            difference=values.get("difference"),
+            challenger=values.get("challenger"),
+            others=tuple(values.get("others", ())),
+            id=str(values["id"]),
+            time=str(values["time"]),
+            who=values.get("who"),
+            commit=values.get("commit"),
+        )
+    return None
+
+
+def _side(values: Mapping[str, Any]) -> Side:
+    metrics = {str(key): float(value) for key, value in values["metrics"].items()}
+    tested = str(values.get("test_split", ""))
+    return Side(str(values["kind"]), int(values["version"]), str(values["content"]), metrics, tested)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            cwd=journal.repository(), check=False, capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,250 @@
+"""From DVC's outputs to MLflow: every trained and evaluated model of dvc.lock has one run.
+
+What is there already stays as it is; what is missing is made. A run that was seen live is taken over with its
+own times; without its journal the curve is drawn from the outputs, and the run says so.
+"""
+
+import csv
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convoy.storage import journal
+from convoy.storage.files import read_json
+from convoy.storage.journal import Record
+from convoy.tracking import decisions, dvclock, live, runs, store, versions
+from convoy.tracking.dvclock import Entry
+from convoy.tracking.tasks import TASKS, Text, Trained
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+FORMAT = "1"  # of what is published: another one publishes all anew
+
+
+def publish(lock_file: Path = Path("dvc.lock")) -> dict[str, Any]:
+    """Reconcile the store with `lock_file` and the outputs beside it.
+
+    Returns what DVC may keep: by task the models with their keys, contents and data; no ids, no times.
+    Raises ConvoyError for outputs that are missing or not those of the lock, and for a store out of reach.
+    """
+    lock = dvclock.read(lock_file)
+    published = {}
+    found = [(task, models) for task in TASKS if (models := task.trained(lock))]
+    for _, models in found:
+        for model in models:
+            for entry in model.stages:
+                for path in entry.outs:
+                    dvclock.check(entry, path)
+    client = store.client()
+    with store.reachable():
+        late = live.deliver_all(client)
+        print(f"publish: {store.uri()}" + (f"; {late} live runs sent" if late else ""))
+        for task, models in found:
+            with store.turn("publish"):
+                _task(client, task, models, lock)
+            published[task.experiment] = {
+                model.kind: {"key": model.key, "content": model.content, "data": dict(model.data)}
+                for model in models
+            }
+    return published
+
+
+def _task(client: "MlflowClient", task: Text, models: Sequence[Trained], lock: Mapping[str, Entry]) -> None:
+    experiment = runs.experiment(client, task.experiment, task.description)
+    records = {record.end["content"]: record for record in journal.records() if record.end is not None}
+    made = [_Model(client, task, experiment, model, lock, records.get(model.content)) for model in models]
+    new = sum([model.publish() for model in made])
+    versions.describe(client, task)
+    versions.challenge(client, task, [model.trained for model in made if model.new_version])
+    new += _parent(client, task, experiment, made, lock)
+    decisions.replay(client, task.registered)
+    print(f"publish: {task.experiment}: {new} new of {len(made) + 1} runs")
+
+
+class _Model:
+    """One trained model on its way into the store."""
+
+    def __init__(
+        self, client: "MlflowClient", task: Text, experiment: str, trained: Trained,
+        lock: Mapping[str, Entry], record: Record | None,
+    ) -> None:  # fmt: skip
+        self.client, self.task, self.experiment, self.trained = client, task, experiment, trained
+        self.record, self.data_name = record, task.data_name(lock)
+        self.metrics = read_json(trained.metrics)
+        self.config = trained.config
+        self.new_version = False
+        self.run: Run
+
+    def publish(self) -> bool:
+        """Make or complete the run and its version; False where all was there."""
+        for run in runs.find(self.client, self.experiment, lock_key=self.trained.key, published=FORMAT):
+            self.run = run
+            return False
+        self.run = self._run()
+        self._curve()
+        if self.task.delivers(self.trained.kind):
+            model_id, self.new_version = versions.ensure(
+                self.client, self.task, self.experiment, self.trained, self.run, self.metrics
+            )
+        else:
+            model_id = None
+        self._results(model_id)
+        if self.run.info.status == "RUNNING":
+            self.client.set_terminated(self.run.info.run_id, "FINISHED", self.time)
+        runs.log(self.client, self.run, tags={"convoy.published": FORMAT})
+        self.run = self.client.get_run(self.run.info.run_id)
+        return True
+
+    @property
+    def time(self) -> int:
+        """Of the end of the training where it is known, in milliseconds; else of the run's making."""
+        return self.record.last_time if self.record is not None else self.run.info.start_time
+
+    def _run(self) -> "Run":
+        """The live run of this very content unless another key has it; else one of its own."""
+        tags = {"convoy.lock_key": self.trained.key, "convoy.task": self.task.experiment}
+        if self.record is None:
+            return runs.sole(self.client, self.experiment, _now(), self.name, tags)
+        for run in runs.find(self.client, self.experiment, journal=self.record.id):
+            if run.data.tags.get("convoy.lock_key", self.trained.key) == self.trained.key:
+                runs.log(self.client, run, tags=tags)
+                self.client.update_run(run.info.run_id, name=self.name)
+                return self.client.get_run(run.info.run_id)
+        return runs.sole(self.client, self.experiment, self.record.start["time"], self.name, tags)
+
+    @property
+    def name(self) -> str:
+        return f"{self.trained.kind} · {self.data_name}"
+
+    def _curve(self) -> None:
+        seeds = self.config["seeds"]
+        if self.record is not None:
+            events = self.record.epochs
+        else:
+            events = curve(self.trained.folder / "curve.csv", seeds[0], self.time)
+        params = runs.flat({key: self.config.get(key, {}) for key in ("network", "training", "text")})
+        runs.log(self.client, self.run, runs.points(events, seeds[0]), params)
+
+    def _results(self, model_id: str | None) -> None:
+        """Final metrics, what they were measured on, pictures and tables."""
+        from mlflow.entities import Metric
+
+        run_id, digest = self.run.info.run_id, self.trained.data.get("corpus", "")
+        self._inputs()
+        figures = self.task.figures(self.trained.kind, self.metrics)
+        runs.log(self.client, self.run, [Metric(key, value, self.time, 0) for key, value in figures.items()])
+        if model_id is not None:
+            runs.log(self.client, self.run, versions.metrics(figures, self.time, model_id, run_id, digest))
+        files = {f"plots/{file.name}": file for file in self.trained.plots.iterdir()}
+        files["evaluation/predictions.parquet"] = self.trained.predictions
+        files["evaluation/metrics.json"] = self.trained.metrics
+        runs.upload(self.client, run_id, files)
+        words = self.task.summary(self.trained.kind, self.metrics)
+        measured = self.record is not None
+        tags = {
+            "convoy.model": self.trained.kind,
+            "convoy.content": self.trained.content,
+            "convoy.data": self.data_name,
+            "convoy.test_split": versions.test_split(self.trained.predictions),
+            "convoy.seeds": ", ".join(str(seed) for seed in self.config["seeds"]),
+            "convoy.stage": self.trained.stages[0].stage,
+            "convoy.times": runs.MEASURED if measured else runs.REBUILT,
+            runs.NOTE: f"{words}{_pictures(run_id, self.trained.plots)}"
+            + ("" if measured else f"\n\n*This run was {runs.REBUILT}.*"),
+        }
+        runs.log(self.client, self.run, tags=tags | _repository_tags(self.run))
+
+    def _inputs(self) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = self.run.inputs
+        present = {entry.dataset.name for entry in inputs.dataset_inputs} if inputs is not None else set()
+        datasets = [
+            DatasetInput(
+                Dataset(name, md5, "dvc", f'{{"path": "{self.task.data / name}", "md5": "{md5}"}}'),
+                [InputTag("mlflow.data.context", "training and test" if name == "corpus" else "source")],
+            )
+            for name, md5 in self.trained.data.items()
+            if name not in present
+        ]
+        if datasets:
+            self.client.log_inputs(self.run.info.run_id, datasets)
+
+
+def curve(path: Path, seed: int, time_ms: int) -> tuple[dict[str, Any], ...]:
+    """The learning curve of a model folder as epochs that all bear one time; none for a yardstick."""
+    if not path.is_file():
+        return ()
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return tuple({**row, "epoch": int(row["epoch"]), "seed": seed, "time": time_ms} for row in rows)
+
+
+def _parent(
+    client: "MlflowClient", task: Text, experiment: str, models: Sequence[_Model], lock: Mapping[str, Entry]
+) -> bool:
+    """The run of the whole: comparison in words, report, best figures; its children are the models."""
+    from mlflow.entities import Metric
+
+    compared = task.comparison(lock)
+    entries = [entry for model in models for entry in model.trained.stages]
+    key = dvclock.key([*entries, *([compared] if compared is not None else [])])
+    if runs.find(client, experiment, lock_key=key, published=FORMAT):
+        return False
+    started = min(model.run.info.start_time for model in models)
+    ended = max(model.run.info.end_time or model.time for model in models)
+    tags = {"convoy.lock_key": key, "convoy.task": task.experiment, "convoy.model": "all"}
+    run = runs.sole(client, experiment, started, f"All models · {models[0].data_name}", tags)
+    run_id = run.info.run_id
+    best = max(models, key=lambda model: task.figures(model.trained.kind, model.metrics)[task.best_metric])
+    figures = task.figures(best.trained.kind, best.metrics)
+    runs.log(client, run, [Metric(name, value, ended, 0) for name, value in figures.items()])
+    files = task.comparison_files() if compared is not None else {}
+    runs.upload(client, run_id, files)
+    title, found = task.comparison_words() if compared is not None else ("Not compared yet", [])
+    links = [
+        f"- [{model.name}](#/experiments/{experiment}/runs/{model.run.info.run_id}): "
+        f"{task.figures(model.trained.kind, model.metrics)[task.best_metric]:.4f}"
+        for model in models
+    ]
+    words = [f"## {title}", *found, f"Best: **{best.trained.kind}**; the metrics of this run are its own."]
+    words.append("\n".join(links))
+    if "accuracy.png" in files:
+        words.insert(1, _picture("Accuracy of each model", run_id, "accuracy.png"))
+    note = {runs.NOTE: "\n\n".join(words), "convoy.best": best.trained.kind}
+    runs.log(client, run, tags=note | _repository_tags(run))
+    for model in models:
+        if runs.PARENT not in model.run.data.tags:
+            client.set_tag(model.run.info.run_id, runs.PARENT, run_id)
+    client.set_terminated(run_id, "FINISHED", ended)
+    runs.log(client, run, tags={"convoy.published": FORMAT})
+    return True
+
+
+def _pictures(run_id: str, plots: Path) -> str:
+    return "".join(
+        "\n\n" + _picture(file.stem.replace("_", " "), run_id, f"plots/{file.name}")
+        for file in sorted(plots.glob("*.png"))
+    )
+
+
+def _picture(words: str, run_id: str, path: str) -> str:
+    return f"![{words}](get-artifact?path={path}&run_uuid={run_id})"
+
+
+def _repository_tags(run: "Run") -> dict[str, str]:
+    """What is known of the repository now, for runs that were not seen live."""
+    now = journal.circumstances()
+    tags = {
+        "mlflow.source.git.commit": now["commit"],
+        "convoy.dirty": str(now["dirty"]).lower(),
+        "DVC_EXP_NAME": now["experiment"],
+    }
+    return {key: value for key, value in tags.items() if value and key not in run.data.tags}
+
+
+def _now() -> int:
+    return round(time.time() * 1000)

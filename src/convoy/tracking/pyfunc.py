@@ -1,0 +1,249 @@
+"""A StreamRec model as MLflow loads it: titles and synopses in, category, probability and embedding out.
+
+MLflow imports this module because the model's MLmodel names it, and a changed MLmodel may name something
+else. So nothing beyond errors and what MLflow itself needs is imported before the folder was checked, and
+`load`, our own way, looks at a folder before MLflow does.
+"""
+
+import contextlib
+import hashlib
+import re
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+from convoy.errors import ConvoyError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+    from convoy.streamrec.prediction import Predictor
+
+LOADER = "convoy.tracking.pyfunc"
+MLMODEL, DATA, FLAVOUR = "MLmodel", "data", "python_function"
+PIN, PIN_TAG = "content", "convoy.content"
+"""Where the sha256 of a model's manifest stands: in MLmodel's metadata, and in a version's tags."""
+
+# What MLflow writes into a model's folder and into the flavour; anything else was put there by somebody.
+_WRITTEN = {
+    *(MLMODEL, DATA, "conda.yaml", "python_env.yaml", "requirements.txt", "registered_model_meta"),
+    *("input_example.json", "serving_input_example.json"),
+}
+_FLAVOUR_KEYS = {"loader_module", "python_version", "data", "env", "code", "streamable"}
+_DATA_PATH = re.compile(rf"{DATA}/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_AGAIN = "do not use this model; remove it and publish it again"
+
+
+class InputError(ConvoyError, MlflowException):
+    """A table that the model cannot read; a server of MLflow shows it to the caller as it stands."""
+
+    def __init__(self, message: str) -> None:
+        MlflowException.__init__(self, message, INVALID_PARAMETER_VALUE)  # HTTP status 400
+
+
+class CheckedArtifacts(LocalArtifactRepository):
+    """Files of a store on this machine. A model's folder is handed out only after `verify`.
+
+    So `mlflow.pyfunc.load_model("models:/…")` and `mlflow models serve` too refuse an MLmodel that names
+    anything else to run, before they follow it.
+    """
+
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
+        place: str = super().download_artifacts(artifact_path, dst_path)
+        if (Path(place) / MLMODEL).is_file():
+            verify(Path(place))
+        return place
+
+
+class TextModel:
+    """Predicts tables; several threads may call it, one at a time computes."""
+
+    def __init__(self, predictor: "Predictor") -> None:
+        self._predictor = predictor
+        self._turn = threading.Lock()
+
+    def predict(self, model_input: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":  # noqa: ARG002
+        """Category (string), probability (of that category) and embedding (float32) of each row.
+
+        `model_input` has the string columns synopsis and, where there are titles, title; nulls are empty
+        texts. A row whose words the model does not know has an embedding of zeros. Models without embeddings
+        give no such column. Raises InputError for other columns and for values that are no texts.
+        """
+        import pandas as pd
+
+        titles, synopses = _texts(model_input)
+        with self._turn:
+            try:
+                found = self._predictor(titles, synopses)
+            except ConvoyError as error:
+                raise InputError(str(error)) from None
+        columns: dict[str, Any] = {"category": found.category, "probability": found.probability}
+        if found.embedding is not None:
+            columns["embedding"] = list(found.embedding)
+        return pd.DataFrame(columns, index=model_input.index)
+
+
+def load(uri: str) -> TextModel:
+    """The model that `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `models:/ID` or `runs:/RUN/PATH` names.
+
+    It is copied, and the copy checked, also against what the store says of it, before anything is done with
+    it; MLflow's own loader has no part in it. Raises ConvoyError for what is not there or was changed.
+    """
+    from convoy.tracking import store
+
+    client = store.client()
+    with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
+        try:
+            place, content = _resolve(client, uri)
+            folder = _download(client, place, scratch)
+        except MlflowException as error:
+            raise ConvoyError(f"{uri}: {' '.join(error.message.split())}") from None
+        return _read(verify(folder, content))
+
+
+def verify(folder: Path, content: str | None = None) -> Path:
+    """Check an MLflow model folder before anything in it is used; return the model folder in it.
+
+    MLmodel has to name our loader, no code and nothing else to run; files that MLflow does not write must
+    not be there; the manifest of the model folder has to be the one that MLmodel's metadata pins and, where
+    given, the one with the sha256 `content`. Raises ConvoyError for the first of these that fails. What the
+    manifest lists is checked by whoever reads the model folder.
+    """
+    flavour, pin = _flavour(folder)
+    described, loader, code = folder / MLMODEL, flavour.get("loader_module"), flavour.get("code")
+    if loader != LOADER:
+        raise _refused(described, f"expected the loader {LOADER}, found {loader}")
+    if code:
+        raise _refused(described, f"names the code path '{code}', and ours have no code")
+    if others := set(flavour) - _FLAVOUR_KEYS:
+        raise _refused(described, f"has '{min(others)}', which ours have not")
+    name = str(flavour.get("data"))
+    if not _DATA_PATH.fullmatch(name):
+        raise _refused(described, f"expected data in {DATA}/NAME, found '{name}'")
+    _refuse_strangers(folder, folder / name)
+    manifest = folder / name / "manifest.json"
+    if not manifest.is_file():
+        raise _refused(folder / name, "no manifest.json")
+    found = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    for whose, expected in ((MLMODEL, pin), ("the store", content or pin)):
+        if found != expected:
+            raise _refused(manifest, f"expected the sha256 {expected} that {whose} names, found {found}")
+    return folder / name
+
+
+def _load_pyfunc(path: str) -> TextModel:
+    """What MLflow calls with the folder of the data, as MLmodel names it."""
+    data = Path(path)
+    try:
+        if verify(data.parent.parent).resolve() != data.resolve():
+            raise _refused(data, f"not the folder that {MLMODEL} names")
+    except ConvoyError:
+        _forget_code(data)
+        raise
+    return _read(data)
+
+
+def _read(folder: Path) -> TextModel:
+    from convoy.storage import models
+    from convoy.streamrec.prediction import Predictor
+
+    return TextModel(Predictor(models.read(folder)))
+
+
+def _texts(table: Any) -> tuple[list[Any], list[Any]]:
+    """The titles and synopses of a table, whatever pandas writes for nulls as None; titles may be missing."""
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(
+            f"input: expected a table with title and synopsis, found {type(table).__name__}; "
+            'send {"dataframe_records": [{"title": ..., "synopsis": ...}]}'
+        )
+    names = [str(name) for name in table.columns]
+    if "synopsis" not in names or len(set(names)) != len(names):
+        raise InputError(
+            f"input: expected the columns title and synopsis, each once, found {', '.join(names) or 'none'}"
+        )
+
+    def column(name: str) -> list[Any]:
+        values = table[name] if name in names else [None] * len(table)
+        return [None if pd.api.types.is_scalar(value) and pd.isna(value) else value for value in values]
+
+    return column("title"), column("synopsis")
+
+
+def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str | None]:
+    """Where the artifacts lie that a URI names, and the sha256 that the store holds of their manifest."""
+    if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", uri):
+        name, alias, number = found.groups()
+        version = (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, number)
+        )
+        if PIN_TAG not in version.tags:
+            raise ConvoyError(
+                f"{uri}: version {version.version} has no tag {PIN_TAG}, so `convoy publish` did not make it"
+            )
+        return client.get_model_version_download_uri(name, version.version), version.tags[PIN_TAG]
+    if found := re.fullmatch(r"models:/(m-[0-9a-f]+)", uri):
+        model = client.get_logged_model(found[1])
+        return model.artifact_location, model.tags.get(PIN_TAG)
+    if found := re.fullmatch(r"runs:/([0-9a-f]+)/.+", uri):
+        return uri, client.get_run(found[1]).data.tags.get(PIN_TAG)
+    raise ConvoyError(
+        f"{uri}: expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN/PATH"
+    )
+
+
+def _download(client: "MlflowClient", place: str, scratch: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    return Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))
+
+
+def _flavour(folder: Path) -> tuple[dict[str, Any], Any]:
+    """What MLmodel says of how the model is loaded, and the sha256 that its metadata pins."""
+    path = folder / MLMODEL
+    if not path.is_file():
+        raise ConvoyError(f"{folder}: no {MLMODEL}, so this is no model folder of MLflow's")
+    try:
+        described = yaml.safe_load(path.read_text(encoding="utf-8"))
+        flavours, metadata = described["flavors"], described["metadata"]
+        flavour, pin = flavours[FLAVOUR], metadata[PIN]
+        names = ", ".join(flavours)
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        raise _refused(path, f"expected YAML with flavors.{FLAVOUR} and metadata.{PIN}") from None
+    if names != FLAVOUR or not isinstance(flavour, dict):
+        raise _refused(path, f"expected the flavour {FLAVOUR} alone, found {names}")
+    return flavour, pin
+
+
+def _refuse_strangers(folder: Path, data: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        inside = data in path.parents or path == data
+        if path.is_symlink():
+            raise _refused(path, "a link, and ours hold none")
+        if not inside and not (path.parent == folder and path.name in _WRITTEN):
+            raise _refused(path, "not a file that MLflow writes")
+
+
+def _forget_code(data: Path) -> None:
+    """Take back the code path that MLflow has put before all others: later imports would come from there."""
+    folder = next((parent for parent in data.parents if (parent / MLMODEL).is_file()), data)
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        described = yaml.safe_load((folder / MLMODEL).read_text(encoding="utf-8"))
+        planted = folder / described["flavors"][FLAVOUR]["code"]
+        sys.path[:] = [entry for entry in sys.path if not entry or Path(entry) != planted]
+
+
+def _refused(path: Path, fault: str) -> ConvoyError:
+    return ConvoyError(f"{path}: {fault}; {_AGAIN}")

@@ -1,0 +1,169 @@
+"""Runs in MLflow: found by a tag or made once, and points that may be sent again without doubling."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convoy.storage.journal import Event, Record
+from convoy.tracking import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
+MEASURED, REBUILT = "measured", "rebuilt from DVC's outputs: times and system metrics are not known"
+_METRICS, _OTHERS, _LONGEST = 1000, 100, 5000  # of one request; characters of a value
+_NOT_FIGURES = {"event", "time", "seed", "epoch"}
+
+
+def experiment(client: "MlflowClient", name: str, description: str = "", **tags: str) -> str:
+    """The id of the experiment, made where it is missing; a server chooses where its artifacts lie."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            client.create_experiment(name, store.artifact_location(name))
+        except MlflowException:  # another process was first
+            if client.get_experiment_by_name(name) is None:
+                raise
+        found = client.get_experiment_by_name(name)
+    assert found is not None
+    wanted = {NOTE: description, **tags} if description else tags
+    for key, value in wanted.items():
+        if found.tags.get(key) != value:
+            client.set_experiment_tag(found.experiment_id, key, value)
+    return found.experiment_id
+
+
+def find(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[Run]":
+    """The runs with these tags (`journal` stands for `convoy.journal`), oldest first."""
+    terms = [f"tags.`convoy.{key}` = '{value}'" for key, value in tags.items()]
+    found = client.search_runs([experiment_id], " and ".join(terms), max_results=1000)
+    return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def sole(
+    client: "MlflowClient", experiment_id: str, start_ms: int, name: str, tags: Mapping[str, str]
+) -> "Run":
+    """The run with the first of `tags`, made where there is none.
+
+    A request that timed out may still be carried out by a slow server: of several runs the oldest stays.
+    """
+    (first, value), *_ = tags.items()
+    mark = {first.removeprefix("convoy."): value}
+    if not find(client, experiment_id, **mark):
+        client.create_run(experiment_id, start_time=start_ms, tags=dict(tags), run_name=name)
+    kept, *others = find(client, experiment_id, **mark)
+    for run in others:
+        client.delete_run(run.info.run_id)
+    return kept
+
+
+def log(
+    client: "MlflowClient", run: "Run", metrics: "Iterable[Metric]" = (),
+    params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Send what the run lacks: params that it has stay, points that it has are dropped by the store."""
+    from mlflow.entities import Param, RunTag
+
+    run_id = run.info.run_id
+    new_params = [
+        Param(key, str(value)[:_LONGEST])
+        for key, value in (params or {}).items()
+        if key not in run.data.params
+    ]
+    new_tags = [
+        RunTag(key, str(value)[:_LONGEST])
+        for key, value in (tags or {}).items()
+        if value is not None and run.data.tags.get(key) != str(value)[:_LONGEST]
+    ]
+    for batch in _batches(list(metrics), _METRICS):
+        client.log_batch(run_id, metrics=batch)
+    for batch in _batches(new_params, _OTHERS):
+        client.log_batch(run_id, params=batch)
+    for batch in _batches(new_tags, _OTHERS):
+        client.log_batch(run_id, tags=batch)
+
+
+def points(events: Iterable[Event], first_seed: int) -> "list[Metric]":
+    """Learning curves as metrics by epoch; those of further seeds have the seed in their name."""
+    from mlflow.entities import Metric
+
+    return [
+        Metric(_of_seed(key, event["seed"], first_seed), value, event["time"], event["epoch"])
+        for event in events
+        for key, value in event.items()
+        if key not in _NOT_FIGURES
+    ]
+
+
+def _of_seed(key: str, seed: int, first_seed: int) -> str:
+    return key if seed == first_seed else f"seed_{seed}/{key}"
+
+
+def system_points(samples: Iterable[Mapping[str, Any]]) -> "list[Metric]":
+    """System metrics under the names that MLflow's own page of them expects."""
+    from mlflow.entities import Metric
+
+    return [
+        Metric(f"system/{key}", value, sample["time"], step)
+        for step, sample in enumerate(samples)
+        for key, value in sample.items()
+        if key != "time"
+    ]
+
+
+def upload(client: "MlflowClient", run_id: str, files: Mapping[str, Path]) -> None:
+    """Copy files into the run's artifacts, each under its path there."""
+    with tempfile.TemporaryDirectory(prefix="convoy-upload-") as folder:
+        for name, path in files.items():
+            target = Path(folder, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        client.log_artifacts(run_id, folder)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested params as dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def send(client: "MlflowClient", record: Record, samples: Sequence[Mapping[str, Any]]) -> "Run":
+    """Bring the run of a journal to where the journal is: points with their own times, and its status."""
+    start = record.start
+    task = experiment(client, start["task"])
+    tags = {
+        "convoy.journal": record.id,
+        "convoy.task": start["task"],
+        "convoy.model": start["model"],
+        "convoy.stage": start["stage"] or "",
+        "convoy.seeds": ", ".join(str(seed) for seed in start["seeds"]),
+        "convoy.device": start["device"],
+        "convoy.times": MEASURED,
+        "convoy.dirty": str(start["dirty"]).lower(),
+        **({"mlflow.source.git.commit": start["commit"]} if start["commit"] else {}),
+        **({"DVC_EXP_NAME": start["experiment"]} if start["experiment"] else {}),
+        "mlflow.source.name": start["stage"] or "convoy",
+        "mlflow.source.type": "PROJECT",
+        "mlflow.user": start["user"],
+    }
+    run = sole(client, task, start["time"], f"{start['model']} · live", tags)
+    log(client, run, points(record.epochs, start["seeds"][0]), flat(start["params"]))
+    log(client, run, system_points(samples))
+    if record.status != "RUNNING" and run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, record.status, record.last_time)
+    return run
+
+
+def _batches(items: "list[Any]", size: int) -> "list[list[Any]]":
+    return [items[first : first + size] for first in range(0, len(items), size)]

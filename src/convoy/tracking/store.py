@@ -1,0 +1,128 @@
+"""Where runs and versions are remembered: SQLite under mlruns/, or the server that MLFLOW_TRACKING_URI names.
+
+MLflow's settings are made here, before anything of it is used: short time-outs, and no pickle.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from convoy.errors import ConvoyError
+from convoy.storage import journal
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+# MLflow's own defaults wait four minutes for a dead server, at each call.
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+LIVE_TIMEOUT, PUBLISH_TIMEOUT = 10, 60  # seconds for one request
+
+
+def uri() -> str:
+    """The tracking URI; the SQLite file's path is absolute, found from the repository's root."""
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    return named or f"sqlite:///{journal.repository() / 'mlruns' / 'mlflow.db'}"
+
+
+def is_server() -> bool:
+    """Whether a server stands between us and the store; it then keeps the artifacts too."""
+    return uri().startswith(("http://", "https://"))
+
+
+def artifacts(tracking_uri: str | None = None) -> Path:
+    """The folder of artifacts that belongs to a SQLite store: beside it, wherever the checkout was moved."""
+    # MLflow's own server tells its processes the store by this variable.
+    for candidate in (tracking_uri, os.environ.get("_MLFLOW_SERVER_FILE_STORE"), uri()):
+        if candidate and candidate.startswith("sqlite:///"):
+            return Path(candidate.removeprefix("sqlite:///").partition("?")[0]).parent / "artifacts"
+    return journal.repository() / "mlruns" / "artifacts"
+
+
+def artifact_location(experiment: str) -> str | None:
+    """Where the artifacts of an experiment lie, for its making; a server chooses by itself.
+
+    MLflow writes absolute paths into its data base. A URI of our own scheme is resolved when it is used
+    instead, so that a moved checkout still finds everything.
+    """
+    return None if is_server() else f"convoy:///{experiment}"
+
+
+def artifact_repository(
+    artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
+) -> "ArtifactRepository":
+    """The files that a `convoy:` URI stands for; MLflow finds this by the entry point in pyproject.toml."""
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+    from mlflow.utils.uri import validate_path_is_safe
+
+    path = validate_path_is_safe(unquote(urlsplit(artifact_uri).path).strip("/"))
+    return LocalArtifactRepository((artifacts(tracking_uri) / path).as_uri(), tracking_uri, registry_uri)
+
+
+def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
+    """A client of the store, which is made first where there is none.
+
+    Raises ConvoyError where it cannot be reached, or was made by another version of MLflow.
+    """
+    for name, value in {**_SETTINGS, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    with reachable():
+        mlflow.set_tracking_uri(uri())
+        mlflow.set_registry_uri(uri())
+        with turn("store"):
+            found = mlflow.MlflowClient(uri(), uri())
+            found.search_experiments(max_results=1)
+            if uri().startswith("sqlite:///"):
+                _readers_do_not_wait(uri().removeprefix("sqlite:///").partition("?")[0])
+    return found
+
+
+@contextlib.contextmanager
+def reachable() -> Iterator[None]:
+    """Turn what MLflow raises when its store is out of reach or refuses into one line."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        reason = " ".join(str(error).split())
+        reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
+        raise ConvoyError(
+            f"MLflow at {uri()}: {reason}; DVC's outputs are whole, run `convoy publish` when it answers"
+        ) from error
+
+
+@contextlib.contextmanager
+def turn(name: str) -> Iterator[None]:
+    """Wait for one's turn among the processes of this machine that write to the store under `name`.
+
+    SQLite has one writer at a time: there all names are one. A server serves several.
+    """
+    folder = journal.folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f".{name if is_server() else 'store'}.lock", "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _readers_do_not_wait(path: str) -> None:
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")

@@ -1,0 +1,132 @@
+"""Model versions: a new content of a network becomes a version of its task's registered model."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convoy.storage import plots, predictions
+from convoy.tracking import packaging, runs
+from convoy.tracking.tasks import Text, Trained
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Metric, Run
+    from mlflow.entities.model_registry import ModelVersion
+
+CHALLENGER, CHAMPION = "challenger", "champion"
+CONTENT = "convoy.content"
+
+
+def ensure(
+    client: "MlflowClient", task: Text, experiment: str, trained: Trained, run: "Run",
+    metrics: Mapping[str, Any],
+) -> tuple[str, bool]:  # fmt: skip
+    """The id of the logged model with this content, and whether its version is new."""
+    for version in all_versions(client, task.registered):
+        if version.tags.get(CONTENT) == trained.content:
+            return str(version.model_id or version.source).rpartition("/")[2], False
+    model = _logged(client, task, experiment, trained, run)
+    tags = {
+        CONTENT: trained.content,
+        "convoy.model": trained.kind,
+        "convoy.lock_key": trained.key,
+        "convoy.test_split": test_split(trained.predictions),
+        "convoy.data": json.dumps(dict(trained.data)),
+        **{name: f"{value:.6g}" for name, value in task.figures(trained.kind, metrics).items()},
+    }
+    client.create_model_version(
+        task.registered, f"models:/{model.model_id}", run.info.run_id, tags,
+        description=task.summary(trained.kind, metrics), model_id=model.model_id,
+    )  # fmt: skip
+    return model.model_id, True
+
+
+def describe(client: "MlflowClient", task: Text) -> None:
+    """Say on the registered model what goes in and out."""
+    if _registered(client, task).description != task.version_note:
+        client.update_registered_model(task.registered, task.version_note)
+
+
+def challenge(client: "MlflowClient", task: Text, new: Sequence[Trained]) -> None:
+    """Give the alias `challenger` to the best of the new versions, by validation, never by test."""
+    if not new:
+        return
+    best = max(new, key=_validation_accuracy)
+    for version in all_versions(client, task.registered):
+        if version.tags.get(CONTENT) == best.content:
+            client.set_registered_model_alias(task.registered, CHALLENGER, version.version)
+            return
+
+
+def all_versions(client: "MlflowClient", registered: str) -> "list[ModelVersion]":
+    """Every version with its tags and aliases, newest first; none where nothing is registered."""
+    found = client.search_model_versions(f"name = '{registered}'", max_results=10_000)
+    return sorted(found, key=lambda version: -int(version.version))
+
+
+def metrics(
+    figures: Mapping[str, float], time_ms: int, model_id: str, run_id: str, digest: str
+) -> "list[Metric]":
+    """Final metrics as those of the model on its data, beside those of the run."""
+    from mlflow.entities import Metric
+
+    of = {"model_id": model_id, "run_id": run_id, "dataset_name": "corpus", "dataset_digest": digest}
+    return [Metric(name, value, time_ms, 0, **of) for name, value in figures.items()]
+
+
+def test_split(path: Path) -> str:
+    """A hash of the test items and their categories: models with the same one may be compared in pairs."""
+    found = predictions.read(path)
+    digest = hashlib.sha256()
+    for column in (found.item_ids, found.category):
+        digest.update("\0".join(column.to_pylist()).encode())
+    return digest.hexdigest()
+
+
+def _registered(client: "MlflowClient", task: Text) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(task.registered)
+    except MlflowException:
+        try:
+            return client.create_registered_model(task.registered, {}, task.version_note)
+        except MlflowException:  # another process was first
+            return client.get_registered_model(task.registered)
+
+
+def _logged(
+    client: "MlflowClient", task: Text, experiment: str, trained: Trained, run: "Run"
+) -> "LoggedModel":
+    """The uploaded model with this content; what an interrupted upload left is removed."""
+    from mlflow.entities import LoggedModelOutput
+
+    _registered(client, task)
+    found = client.search_logged_models([experiment], f"source_run_id = '{run.info.run_id}'")
+    for model in found:
+        if model.tags.get(CONTENT) == trained.content and str(model.status) == "READY":
+            return model
+        client.delete_logged_model(model.model_id)
+    tags = {CONTENT: trained.content, "convoy.model": trained.kind}
+    params = {key: str(value) for key, value in runs.flat(trained.config["network"]).items()}
+    model = client.create_logged_model(experiment, trained.kind, run.info.run_id, tags, params, trained.kind)
+    with tempfile.TemporaryDirectory(prefix="convoy-model-") as folder:
+        saved = packaging.save(
+            trained.folder, task.examples(), Path(folder) / "model", run.info.run_id, model.model_id
+        )
+        client.log_model_artifacts(model.model_id, str(saved))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, 0)])
+    return model
+
+
+def _validation_accuracy(trained: Trained) -> float:
+    text = plots.read_curve(trained.folder)
+    if text is None:
+        return 0.0
+    curve = plots.columns(text, trained.folder / "curve.csv")
+    kept = min(range(len(curve["epoch"])), key=lambda row: float(curve["validation_loss"][row]))
+    return float(curve["validation_accuracy"][kept])
