@@ -23,7 +23,7 @@ CLEAN := env -u PIP_CONSTRAINT -u PIP_BUILD_CONSTRAINT -u PIP_REQUIREMENT -u PIP
 	-u UV_TORCH_BACKEND -u UV_NO_BINARY -u UV_ONLY_BINARY -u UV_PYTHON -u UV_RESOLUTION -u UV_PRERELEASE \
 	-u PYTHONPATH -u PYTHONHOME -u VIRTUAL_ENV
 
-.PHONY: help setup mend repro test lint bench chaos deps lock lock-check clean
+.PHONY: help setup mend repro dashboard test lint bench chaos deps lock lock-check clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,10 @@ mend:  ## Put aside what DVC tore when it was killed: dvc.lock, .dvc/tmp/rwlock
 
 repro: setup mend  ## Bring every output up to date (`make repro ARGS=streamrec-compare` for one stage)
 	@$(RUN) dvc repro $(ARGS)
+
+PORT ?= 5000
+dashboard: setup  ## MLflow's pages on this machine: best models, curves, pictures, versions (PORT=5000)
+	@$(BIN)/python -P -m convoy.tracking.dashboard "$(PORT)"
 
 test: lint  ## Lint, types, import contracts and all tests
 	@$(RUN) pytest -n $(WORKERS) --dist loadfile $(ARGS)

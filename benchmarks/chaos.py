@@ -116,6 +116,13 @@ class Workspace:
     def lock(self) -> Any:
         return yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
 
+    def lock_is_torn(self) -> bool:
+        """Whether DVC died while it wrote dvc.lock; what is there of it often passes for a whole one."""
+        return not (self.folder / "dvc.lock").read_text(encoding="utf-8").endswith("\n")
+
+    def mend(self) -> None:
+        subprocess.run(["make", "mend"], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+
     def stale(self, stage: str) -> Run:
         """Run `stage` anew: without its entry in dvc.lock, while its former outputs are still there."""
         stages = {name: entry for name, entry in self.reference["stages"].items() if name != stage}
@@ -222,11 +229,14 @@ def strike_and_mend(
         psutil.wait_procs(orphans, timeout=HUNG_S)
         problems += workspace.halves(stage)
     outcome = "hit" if hit else "missed"
+    if workspace.lock_is_torn():
+        outcome = "torn dvc.lock"
+        workspace.mend()
     code, printed = workspace.again(stage).end()
     torn = [name for sign, name in TORN.items() if sign in printed]
     if code != 0 and torn:
         outcome = torn[0]
-        subprocess.run(["make", "mend"], cwd=workspace.folder, check=True, stdout=subprocess.DEVNULL)
+        workspace.mend()
         code, printed = workspace.again(stage).end()
     if code != 0:
         problems.append(f"repro fails: {printed}")

@@ -1,10 +1,16 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.tracking.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,3 +34,28 @@ def ctrl_c_reaches_children() -> None:
     """A shell that starts the tests in the background has them ignore Ctrl-C, and children inherit that."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The URI of an empty data base of a real PostgreSQL; skips, saying so, where none is installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL: apt-get install postgresql")
+    # Not below pytest's own folder, which nobody else may enter: PostgreSQL refuses to run as root.
+    programs, port = found[-1].parent, free_port()
+    data = Path(tempfile.mkdtemp(prefix="convoy-postgres-"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        shutil.chown(data, "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    run = [*as_user, str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]
+    subprocess.run(run, check=True, capture_output=True, cwd="/")
+    options = f"-p {port} -h 127.0.0.1 -k {data}"
+    control = [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", str(data / "log"), "-w"]
+    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL, cwd="/")
+        shutil.rmtree(data)

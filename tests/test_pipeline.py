@@ -1,7 +1,10 @@
 """The whole pipeline as its users run it, on a small catalogue; every command of the README among them."""
 
+import contextlib
 import json
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import yaml
 from convoy.storage import embeddings
 from tests.conftest import ROOT
 from tests.pipelines import workspace
+from tests.tracking.servers import answers, environment, free_port, stop, wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 STREAMREC = Path("data/streamrec")
@@ -123,18 +127,54 @@ def test_the_readme_shows_pictures_that_the_pipeline_made(project: Path) -> None
         assert (project / picture).read_bytes().startswith(b"\x89PNG"), picture
 
 
-def test_every_command_of_the_readme_works(project: Path) -> None:
+def test_every_command_of_the_readme_works(
+    project: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     (project / "titles.csv").write_text("item_id,title,synopsis\nb,One,of them\na,Another,\n")
-    ran = []
-    for command in commands():
-        if command == "make test":
-            # Running the tests from a test would never end; make knows what it would run.
-            command = "make -o setup -n test"
-        command = command.replace("make repro", "make -o setup repro")
-        done = workspace.shell(f"source .venv/bin/activate && {command}", project)
-        assert done.returncode == 0, f"{command}\n{done.stdout}"
-        ran.append(command)
-    assert len(ran) >= 7
+    here = {
+        # Running the tests from a test would never end; make knows what it would run.
+        "make test": "make -o setup -n test",
+        "make repro": "make -o setup repro",
+        "make dashboard": "make -o setup dashboard PORT=5000",
+        "/srv/mlflow": str(tmp_path / "artifacts"),
+        "5000": str(free_port()),
+        "5001": str(free_port()),
+    }
+    setting, ran = "true", []
+    with contextlib.ExitStack() as servers:
+        for command in commands():
+            if "postgresql://" in command:
+                here["postgresql://user:secret@db/mlflow"] = request.getfixturevalue("postgres")
+                here["mlflow server"] = f"mlflow server --port {free_port()}"
+            for shown, meant in here.items():
+                command = command.replace(shown, meant)
+            if command.startswith("export "):
+                setting = command
+            elif port := re.search(r"(?:PORT=|--port )(\d+)", command):
+                servers.enter_context(serving(f"{setting} && {command}", project, int(port[1])))
+            else:
+                done = workspace.shell(f"source .venv/bin/activate && {setting} && {command}", project)
+                assert done.returncode == 0, f"{command}\n{done.stdout}"
+                if command.startswith("curl"):
+                    assert '"category"' in done.stdout
+            ran.append(command)
+    assert len(ran) >= 15
+
+
+@contextlib.contextmanager
+def serving(command: str, folder: Path, port: int) -> Iterator[None]:
+    """The command, in a process group of its own, from its first answer until the block is left."""
+    with open(folder / "server.log", "ab") as log:
+        server = subprocess.Popen(
+            ["/bin/bash", "-c", f"source .venv/bin/activate && {command}"],
+            cwd=folder, env=environment(folder), stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}") or server.poll() is not None, 180)
+        assert server.poll() is None, f"{command}\n{(folder / 'server.log').read_text()}"
+        yield
+    finally:
+        stop(server)
 
 
 def test_the_params_of_the_readme_run_on_the_real_catalogue(real_data: Path, tmp_path: Path) -> None:

@@ -213,7 +213,8 @@ Exit code 0: all that can be checked is as recorded. 2: something differs, and i
 @app.command(epilog=LINEAGE_EXAMPLE)
 def lineage(
     what: Annotated[
-        str, typer.Argument(metavar="PATH_OR_URI", help="Embeddings, a model, any output; models:/… or runs:/….")
+        str,
+        typer.Argument(metavar="PATH_OR_URI", help="Embeddings, a model, any output; models:/… or runs:/…."),
     ],
 ) -> None:
     """Show what something was made from, down to the data and the source, and check every hash on the way."""
@@ -223,7 +224,7 @@ def lineage(
 def _lineage(what: str) -> None:
     from convoy.tracking.lineage import lineage
 
-    lineage(what, print)
+    lineage(what, lambda line: print(line, flush=True))
 
 
 def _finish(action: Callable[[], Any]) -> NoReturn:

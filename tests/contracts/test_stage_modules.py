@@ -1,5 +1,8 @@
 """Each stage's `deps` list exactly the modules of ours that it imports, directly or through others."""
 
+import subprocess
+import sys
+
 import grimp
 import pytest
 
@@ -116,3 +119,17 @@ def test_differences_name_the_stage_and_the_file(tiny_root, monkeypatch):
 def test_a_command_without_the_runner_is_refused():
     with pytest.raises(AssertionError, match="expected `pipelines/run SCRIPT"):
         stage_modules.script_of({"cmd": "python x.py"})
+
+
+def test_only_publish_needs_tracking_and_only_when_it_runs():
+    definitions = stage_modules.stages((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    tracking = {
+        name
+        for name, stage in definitions.items()
+        if any("/tracking/" in file for file in stage_modules.required(stage))
+    }
+    assert tracking == {"publish"}
+    probe = "import sys, convoy, convoy.cli, convoy.stage, convoy.storage.journal, convoy.tracking.live; "
+    probe += "print([name for name in sys.modules if name.split('.')[0] in ('mlflow', 'torch')])"
+    done = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -13,6 +13,7 @@ from convoy.learning.devices import Device
 from convoy.learning.examples import TokenExamples
 from convoy.learning.loop import cross_entropy, fit, predict, seeded
 from convoy.learning.params import TrainingParams
+from convoy.learning.recipes import RECIPES
 from convoy.nn.text import BagOfWordsModel
 from convoy.storage.checkpoints import Checkpoint
 
@@ -47,7 +48,7 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("recipe", ["adam", "adamw_one_cycle", "sgd_cosine"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_learns_and_predicts_what_it_learnt(recipe: str) -> None:
     model = network()
     fitted = fit(
@@ -92,7 +93,7 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_do_not() -> None:
 
 
 @pytest.mark.parametrize("average_epochs", [0.0, 1.5])
-@pytest.mark.parametrize("recipe", ["adam", "adamw_one_cycle", "sgd_cosine"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, recipe: str, average_epochs: float) -> None:
     settings = params(recipe=recipe, average_epochs=average_epochs)
     train, validation = examples(300, 0), examples(100, 1)

@@ -1,17 +1,20 @@
-"""A small project that real stages made, its published store, a real PostgreSQL."""
+"""A small project that real stages made, its published store, and stores filled by hand."""
 
 import fcntl
 import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from convoy.tracking import store
+from tests import trained
+from tests.conftest import ROOT
 from tests.pipelines import workspace
-from tests.tracking.servers import convoy, free_port
+from tests.tracking import shelves
+from tests.tracking.servers import convoy
 
 TINY: dict[str, Any] = {
     "streamrec.catalogue.synthetic.items": 1000,
@@ -72,27 +75,36 @@ def published_project(published: Path, tmp_path: Path) -> Path:
     return shutil.copytree(published, tmp_path / "project", symlinks=True)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite store with nothing in it. Not to be changed."""
+    return shelves.empty_store(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.fixture(scope="session")
+def two_networks(tmp_path_factory: pytest.TempPathFactory) -> trained.Product:
+    """A tiny bow and a tiny textcnn, quickly trained."""
+    return trained.make(tmp_path_factory.mktemp("networks"), ("bow", "textcnn"))
+
+
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[str]:
-    """The URI of an empty data base of a real PostgreSQL; skips, saying so, where none is installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("no PostgreSQL: apt-get install postgresql")
-    programs, data, port = found[-1].parent, tmp_path / "pg", free_port()
-    data.mkdir()
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # it refuses to run as root
-        for path in (data, *data.parents):
-            if path != Path("/") and not path.stat().st_mode & 0o001:
-                path.chmod(path.stat().st_mode | 0o011)
-        shutil.chown(data, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    run = [*as_user, str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"]
-    subprocess.run(run, check=True, capture_output=True, cwd="/")
-    options = f"-p {port} -h 127.0.0.1 -k {data}"
-    control = [*as_user, str(programs / "pg_ctl"), "-D", str(data), "-l", str(data / "log"), "-w"]
-    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/")
-    try:
-        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL, cwd="/")
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> Path:
+    """A git repository with an empty store, as the current folder."""
+    for name in ("MLFLOW_TRACKING_URI", "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    folder = shelves.repository(tmp_path / "repository", empty_store)
+    (folder / "src").symlink_to(ROOT / "src")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def client(repository: Path) -> Any:
+    """Of the store of `repository`."""
+    return store.client()
+
+
+@pytest.fixture
+def add(client: Any, two_networks: trained.Product, tmp_path: Path) -> Callable[..., int]:
+    """Publishes a model that is right about so many of 1,000 test items; it becomes the challenger."""
+    return lambda kind, right, **facts: shelves.add(client, two_networks, tmp_path, kind, right, **facts)

@@ -67,6 +67,9 @@ def answers(uri: str) -> bool:
         return False
 
 
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # four more processes, which nothing here needs
+
+
 @contextlib.contextmanager
 def mlflow_server(folder: Path, port: int, backend: str | None = None) -> Iterator[subprocess.Popen]:
     """A real MLflow server that keeps its artifacts; `folder` holds its store unless `backend` names one."""
@@ -79,10 +82,16 @@ def mlflow_server(folder: Path, port: int, backend: str | None = None) -> Iterat
     ]  # fmt: skip
     with open(folder / "server.log", "ab") as log:
         server = subprocess.Popen(
-            command, cwd=folder, env=environment(folder), stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment(folder, **NO_JOBS),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), 120)
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}") or server.poll() is not None, 120)
+        assert server.poll() is None, (folder / "server.log").read_text()
         yield server
     finally:
         stop(server)
@@ -152,3 +161,4 @@ def trouble(folder: Path) -> Iterator[tuple[Trouble, Path]]:
             yield proxy, folder / "mlflow.db"
         finally:
             proxy.server.shutdown()
+            proxy.server.server_close()

@@ -140,7 +140,7 @@ def test_eight_trainings_at_once_in_sqlite(empty: Path) -> None:
 
 
 def test_eight_trainings_at_once_in_postgresql(empty: Path, postgres: str, tmp_path: Path) -> None:
-    import psycopg2
+    import psycopg
 
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -148,7 +148,7 @@ def test_eight_trainings_at_once_in_postgresql(empty: Path, postgres: str, tmp_p
         trainings = [start(empty, f"m{number}", 20, 0.1, MLFLOW_TRACKING_URI=uri) for number in range(8)]
         assert [training.wait() for training in trainings] == [0] * 8
         wait_for(lambda: all_sent(empty), 180)
-        with psycopg2.connect(postgres) as connection, connection.cursor() as cursor:
+        with psycopg.connect(postgres) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT status, count(*) FROM runs WHERE lifecycle_stage = 'active' GROUP BY status"
             )

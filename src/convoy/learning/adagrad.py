@@ -8,15 +8,15 @@ from torch import nn
 from convoy.nn import bags
 
 # A row of a table is in the gradient of few batches, every other weight in that of each.
-BESIDE_TABLES = 0.03
+BESIDE_TABLES = 0.02
 EPSILON = 1e-10
 
 
 class RowAdagrad(torch.optim.Optimizer):
-    """Adagrad (Duchi et al., 2011), dense or sparse, whose `lr` is that of the embedding tables of `network`.
+    """Adagrad (Duchi et al., 2011) with the rate `lr` for the embedding tables of `network`.
 
-    All other weights learn at `BESIDE_TABLES` of it. On the CPU, without weight decay, the tables are asked for
-    sparse gradients; a row that a batch lacks would not move anyway, so the steps are the same. Can be
+    All other weights learn at `BESIDE_TABLES` of it. On the CPU, without weight decay, the tables are asked
+    for sparse gradients; a row that a batch lacks would not move anyway, so the steps are the same. Can be
     recorded as part of a CUDA graph; `lr` is then a tensor.
     """
 

@@ -1,16 +1,18 @@
 """How a network is to be fitted."""
 
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from convoy.params import Section
 
+Recipe: TypeAlias = Literal["adagrad_linear", "adam", "adamw_one_cycle", "sgd_cosine"]
+
 
 class TrainingParams(Section):
     """One training run; what is left out comes from the recipe (see convoy.learning.recipes)."""
 
-    recipe: Literal["adagrad_linear", "adam", "adamw_one_cycle", "sgd_cosine"] = "adamw_one_cycle"
+    recipe: Recipe = "adamw_one_cycle"
     learning_rate: float | None = Field(None, gt=0, le=10, description="peak; None: the recipe's own")
     weight_decay: float | None = Field(None, ge=0, le=10, description="None: the recipe's own")
     batch_size: int = Field(256, ge=2, le=65536)

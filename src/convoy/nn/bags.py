@@ -15,7 +15,7 @@ PADDING = 0
 
 
 class MeanOfRows(torch.autograd.Function):
-    """tokens_NL, embedding_VE -> (N, E): as F.embedding_bag(mode="mean", padding_idx=0); see `mean_of_rows`."""
+    """As F.embedding_bag(mode="mean", padding_idx=0); see `mean_of_rows`."""
 
     @staticmethod
     def forward(ctx: Any, tokens_NL: Tensor, embedding_VE: Tensor, sparse: bool) -> Tensor:
@@ -46,9 +46,14 @@ def mean_of_rows(tokens_NL: Tensor, embedding_VE: Tensor, sparse: bool = False) 
 
 
 def adagrad(weight_VE: Tensor, sum_VE: Tensor, grad_VE: Tensor, rate: float, eps: float) -> None:
-    """One step of Adagrad in place, over the rows of the coalesced sparse gradient `grad_VE` alone."""
-    rows_U, grad_UE = grad_VE.indices()[0].numpy(), grad_VE.values().numpy()
-    _adagrad(weight_VE.detach().numpy(), sum_VE.numpy(), rows_U, grad_UE, np.float32(rate), np.float32(eps))
+    """One step of Adagrad in place, over the rows of the sparse gradient `grad_VE` alone."""
+    rows_U = grad_VE._indices()[0].numpy()
+    # Autograd forgets that a gradient is coalesced, and to sort it again costs more than the step.
+    if (rows_U[1:] <= rows_U[:-1]).any():
+        grad_VE = grad_VE.coalesce()
+        rows_U = grad_VE._indices()[0].numpy()
+    grad_UE = grad_VE._values().numpy()
+    _adagrad(weight_VE.detach().numpy(), sum_VE.numpy(), rows_U, grad_UE, rate, eps)
 
 
 @njit(cache=True, nogil=True)
@@ -65,9 +70,7 @@ def _means(tokens_NL: np.ndarray, embedding_VE: np.ndarray, mean_NE: np.ndarray)
 
 
 @njit(cache=True, nogil=True)
-def _gradient(
-    tokens_NL: np.ndarray, grad_NE: np.ndarray, vocab_size: int
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def _gradient(tokens_NL: np.ndarray, grad_NE: np.ndarray, vocab_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Distinct tokens in order, and the sum of their texts' gradients by the texts' lengths."""
     place = np.zeros(vocab_size, np.int64)
     for token in tokens_NL.ravel():
@@ -77,7 +80,8 @@ def _gradient(
     place[rows] = np.arange(len(rows))
     sums = np.zeros((len(rows), grad_NE.shape[1]), np.float32)
     for text in range(len(tokens_NL)):
-        share = grad_NE[text] / np.float32(max(np.count_nonzero(tokens_NL[text]), 1))
+        words = int(np.count_nonzero(tokens_NL[text]))
+        share = grad_NE[text] / np.float32(max(words, 1))
         for token in tokens_NL[text]:
             if token != PADDING:
                 sums[place[token]] += share
@@ -86,10 +90,11 @@ def _gradient(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _adagrad(
-    weight_VE: np.ndarray, sum_VE: np.ndarray, rows_U: np.ndarray, grad_UE: np.ndarray, rate: float, eps: float
+    weight_VE: np.ndarray, sum_VE: np.ndarray, rows_U: np.ndarray, grad_UE: np.ndarray, lr: float, eps: float
 ) -> None:  # fmt: skip
+    rate, least = np.float32(lr), np.float32(eps)
     for u in range(len(rows_U)):
         weight_E, sum_E, grad_E = weight_VE[rows_U[u]], sum_VE[rows_U[u]], grad_UE[u]
         for e in range(len(grad_E)):
             sum_E[e] += grad_E[e] * grad_E[e]
-            weight_E[e] -= rate * grad_E[e] / (np.sqrt(sum_E[e]) + eps)
+            weight_E[e] -= rate * grad_E[e] / (np.sqrt(sum_E[e]) + least)

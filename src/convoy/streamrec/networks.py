@@ -14,7 +14,7 @@ from convoy.errors import ConvoyError
 from convoy.learning.calibration import temperature
 from convoy.learning.examples import TokenExamples
 from convoy.learning.loop import Epoch, OnEpoch, fit, predict, seeded
-from convoy.learning.params import TrainingParams
+from convoy.learning.params import Recipe, TrainingParams
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.params import Section
 from convoy.storage.checkpoints import Checkpoint
@@ -39,12 +39,20 @@ class NetworkTraining(TrainingParams):
 
 
 class BowTraining(NetworkTraining):
-    """The same for the bag of words, which overfits sooner."""
+    """The same for the bag of words, which overfits sooner.
 
-    learning_rate: float | None = Field(1e-2, gt=0, le=10)
-    weight_decay: float | None = Field(0.3, ge=0, le=10)
-    batch_size: int = Field(128, ge=2, le=65536)
-    label_smoothing: float = Field(0.3, ge=0, lt=1)
+    Adagrad, whose steps for a word shrink as its gradients add up, comes closer to the ceiling in three
+    epochs than AdamW in twelve.
+    """
+
+    recipe: Recipe = "adagrad_linear"
+    learning_rate: float | None = Field(0.4, gt=0, le=10)
+    weight_decay: float | None = Field(0.0, ge=0, le=10)
+    batch_size: int = Field(64, ge=2, le=65536)
+    epochs: int = Field(3, ge=1, le=10000)
+    patience: int = Field(3, ge=1, le=10000)
+    average_epochs: float = Field(0.0, ge=0, le=1000)
+    label_smoothing: float = Field(0.5, ge=0, lt=1)
 
 
 class TextCNNParams(Section):
@@ -71,8 +79,8 @@ class BowParams(Section):
     kind: Literal["bow"] = "bow"
     embedding_dim: int = Field(128, ge=1, le=4096)
     embedding_std: float = Field(0.5, gt=0, le=10, description="of the initial embeddings")
-    dropout: float = Field(0.3, ge=0, lt=1)
-    word_dropout: float = Field(0.4, ge=0, lt=1, description="share of words that turn unknown in training")
+    dropout: float = Field(0.0, ge=0, lt=1)
+    word_dropout: float = Field(0.2, ge=0, lt=1, description="share of words that turn unknown in training")
     training: BowTraining = BowTraining()
 
     def arguments(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from convoy.storage import catalogues, journal, predictions
 from convoy.storage.files import read_json
 from convoy.storage.predictions import Predictions
 from convoy.streamrec.evaluation import HEADLINES
-from convoy.tracking import dvclock, pyfunc
+from convoy.tracking import dvclock
 from convoy.tracking.decisions import name, side
 from convoy.tracking.tasks import TASKS
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-EVALUATION = "evaluation"  # the folder of a run's artifacts
+# Artifacts of a run.
+EVALUATION, FIGURES, PREDICTIONS = "evaluation", "metrics.json", "predictions.parquet"
 _PROBE = "A detective returns to the city and finds an old friend."
 
 
@@ -42,10 +43,9 @@ class Scored:
 
 def scored(client: "MlflowClient", version: "ModelVersion") -> Scored:
     """Figures and predictions of a version; ConvoyError where its run does not have them."""
-    kind = version.tags.get("convoy.model", "")
     with tempfile.TemporaryDirectory(prefix="convoy-evidence-") as scratch:
         folder = _download(client, version, scratch)
-        return Scored(read_json(folder / f"{kind}.json"), predictions.read(folder / f"{kind}.parquet"))
+        return Scored(read_json(folder / FIGURES), predictions.read(folder / PREDICTIONS))
 
 
 def faults(registered: str, version: "ModelVersion", found: Scored, max_ece: float) -> list[str]:
@@ -83,6 +83,8 @@ def rival(
 
     Raises ConvoyError where the two were tested on different items and the workspace has not their texts.
     """
+    from convoy.tracking import pyfunc
+
     if candidate.tags.get("convoy.test_split") == champion.tags.get("convoy.test_split"):
         return scored(client, champion).predictions
     data = {task.registered: task.data for task in TASKS}[registered]
@@ -158,6 +160,8 @@ def _finite(value: Any) -> bool:
 def _stored_fault(registered: str, version: "ModelVersion") -> str | None:
     """What is wrong with the stored model: its files are checked, then it reads a text."""
     import pandas as pd
+
+    from convoy.tracking import pyfunc
 
     try:
         answer = pyfunc.load(_uri(registered, version)).predict(pd.DataFrame({"synopsis": [_PROBE]}))

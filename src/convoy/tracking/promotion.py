@@ -108,10 +108,11 @@ def _judged(
 
 
 def _compared(difference: Mapping[str, float], excluded: bool) -> str:
+    n = f"{difference['n']:,.0f}"
     return (
-        f"{signed(difference['difference'])} points of accuracy on the same {difference['n']:,.0f} test "
-        f"items (95% interval {signed(difference['low'])} to {signed(difference['high'])}), so a loss of more "
-        f"than {points(difference['margin'])} points {'is' if excluded else 'cannot be'} excluded"
+        f"{signed(difference['difference'])} points of accuracy on the same {n} test items "
+        f"(95% interval {signed(difference['low'])} to {signed(difference['high'])}), so a loss of more than "
+        f"{points(difference['margin'])} points {'is' if excluded else 'cannot be'} excluded"
     )
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from convoy.storage import journal
 from convoy.storage.files import read_json
 from convoy.storage.journal import Record
-from convoy.tracking import decisions, dvclock, live, runs, store, versions
+from convoy.tracking import decisions, dvclock, live, pictures, runs, store, versions, views, words
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.tasks import TASKS, Text, Trained
+from convoy.tracking.words import Shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,13 +54,17 @@ def publish(lock_file: Path = Path("dvc.lock")) -> dict[str, Any]:
 
 
 def _task(client: "MlflowClient", task: Text, models: Sequence[Trained], lock: Mapping[str, Entry]) -> None:
-    experiment = runs.experiment(client, task.experiment, task.description)
+    experiment = runs.experiment(client, task.experiment)
     records = {record.end["content"]: record for record in journal.records() if record.end is not None}
     made = [_Model(client, task, experiment, model, lock, records.get(model.content)) for model in models]
     new = sum([model.publish() for model in made])
     versions.describe(client, task)
     versions.challenge(client, task, [model.trained for model in made if model.new_version])
-    new += _parent(client, task, experiment, made, lock)
+    is_new, parent = _parent(client, task, experiment, made, lock)
+    new += is_new
+    shown = [model.shown for model in made]
+    told = words.overview(task, experiment, shown, parent)
+    runs.experiment(client, task.experiment, told, **views.tags(task), **words.in_lists(task, shown))
     decisions.replay(client, task.registered)
     print(f"publish: {task.experiment}: {new} new of {len(made) + 1} runs")
 
@@ -119,7 +124,14 @@ class _Model:
     def name(self) -> str:
         return f"{self.trained.kind} · {self.data_name}"
 
+    @property
+    def shown(self) -> Shown:
+        return Shown(self.trained.kind, self.run.info.run_id, self.data_name, self.metrics)
+
     def _curve(self) -> None:
+        """Learning curves, and beside them as level lines what is possible at best."""
+        from mlflow.entities import Metric
+
         seeds = self.config["seeds"]
         if self.record is not None:
             events = self.record.epochs
@@ -127,6 +139,14 @@ class _Model:
             events = curve(self.trained.folder / "curve.csv", seeds[0], self.time)
         params = runs.flat({key: self.config.get(key, {}) for key in ("network", "training", "text")})
         runs.log(self.client, self.run, runs.points(events, seeds[0]), params)
+        figures = self.task.figures(self.trained.kind, self.metrics)
+        horizons = [
+            Metric(name, figures[name], event["time"], event["epoch"])
+            for name in self.task.horizons
+            for event in events
+            if name in figures and event["seed"] == seeds[0]
+        ]
+        runs.log(self.client, self.run, horizons)
 
     def _results(self, model_id: str | None) -> None:
         """Final metrics, what they were measured on, pictures and tables."""
@@ -141,8 +161,9 @@ class _Model:
         files = {f"plots/{file.name}": file for file in self.trained.plots.iterdir()}
         files["evaluation/predictions.parquet"] = self.trained.predictions
         files["evaluation/metrics.json"] = self.trained.metrics
-        runs.upload(self.client, run_id, files)
-        words = self.task.summary(self.trained.kind, self.metrics)
+        drawn = [self.trained.plots / f"{name}.png" for name in self.task.pictures]
+        markdown = pictures.upload(self.client, run_id, files, [path for path in drawn if path.is_file()])
+        summary = self.task.summary(self.trained.kind, self.metrics)
         measured = self.record is not None
         tags = {
             "convoy.model": self.trained.kind,
@@ -152,10 +173,13 @@ class _Model:
             "convoy.seeds": ", ".join(str(seed) for seed in self.config["seeds"]),
             "convoy.stage": self.trained.stages[0].stage,
             "convoy.times": runs.MEASURED if measured else runs.REBUILT,
-            runs.NOTE: f"{words}{_pictures(run_id, self.trained.plots)}"
-            + ("" if measured else f"\n\n*This run was {runs.REBUILT}.*"),
+            "mlflow.source.name": self.trained.stages[0].stage,
+            "mlflow.source.type": "PROJECT",
+            runs.NOTE: "\n\n".join(
+                [summary, *([] if measured else [f"*This run was {runs.REBUILT}.*"]), *markdown]
+            ),
         }
-        runs.log(self.client, self.run, tags=tags | _repository_tags(self.run))
+        runs.log(self.client, self.run, tags=tags | pictures.LOGGED | _repository_tags(self.run))
 
     def _inputs(self) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -185,54 +209,45 @@ def curve(path: Path, seed: int, time_ms: int) -> tuple[dict[str, Any], ...]:
 
 def _parent(
     client: "MlflowClient", task: Text, experiment: str, models: Sequence[_Model], lock: Mapping[str, Entry]
-) -> bool:
-    """The run of the whole: comparison in words, report, best figures; its children are the models."""
-    from mlflow.entities import Metric
+) -> tuple[bool, str]:
+    """The run of the whole: comparison in words, report, picture; its children are the models.
 
+    It has no figures of its own, which would stand beside those of the best model as if there were two.
+    Returns whether it is new, and its id.
+    """
     compared = task.comparison(lock)
     entries = [entry for model in models for entry in model.trained.stages]
     key = dvclock.key([*entries, *([compared] if compared is not None else [])])
-    if runs.find(client, experiment, lock_key=key, published=FORMAT):
-        return False
+    for run in runs.find(client, experiment, lock_key=key, published=FORMAT):
+        return False, run.info.run_id
     started = min(model.run.info.start_time for model in models)
     ended = max(model.run.info.end_time or model.time for model in models)
     tags = {"convoy.lock_key": key, "convoy.task": task.experiment, "convoy.model": "all"}
     run = runs.sole(client, experiment, started, f"All models · {models[0].data_name}", tags)
     run_id = run.info.run_id
-    best = max(models, key=lambda model: task.figures(model.trained.kind, model.metrics)[task.best_metric])
-    figures = task.figures(best.trained.kind, best.metrics)
-    runs.log(client, run, [Metric(name, value, ended, 0) for name, value in figures.items()])
-    files = task.comparison_files() if compared is not None else {}
-    runs.upload(client, run_id, files)
-    title, found = task.comparison_words() if compared is not None else ("Not compared yet", [])
-    links = [
-        f"- [{model.name}](#/experiments/{experiment}/runs/{model.run.info.run_id}): "
-        f"{task.figures(model.trained.kind, model.metrics)[task.best_metric]:.4f}"
-        for model in models
-    ]
-    words = [f"## {title}", *found, f"Best: **{best.trained.kind}**; the metrics of this run are its own."]
-    words.append("\n".join(links))
-    if "accuracy.png" in files:
-        words.insert(1, _picture("Accuracy of each model", run_id, "accuracy.png"))
-    note = {runs.NOTE: "\n\n".join(words), "convoy.best": best.trained.kind}
-    runs.log(client, run, tags=note | _repository_tags(run))
+    shown = [model.shown for model in models]
+    told = [words.table(task, experiment, shown)]
+    if compared is not None:
+        files = task.comparison_files()
+        drawn = [path for path in files.values() if path.suffix == ".png"]
+        markdown = pictures.upload(client, run_id, files, drawn)
+        report = views.run_link(experiment, run_id, "report.html") if "report.html" in files else None
+        told = [*words.comparison(task, experiment, shown, report), *markdown]
+    if any(model.record is None for model in models):
+        told.append(f"*Runs below this one were {runs.REBUILT}.*")
+    note = {
+        runs.NOTE: "\n\n".join(told),
+        "convoy.best": words.best(task, shown).kind,
+        "mlflow.source.name": "dvc repro",
+    }
+    tags = note | pictures.LOGGED | _repository_tags(run)
+    runs.log(client, run, params=runs.flat(task.data_params(lock)), tags=tags)
     for model in models:
         if runs.PARENT not in model.run.data.tags:
             client.set_tag(model.run.info.run_id, runs.PARENT, run_id)
     client.set_terminated(run_id, "FINISHED", ended)
     runs.log(client, run, tags={"convoy.published": FORMAT})
-    return True
-
-
-def _pictures(run_id: str, plots: Path) -> str:
-    return "".join(
-        "\n\n" + _picture(file.stem.replace("_", " "), run_id, f"plots/{file.name}")
-        for file in sorted(plots.glob("*.png"))
-    )
-
-
-def _picture(words: str, run_id: str, path: str) -> str:
-    return f"![{words}](get-artifact?path={path}&run_uuid={run_id})"
+    return True, run_id
 
 
 def _repository_tags(run: "Run") -> dict[str, str]:

@@ -106,7 +106,11 @@ def load(uri: str) -> TextModel:
             folder = _download(client, place, scratch)
         except MlflowException as error:
             raise ConvoyError(f"{uri}: {' '.join(error.message.split())}") from None
-        return _read(verify(folder, content))
+        try:
+            return _read(verify(folder, content))
+        except ConvoyError as error:
+            # The copy is gone when this is read.
+            raise ConvoyError(str(error).replace(str(folder), uri)) from None
 
 
 def verify(folder: Path, content: str | None = None) -> Path:
@@ -123,8 +127,8 @@ def verify(folder: Path, content: str | None = None) -> Path:
         raise _refused(described, f"expected the loader {LOADER}, found {loader}")
     if code:
         raise _refused(described, f"names the code path '{code}', and ours have no code")
-    if others := set(flavour) - _FLAVOUR_KEYS:
-        raise _refused(described, f"has '{min(others)}', which ours have not")
+    if others := [key for key in flavour if key not in _FLAVOUR_KEYS]:
+        raise _refused(described, f"has '{others[0]}', which ours have not")
     name = str(flavour.get("data"))
     if not _DATA_PATH.fullmatch(name):
         raise _refused(described, f"expected data in {DATA}/NAME, found '{name}'")
@@ -180,7 +184,7 @@ def _texts(table: Any) -> tuple[list[Any], list[Any]]:
     return column("title"), column("synopsis")
 
 
-def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str | None]:
+def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
     """Where the artifacts lie that a URI names, and the sha256 that the store holds of their manifest."""
     if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", uri):
         name, alias, number = found.groups()
@@ -189,19 +193,19 @@ def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str | None]:
             if alias
             else client.get_model_version(name, number)
         )
-        if PIN_TAG not in version.tags:
-            raise ConvoyError(
-                f"{uri}: version {version.version} has no tag {PIN_TAG}, so `convoy publish` did not make it"
-            )
-        return client.get_model_version_download_uri(name, version.version), version.tags[PIN_TAG]
-    if found := re.fullmatch(r"models:/(m-[0-9a-f]+)", uri):
+        place, tags = client.get_model_version_download_uri(name, version.version), version.tags
+    elif found := re.fullmatch(r"models:/(m-[0-9a-f]+)", uri):
         model = client.get_logged_model(found[1])
-        return model.artifact_location, model.tags.get(PIN_TAG)
-    if found := re.fullmatch(r"runs:/([0-9a-f]+)/.+", uri):
-        return uri, client.get_run(found[1]).data.tags.get(PIN_TAG)
-    raise ConvoyError(
-        f"{uri}: expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN/PATH"
-    )
+        place, tags = model.artifact_location, model.tags
+    elif found := re.fullmatch(r"runs:/([0-9a-f]+)/.+", uri):
+        place, tags = uri, client.get_run(found[1]).data.tags
+    else:
+        raise ConvoyError(
+            f"{uri}: expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN/PATH"
+        )
+    if PIN_TAG not in tags:
+        raise ConvoyError(f"{uri}: no tag {PIN_TAG}, so `convoy publish` did not make it; name another one")
+    return place, tags[PIN_TAG]
 
 
 def _download(client: "MlflowClient", place: str, scratch: str) -> Path:

@@ -24,6 +24,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -47,7 +48,7 @@ def artifacts(tracking_uri: str | None = None) -> Path:
     # MLflow's own server tells its processes the store by this variable.
     for candidate in (tracking_uri, os.environ.get("_MLFLOW_SERVER_FILE_STORE"), uri()):
         if candidate and candidate.startswith("sqlite:///"):
-            return Path(candidate.removeprefix("sqlite:///").partition("?")[0]).parent / "artifacts"
+            return Path(candidate.removeprefix("sqlite:///").partition("?")[0]).resolve().parent / "artifacts"
     return journal.repository() / "mlruns" / "artifacts"
 
 
@@ -64,11 +65,12 @@ def artifact_repository(
     artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
 ) -> "ArtifactRepository":
     """The files that a `convoy:` URI stands for; MLflow finds this by the entry point in pyproject.toml."""
-    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
     from mlflow.utils.uri import validate_path_is_safe
 
+    from convoy.tracking.pyfunc import CheckedArtifacts
+
     path = validate_path_is_safe(unquote(urlsplit(artifact_uri).path).strip("/"))
-    return LocalArtifactRepository((artifacts(tracking_uri) / path).as_uri(), tracking_uri, registry_uri)
+    return CheckedArtifacts((artifacts(tracking_uri) / path).as_uri(), tracking_uri, registry_uri)
 
 
 def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":

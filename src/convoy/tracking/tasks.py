@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convoy.report.numbers import percent
 from convoy.storage import catalogues, models
 from convoy.storage.files import MANIFEST, read_json, sha256
 from convoy.streamrec.findings import OWN_CEILING, findings, headline
@@ -52,26 +53,49 @@ class Text:
     prefix = "streamrec"
     data = Path("data/streamrec")
     best_metric = "test_accuracy"
-    columns = ("test_accuracy", "share_of_ceiling", "test_macro_f1", "test_log_loss", "test_ece")
+    columns = ("test_accuracy", "ceiling", "share_of_ceiling", "test_macro_f1", "test_log_loss", "test_ece")
+    shown_with_versions = ("test_accuracy_low", "test_accuracy_high", *columns)
+    # Charts: names in one tuple share a chart. A horizon is drawn as a line over all epochs.
+    bars = (("test_accuracy", "ceiling"), ("share_of_ceiling",))
+    lines = (("validation_accuracy", "ceiling"), ("validation_loss", "train_loss"))
+    horizons = ("ceiling",)
+    pictures = ("accuracy", "confusion", "curve", "reliability")
+    heads = ("test accuracy", "95% interval", "ceiling", "share of it")
+    about = "StreamRec: the category of a title from its text, and an embedding of each item."
     description = (
-        "**StreamRec: the category of a title from its text, and an embedding of each item.**\n\n"
-        "One parent run per pipeline run holds the comparison in words, its report and pictures; below it "
-        "one run per model. `test_accuracy` is on items that no training has seen, with its 95% interval "
-        "(`…_low`, `…_high`). On a synthetic catalogue `ceiling` is the accuracy of the best possible reader "
-        "with the model's own view of word order (`ceiling_full`, `ceiling_order_blind`), and "
-        "`share_of_ceiling` how much of it the model reaches. `linear` and `linear_pairs` are yardsticks. "
-        "Versions of the networks are in the registered model `streamrec-text`."
+        "**How to read this.** Each run is one trained model; the run named *All models* compares those of "
+        "one pipeline run in words, with a report and a picture. All figures named `test_…` are on items "
+        "that no training has seen.\n\n"
+        "| figure | meaning |\n|---|---|\n"
+        "| `test_accuracy` | share of test items whose category is named rightly; `…_low` and `…_high` are "
+        "its 95% interval |\n"
+        "| `ceiling` | synthetic catalogues only: the accuracy of the best possible reader with this model's "
+        "view of word order (`ceiling_full`, or `ceiling_order_blind` for models that ignore it) |\n"
+        "| `share_of_ceiling` | `test_accuracy` divided by `ceiling` |\n"
+        "| `test_macro_f1` | F1, averaged over categories |\n"
+        "| `test_log_loss` | smaller is better |\n"
+        "| `test_ece` | expected calibration error: how far probabilities are from frequencies |\n\n"
+        "`textcnn` and `bow` are the networks, `linear` and `linear_pairs` yardsticks that they should beat."
     )
     version_note = (
-        "Text in (`title`, `synopsis`); `category`, its `probability` and the item's `embedding` out. "
+        "Text in (`title`, `synopsis`); `category`, its `probability` and the item's `embedding` out. A "
+        "version per trained network; its description says how good it is.\n\n"
         "`champion` is the version in use, `challenger` the newest candidate: see "
         "`convoy promote` and `convoy rollback`."
     )
+    names: Mapping[str, str] = {
+        "textcnn": "TextCNN",
+        "bow": "Bag of words",
+        "linear": "Linear, words",
+        "linear_pairs": "Linear, words and pairs",
+    }
     meaning: Mapping[str, str] = {
-        "textcnn": "TextCNN (Kim, 2014): convolutions over word embeddings, their maxima; sees order.",
-        "bow": "Bag of words: the mean of word embeddings and a linear layer; blind to word order.",
-        "linear": "Yardstick: logistic regression on TF-IDF of words; blind to word order.",
-        "linear_pairs": "Yardstick: logistic regression on TF-IDF of words and adjacent pairs.",
+        "textcnn": "TextCNN (Kim, 2014) takes convolutions over word embeddings, and their maxima: it sees "
+        "word order.",
+        "bow": "Bag of words takes the mean of word embeddings through a linear layer: it is blind to word "
+        "order.",
+        "linear": "A yardstick: logistic regression on TF-IDF of words, blind to word order.",
+        "linear_pairs": "A yardstick: logistic regression on TF-IDF of words and adjacent pairs.",
     }
 
     def trained(self, lock: Mapping[str, Entry]) -> list[Trained]:
@@ -108,6 +132,11 @@ class Text:
         synthetic = params.get("synthetic", {})
         return f"synthetic {synthetic.get('preset', '')} {synthetic.get('items', 0):,}"
 
+    def data_params(self, lock: Mapping[str, Entry]) -> dict[str, Any]:
+        """The params that all models of the lock share."""
+        stages = [lock.get(f"{self.prefix}-{stage}") for stage in ("catalogue", "corpus")]
+        return {key: value for entry in stages if entry is not None for key, value in entry.params.items()}
+
     def delivers(self, kind: str) -> bool:
         """Whether versions of this kind are kept: yardsticks have no embeddings and stay in the house."""
         return kind in ("textcnn", "bow")
@@ -118,23 +147,38 @@ class Text:
         if metrics["ceiling"] is not None:
             figures |= {f"ceiling_{name}": value for name, value in metrics["ceiling"].items()}
             figures["ceiling"] = metrics["ceiling"][OWN_CEILING[kind]]
-            figures["share_of_ceiling"] = metrics["test"]["accuracy"] / figures["ceiling"]
+            figures["share_of_ceiling"] = metrics["share_of_ceiling"][OWN_CEILING[kind]]
         return {name: float(value) for name, value in figures.items() if value is not None}
+
+    def in_short(self, kind: str, metrics: Mapping[str, Any]) -> str:
+        """A model's result in a few words without markup: lists show the beginning of it."""
+        figures = self.figures(kind, metrics)
+        result = f"{self.names[kind]}: {percent(figures['test_accuracy'])} of test items rightly named"
+        if "share_of_ceiling" not in figures:
+            return result
+        return f"{result}, {percent(figures['share_of_ceiling'])} of what is possible"
 
     def summary(self, kind: str, metrics: Mapping[str, Any]) -> str:
         """A model's result in words."""
         test, figures = metrics["test"], self.figures(kind, metrics)
-        words = (
-            f"{self.meaning[kind]}\n\nTest accuracy **{test['accuracy']:.1%}** "
-            f"({test['accuracy_low']:.1%} to {test['accuracy_high']:.1%}), macro-F1 {test['macro_f1']:.3f}, "
-            f"calibration error {test['ece']:.3f}."
+        possible = (
+            f" The best possible reader with its view of word order reaches {percent(figures['ceiling'])}."
+            if "ceiling" in figures
+            else ""
         )
-        if "ceiling" in figures:
-            words += (
-                f" The best possible with its view of word order is {figures['ceiling']:.1%}: it reaches "
-                f"{figures['share_of_ceiling']:.1%} of it."
-            )
-        return words
+        return (
+            f"{self.in_short(kind, metrics)}. 95% interval of the accuracy: "
+            f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}, on {test['n']:,} items."
+            f"{possible} Macro-F1 {test['macro_f1']:.3f}, log-loss {test['log_loss']:.3f}, calibration error "
+            f"{test['ece']:.3f}.\n\n{self.meaning[kind]}"
+        )
+
+    def row(self, kind: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
+        """A model's cells of the table whose heads are `heads`."""
+        test, figures = metrics["test"], self.figures(kind, metrics)
+        interval = f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}"
+        share = [percent(figures[key]) if key in figures else "–" for key in ("ceiling", "share_of_ceiling")]
+        return (percent(test["accuracy"]), interval, *share)
 
     def comparison(self, lock: Mapping[str, Entry]) -> Entry | None:
         return lock.get(f"{self.prefix}-compare")

@@ -29,18 +29,23 @@ def ensure(
         if version.tags.get(CONTENT) == trained.content:
             return str(version.model_id or version.source).rpartition("/")[2], False
     model = _logged(client, task, experiment, trained, run)
+    figures = task.figures(trained.kind, metrics)
     tags = {
         CONTENT: trained.content,
         "convoy.model": trained.kind,
         "convoy.lock_key": trained.key,
         "convoy.test_split": test_split(trained.predictions),
         "convoy.data": json.dumps(dict(trained.data)),
-        **{name: f"{value:.6g}" for name, value in task.figures(trained.kind, metrics).items()},
+        **{name: f"{figures[name]:.6g}" for name in task.shown_with_versions if name in figures},
     }
-    client.create_model_version(
+    words = task.summary(trained.kind, metrics)
+    version = client.create_model_version(
         task.registered, f"models:/{model.model_id}", run.info.run_id, tags,
-        description=task.summary(trained.kind, metrics), model_id=model.model_id,
+        description=words, model_id=model.model_id,
     )  # fmt: skip
+    # A server does this by itself; without it the model's page says "not registered".
+    known = json.dumps([{"name": task.registered, "version": version.version}])
+    client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": known, runs.NOTE: words})
     return model.model_id, True
 
 

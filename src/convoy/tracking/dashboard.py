@@ -1,0 +1,225 @@
+"""`make dashboard`: MLflow's pages over the repository's store, on this machine alone.
+
+By themselves these pages open on a tour of tools for agents, and their table of runs shows no figures. On a
+first visit they open on training instead, with the view that `convoy publish` saved; whoever arranges them
+otherwise keeps that. What a browser keeps is named as in MLflow 3.17; names that it does not know do nothing.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from convoy.errors import ConvoyError
+from convoy.stage import guarded
+from convoy.storage import journal
+from convoy.tracking import store, views
+from convoy.tracking.tasks import TASKS
+
+if TYPE_CHECKING:
+    from flask import Response
+    from mlflow import MlflowClient
+
+HOST, PORT = "127.0.0.1", 5000
+_TRIES = 20  # ports
+_PATIENCE = 120.0  # seconds until the server must answer: on a cold disk its imports take most of a minute
+_STARTED_HERE = "CONVOY_DASHBOARD"
+
+FIRST_VISIT = {
+    "mlflow.workflowType_v1": "machine_learning",
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True,
+    "mlflow.telemetry.info.alert.dismissed_v1": True,
+    "mlflow.settings.telemetry.enabled_v1": False,
+    "_mlflow_model_registry_promo_modal_dismissed_v1": True,
+}
+_SCRIPT = """(function (first) {
+try {
+for (const key in first) if (localStorage.getItem(key) === null) localStorage.setItem(key, first[key]);
+if (!location.hash) location.replace("#/experiments");
+} catch (error) { console.warn(error); }
+})(%s)"""
+
+
+def main(port: str) -> None:
+    """Serve until Ctrl-C; with a server elsewhere, say where it is."""
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise ConvoyError(f"PORT={port}: expected a port, 1 to 65535, such as `make dashboard PORT=8000`")
+    if store.is_server():
+        print(f"dashboard: the runs are kept by a server: open {_without_password(store.uri())}")
+        return
+    client = store.client()
+    chosen = _free_port(int(port))
+    print("dashboard: MLflow's server starts", flush=True)
+    with contextlib.suppress(KeyboardInterrupt), _serving(chosen) as server:
+        _wait_until_it_answers(server, chosen)
+        print("\n".join(_guide(client, f"http://{HOST}:{chosen}/")), flush=True)
+        server.wait()
+        raise ConvoyError(f"dashboard: the server ended by itself: {_last_words()}")
+    print("dashboard: ended")
+
+
+def app() -> Any:
+    """MLflow's own server with `FIRST_VISIT` in its page; MLflow finds it by the entry point `mlflow.app`."""
+    from mlflow.server import app as pages
+    from mlflow.server.fastapi_app import app as server
+
+    if os.environ.get(_STARTED_HERE):
+        threading.Thread(target=_end_with_the_dashboard, daemon=True).start()
+    pages.after_request(_with_first_visit)
+    return server
+
+
+def _without_password(uri: str) -> str:
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _free_port(wanted: int) -> int:
+    """The first port from `wanted` on that nobody listens at."""
+    last = min(wanted + _TRIES, 65536) - 1
+    for port in range(wanted, last + 1):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            if port != wanted:
+                print(f"dashboard: port {wanted} is taken; {port} it is")
+            return port
+    raise ConvoyError(
+        f"dashboard: ports {wanted} to {last} of {HOST} are taken, or not for you; name another, such as "
+        "`make dashboard PORT=8000`"
+    )
+
+
+@contextlib.contextmanager
+def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """MLflow's server as a child that ends with us, however we end."""
+    command = [
+        *(sys.executable, "-P", "-m", "mlflow", "server", "--app-name", "convoy", "--workers", "1"),
+        *("--host", HOST, "--port", str(port), "--allowed-hosts", f"{HOST}:*,localhost:*"),
+        *("--no-serve-artifacts", "--default-artifact-root", "convoy:///"),
+        *("--uvicorn-opts", "--log-level warning --timeout-graceful-shutdown 2"),
+    ]
+    settings = {
+        "MLFLOW_BACKEND_STORE_URI": store.uri(),  # not in the command, which everybody can read
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        _STARTED_HERE: "1",
+    }
+    with open(_log(), "wb") as log:
+        # In a session of its own Ctrl-C reaches it through us, once.
+        server = subprocess.Popen(  # noqa: S603
+            command, env={**os.environ, **settings}, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=log, stderr=log,
+        )  # fmt: skip
+    signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
+    try:
+        yield server
+    finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    assert server.stdin is not None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second Ctrl-C of the impatient
+    server.stdin.close()
+    try:
+        server.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(timeout=5)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+
+
+def _end_with_the_dashboard() -> None:
+    """End this process once our end of its standard input is closed, be it by the kernel."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until and server.poll() is None:
+        # Not urllib, which would ask a proxy.
+        connection = http.client.HTTPConnection(HOST, port, timeout=5)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.2)
+    raise ConvoyError(f"dashboard: the server does not answer: {_last_words()}")
+
+
+def _guide(client: "MlflowClient", address: str) -> list[str]:
+    """Where to look first."""
+    from mlflow.exceptions import MlflowException
+
+    lines = []
+    for task in TASKS:
+        experiment = client.get_experiment_by_name(task.experiment)
+        if experiment is None or not client.search_runs([experiment.experiment_id], max_results=1):
+            continue
+        identity = experiment.experiment_id
+        lines.append(f"  {task.experiment}, best first  {address}{views.runs_link(identity)}")
+        lines.append(f"  curves and pictures         {address}{views.runs_link(identity, charts=True)}")
+        with contextlib.suppress(MlflowException):
+            client.get_registered_model(task.registered)
+            lines.append(f"  versions of the model       {address}{views.model_link(task.registered)}")
+    if not lines:
+        lines = ["  no runs yet: `make repro` trains and publishes; `convoy publish` brings what DVC has"]
+    return [f"dashboard: {address} (Ctrl-C ends it)", *lines]
+
+
+def _log() -> Path:
+    return journal.repository() / "mlruns" / "dashboard.log"
+
+
+def _last_words() -> str:
+    said = _log().read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"{said[-1].strip() if said else 'no word of it'} ({_log()})"
+
+
+def _with_first_visit(response: "Response") -> "Response":
+    from flask import request
+
+    if request.path == "/" and response.status_code == 200 and response.mimetype == "text/html":
+        response.direct_passthrough = False
+        page = response.get_data(as_text=True)
+        # A script element ends at the first `</`, wherever it stands.
+        script = _SCRIPT % json.dumps(_first_visit()).replace("<", "\\u003c")
+        response.set_data(page.replace("<head>", f"<head><script>{script}</script>", 1))
+        for header in ("ETag", "Last-Modified", "Accept-Ranges"):
+            response.headers.pop(header, None)
+    return response
+
+
+def _first_visit() -> dict[str, str]:
+    """What a browser shall keep where it keeps nothing yet: key -> JSON."""
+    from mlflow import MlflowClient
+
+    kept: dict[str, Any] = dict(FIRST_VISIT)
+    client = MlflowClient(store.uri(), store.uri())
+    for task in TASKS:
+        experiment = client.get_experiment_by_name(task.experiment)
+        if experiment is not None and views.TAG in experiment.tags:
+            arranged = json.loads(json.loads(experiment.tags[views.TAG])["state"])
+            page = f'ExperimentPage-["{experiment.experiment_id}"]-ReactComponentState'
+            kept[f"MLflowLocalStorage-1.1-{page}"] = arranged
+            kept[f"MLflowLocalStorage-1.1-ExperimentView-{experiment.experiment_id}-expandRows"] = True
+    return {key: json.dumps(value) for key, value in kept.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: main(sys.argv[1] if len(sys.argv) > 1 else str(PORT))))

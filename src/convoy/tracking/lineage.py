@@ -1,0 +1,299 @@
+"""`convoy lineage`: from embeddings to the model version, its run, the commit and the data, and back.
+
+Every hash on the way is computed anew and compared with what was recorded. What lies in another place, or has
+moved on, cannot be compared and is said not to be here.
+"""
+
+import contextlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convoy.errors import ConvoyError
+from convoy.storage import embeddings, journal
+from convoy.storage.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.tracking import dvclock, store
+from convoy.tracking.evidence import EVALUATION, FIGURES, PREDICTIONS
+from convoy.tracking.runs import PARENT
+from convoy.tracking.tasks import TASKS, Text, Trained
+from convoy.tracking.tree import Node, checked
+from convoy.tracking.workspace import SHORT, Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+_URI = re.compile(r"(models|runs):/+(.+)")
+_NAMED = 3  # differences that the last line names
+_LONGEST = 160  # characters of why the store cannot be asked
+
+
+def lineage(what: str, show: Callable[[str], Any]) -> None:
+    """Show the tree of a path or a URI line by line.
+
+    Raises ConvoyError, after the tree, where a check failed, and before it for what is not known at all.
+    """
+    chain = _Chain(journal.repository())
+    uri = _URI.fullmatch(what)
+    if uri is not None:
+        tree = chain.of_uri(what, uri[1], uri[2])
+    else:
+        path = Path(what)
+        # The folder's true name, as the repository's is; a file may be DVC's link into its cache.
+        tree = chain.workspace.trace(path.parent.resolve() / path.name)
+    for line in tree.lines():
+        show(line)
+    nodes = list(tree.all())
+    faults = [node.text for node in nodes if node.state == "differs"]
+    if faults:
+        more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+        named = "; ".join(faults[:_NAMED])
+        raise ConvoyError(f"lineage of {what}: {len(faults)} of {len(nodes)} checks failed: {named}{more}")
+
+
+class _Chain:
+    """Both sides of a lineage: the workspace, and the store as far as it can be reached."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root, self._registered)
+        self.tasks: dict[str, Text] = {task.registered: task for task in TASKS}
+        self._client: MlflowClient | None = None
+        self._above: set[str] = set()  # contents whose versions stand above in the tree
+
+    def of_uri(self, uri: str, scheme: str, rest: str) -> Node:
+        """The tree of a registered version or of a run, down to the data and back to the embeddings."""
+        client = self.client()
+        with store.reachable():
+            run: Run | None
+            if scheme == "runs":
+                run = self._get_run(rest.partition("/")[0])
+                content = run.data.tags.get("convoy.content", "")
+                self._above.add(content)
+                node = self._run(run)
+                node.below[:0] = [self._version(one, with_run=False) for one in self._versions(content)]
+            else:
+                version = _resolved(client, uri, rest, self._all_versions())
+                content = version.tags.get("convoy.content", "")
+                self._above.add(content)
+                node = self._version(version)
+                run = None if version.run_id is None else self._find_run(version.run_id)
+        if run is not None and content != "":
+            node.below += self._in_the_workspace(content, run)
+        return node
+
+    def client(self) -> "MlflowClient":
+        """Of the store; ConvoyError where there is none, which is then not made."""
+        if self._client is None:
+            name = store.uri()
+            if name.startswith("sqlite:///") and not Path(name.removeprefix("sqlite:///")).is_file():
+                raise ConvoyError(f"MLflow: no store at {name}; `convoy publish` makes it")
+            self._client = store.client(store.LIVE_TIMEOUT)
+        return self._client
+
+    def _registered(self, content: str) -> list[Node]:
+        """What the store knows of a model folder's content; in words where it cannot be asked."""
+        if content in self._above:
+            return []
+        self._above.add(content)
+        try:
+            self.client()
+            with store.reachable():
+                nodes = [self._version(version) for version in self._versions(content)]
+        except ConvoyError as error:
+            reason = str(error)
+            return [Node(reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…", "not here")]
+        return nodes or [Node(f"no registered version has the content {content[:SHORT]}", "not here")]
+
+    def _all_versions(self) -> "list[ModelVersion]":
+        from convoy.tracking.versions import all_versions
+
+        return [version for name in self.tasks for version in all_versions(self.client(), name)]
+
+    def _versions(self, content: str) -> "list[ModelVersion]":
+        return [one for one in self._all_versions() if content and one.tags.get("convoy.content") == content]
+
+    def _version(self, version: "ModelVersion", with_run: bool = True) -> Node:
+        """A registered version: its stored files against its content, and its run."""
+        client, content = self.client(), version.tags.get("convoy.content", "")
+        found = client.get_registered_model(version.name).aliases.items()
+        aliases = "".join(f" @{alias}" for alias, number in found if str(number) == str(version.version))
+        uri = f"models:/{version.name}/{version.version}"
+        kind = version.tags.get("convoy.model")
+        node = checked(
+            f"{uri}{aliases} ({kind}): content {content[:SHORT]}", _stored_fault(client, version, uri)
+        )
+        if with_run and version.run_id is not None:
+            run = self._find_run(version.run_id)
+            node.below.append(
+                Node(f"run {version.run_id}: not in the store", "not here")
+                if run is None
+                else self._run(run, content)
+            )
+        return node
+
+    def _get_run(self, run_id: str) -> "Run":
+        run = self._find_run(run_id)
+        if run is None:
+            raise ConvoyError(f"runs:/{run_id}: no such run at {store.uri()}")
+        return run
+
+    def _find_run(self, run_id: str) -> "Run | None":
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client().get_run(run_id)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def _run(self, run: "Run", content: str | None = None) -> Node:
+        """A run: its content, its commit, what it read, and its figures against dvc.lock."""
+        tags, info = run.data.tags, run.info
+        own = tags.get("convoy.content", "")
+        experiment = self.client().get_experiment(info.experiment_id).name
+        fault = f"has the content {own[:SHORT] or 'of no model'}" if content not in (None, own) else None
+        node = checked(f"run {info.run_id} '{info.run_name}' ({info.status}, {experiment})", fault)
+        node.below.append(self._commit(tags))
+        if tags.get("convoy.model") == "all":
+            mine = f"tags.`{PARENT}` = '{info.run_id}'"
+            node.below += [self._run(one) for one in self.client().search_runs([info.experiment_id], mine)]
+            return node
+        task = next((task for task in TASKS if task.experiment == experiment), None)
+        if task is None or "convoy.lock_key" not in tags:
+            return node
+        trained, text = self._trained(run), f"dvc.lock entries: key {tags['convoy.lock_key'][:SHORT]}"
+        if trained is not None:
+            node.below.append(Node(text, "ok"))
+        else:
+            node.below.append(Node(f"{text}: dvc.lock holds others now", "not here"))
+        inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+        for dataset in (one.dataset for one in inputs):
+            node.below.append(self._data((task.data / dataset.name).as_posix(), dataset.digest))
+        if trained is not None:
+            node.below += self._figures(run, trained)
+        return node
+
+    def _trained(self, run: "Run") -> Trained | None:
+        """The model of today's dvc.lock that a run is about, or None where that has moved on."""
+        key = run.data.tags.get("convoy.lock_key")
+        models = [model for task in TASKS for model in task.trained(self.workspace.lock)]
+        return next((model for model in models if model.key == key), None)
+
+    def _commit(self, tags: dict[str, str]) -> Node:
+        commit = tags.get("mlflow.source.git.commit", "")
+        dirty = " with uncommitted changes" if tags.get("convoy.dirty") == "true" else ""
+        if not re.fullmatch("[0-9a-f]{7,64}", commit):
+            return Node("git commit: none was recorded", "not here")
+        there = _git(self.workspace.root, "cat-file", "-e", f"{commit}^{{commit}}")
+        return Node(f"git commit {commit[:SHORT]}{dirty}", "ok" if there else "not here")
+
+    def _data(self, name: str, digest: str) -> Node:
+        """Data that a run read; where dvc.lock has moved on, the file cannot be compared."""
+        text, maker = f"read {name}: md5 {digest[:SHORT]}", self.workspace.makers.get(name)
+        now = self.workspace.md5(name)
+        if now == digest:
+            return Node(text, "ok")
+        if now is None or maker is None or maker.outs[name] != digest:
+            return Node(text, "not here")
+        return checked(text, f"md5 {now[:SHORT]} now")
+
+    def _figures(self, run: "Run", trained: Trained) -> list[Node]:
+        """The run's copies of what the evaluate stage wrote, against dvc.lock."""
+        from mlflow.exceptions import MlflowException
+
+        outs = {path: md5 for entry in trained.stages for path, md5 in entry.outs.items()}
+        nodes = []
+        with tempfile.TemporaryDirectory(prefix="convoy-lineage-") as scratch:
+            for name, path in ((PREDICTIONS, trained.predictions), (FIGURES, trained.metrics)):
+                name, md5 = f"{EVALUATION}/{name}", outs.get(path.as_posix(), "")
+                text = f"artifact {name}: md5 {md5[:SHORT]} of {path}"
+                try:
+                    copy = Path(self.client().download_artifacts(run.info.run_id, name, scratch))
+                    found = dvclock.md5(copy)
+                except (MlflowException, OSError, ConvoyError):
+                    nodes.append(Node(text, "not here"))
+                else:
+                    nodes.append(checked(text, None if found == md5 else f"md5 {found[:SHORT]} there"))
+        return nodes
+
+    def _in_the_workspace(self, content: str, run: "Run") -> list[Node]:
+        """The model folder of this content with all that it was made from, and embeddings made with it."""
+        space, trained = self.workspace, self._trained(run)
+        folders = space.model_folders()
+        for name, weights in folders.items():
+            if sha256(space.root / name / MANIFEST) == content:
+                return [space.model(space.root / name), *self._embeddings(weights)]
+        text = f"model folder with the content {content[:SHORT]} of {run.data.tags.get('convoy.model')}"
+        if trained is None or space.md5(trained.folder.as_posix()) is None:
+            return [Node(f"{text}: none in the workspace", "not here")]
+        return [
+            checked(text, f"{trained.folder} holds another one"),
+            space.model(space.root / trained.folder),
+        ]
+
+    def _embeddings(self, weights: str) -> list[Node]:
+        space = self.workspace
+        folders = [space.root / name for name in space.makers if embeddings.is_embeddings(space.root / name)]
+        return [
+            space.embeddings(folder)
+            for folder in folders
+            if read_json(folder / MANIFEST).get("weights_sha256") == weights
+        ]
+
+
+def _resolved(client: "MlflowClient", uri: str, rest: str, known: "list[ModelVersion]") -> "ModelVersion":
+    """The version that a models:/ URI names."""
+    from mlflow.exceptions import MlflowException
+
+    name, at, alias = rest.partition("@")
+    with contextlib.suppress(MlflowException):
+        if at:
+            return client.get_model_version_by_alias(name, alias)
+        name, slash, number = rest.partition("/")
+        if slash:
+            return client.get_model_version(name, number)
+    for version in known:
+        if (version.model_id or str(version.source).rpartition("/")[2]) == rest:
+            return version
+    names = ", ".join(f"models:/{version.name}/{version.version}" for version in known)
+    raise ConvoyError(
+        f"{uri}: no such version at {store.uri()}; there are {names or 'none, run `convoy publish`'}"
+    )
+
+
+def _stored_fault(client: "MlflowClient", version: "ModelVersion", uri: str) -> str | None:
+    """What is wrong with the files that the store keeps of a version."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    from convoy.tracking import pyfunc
+
+    content = version.tags.get("convoy.content")
+    if content is None:
+        return "no tag convoy.content, so `convoy publish` did not make it"
+    with tempfile.TemporaryDirectory(prefix="convoy-lineage-") as scratch:
+        try:
+            place = client.get_model_version_download_uri(version.name, version.version)
+            folder = Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))
+            check_manifest(pyfunc.verify(folder, content))
+        except ConvoyError as error:
+            return re.sub(rf"{re.escape(scratch)}(/artifacts)?", uri, str(error))
+        except (MlflowException, OSError) as error:
+            return f"its files cannot be had: {' '.join(str(error).split())[:200]}"
+    return None
+
+
+def _git(root: Path, *arguments: str) -> bool:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            cwd=root, check=False, capture_output=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

@@ -1,0 +1,118 @@
+"""How MLflow's pages of an experiment are arranged: a saved view, best models first, and links.
+
+MLflow keeps what a person saves under `Views` as tags of the experiment, and opens such a view by its key in
+the address. The form of the tag is that of MLflow 3.17's pages; a page that does not know it shows its own
+arrangement.
+"""
+
+import json
+from typing import Any
+
+from convoy.tracking.tasks import Text
+
+VIEW, TITLE = "convoy", "Best first"
+TAG = f"mlflow.sharedViewState.{VIEW}"
+# Else the pages guess, and may open on those for agents.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+_NAME, _NOTE, _MODELS = "attributes.`Run Name`", "attributes.`Description`", "attributes.`Models`"
+_WIDTHS = {_NAME: 260, _NOTE: 330, _MODELS: 110}  # pixels
+_FIGURE_WIDTH = 122
+
+
+def tags(task: Text) -> dict[str, str]:
+    """The experiment's tags: pages for training, and the view."""
+    # Older servers refuse values of more than 5,000 characters.
+    packed = json.dumps(state(task), separators=(",", ":"))
+    envelope = {"name": TITLE, "createdAt": 0, "updatedAt": 0, "state": packed}
+    return {**KIND, TAG: json.dumps(envelope, separators=(",", ":"))}
+
+
+def state(task: Text) -> dict[str, Any]:
+    """The table's columns and order, and the charts, as MLflow's pages keep them."""
+    figures = [f"metrics.`{name}`" for name in task.columns]
+    order = [_NAME, *figures, _NOTE, _MODELS, "runDateAndNestInfo", "duration"]
+    sections = (
+        _section("results", "Results on the test split", 2, 340),
+        _section("curves", "Learning curves", 2, 340),
+        _section("pictures", "Pictures", 1, 640),
+        {**_section("figures", "Model metrics", 3, 360), "display": False, "isGenerated": True},
+    )
+    return {
+        "searchFilter": "",
+        "orderByKey": f"metrics.`{task.best_metric}`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": [*figures, _NOTE, _MODELS],
+        "columnOrder": order,
+        "columnWidths": _WIDTHS | dict.fromkeys(figures, _FIGURE_WIDTH),
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+        "runsVisibilityMap": {},
+        "runsHiddenMode": "FIRST_10_RUNS",
+        "compareRunCharts": _charts(task),
+        "compareRunSections": sections,
+        "viewMaximized": False,
+        "runListHidden": False,
+        "isAccordionReordered": True,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": None,
+        "groupsExpanded": {},
+        "autoRefreshEnabled": True,
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+    }
+
+
+def runs_link(experiment: str, charts: bool = False) -> str:
+    """Where the view opens, for links inside MLflow's pages and behind a server's address."""
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}{mode}"
+
+
+def run_link(experiment: str, run_id: str, artifact: str = "") -> str:
+    """The page of a run, or of one of its artifacts."""
+    return f"#/experiments/{experiment}/runs/{run_id}" + (f"/artifacts/{artifact}" if artifact else "")
+
+
+def model_link(registered: str) -> str:
+    """The page of a registered model."""
+    return f"#/models/{registered}"
+
+
+def _section(uuid: str, name: str, columns: int, height: int) -> dict[str, Any]:
+    return {
+        "uuid": uuid, "name": name, "display": True, "isReordered": True, "deleted": False,
+        "isGenerated": False, "columns": columns, "cardHeight": height,
+    }  # fmt: skip
+
+
+def _charts(task: Text) -> list[dict[str, Any]]:
+    bars = [{"type": "BAR", **_metrics("results", names)} for names in task.bars]
+    lines = [
+        {"type": "LINE", **_metrics("curves", names), "xAxisKey": "step", "yAxisKey": "metric",
+         "xAxisScaleType": "linear", "scaleType": "linear", "lineSmoothness": 0, "range": {},
+         "selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False,
+         "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True}
+        for names in task.lines
+    ]  # fmt: skip
+    pictures = [
+        {"type": "IMAGE", **_card("pictures", name), "imageKeys": [name], "step": 0, "showRunParams": False}
+        for name in task.pictures
+    ]
+    return [*bars, *lines, *pictures]
+
+
+def _metrics(section: str, names: tuple[str, ...]) -> dict[str, Any]:
+    # Several names are a title by themselves.
+    return {**_card(section, " and ".join(names)), "metricKey": names[0], "selectedMetricKeys": list(names)}
+
+
+def _card(section: str, name: str) -> dict[str, Any]:
+    return {
+        "uuid": f"{section}-{name}".replace(" ", "-"), "metricSectionId": section, "displayName": name,
+        "runsCountToCompare": 10, "deleted": False, "isGenerated": False,
+    }  # fmt: skip

@@ -1,0 +1,246 @@
+"""The part of a lineage that lies in the checkout: embeddings, models, and dvc.lock down to the source.
+
+Every hash is computed anew from the files. What a stage read is compared with what lies there now, so that an
+output of an earlier state of the source or the data is told from one of today's.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from convoy.errors import ConvoyError
+from convoy.storage import embeddings, models
+from convoy.storage.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.tracking import dvclock
+from convoy.tracking.dvclock import Entry
+from convoy.tracking.tasks import TASKS
+from convoy.tracking.tree import Node, checked
+
+SHORT = 12  # characters of a hash that are shown
+_NAMED = 3  # changed files that a line names
+
+
+class Workspace:
+    """The checkout at `root`; `registered` gives what the store knows of a model folder's content."""
+
+    def __init__(self, root: Path, registered: Callable[[str], list[Node]]) -> None:
+        """Raise ConvoyError for a dvc.lock that is torn; there may be none."""
+        self.root, self._registered = root, registered
+        there = (root / "dvc.lock").is_file()
+        self.lock: dict[str, Entry] = dvclock.read(root / "dvc.lock") if there else {}
+        self.makers = {path: entry for entry in self.lock.values() for path in entry.outs}
+        self._md5s: dict[str, str | None] = {}
+        self._shown: dict[str, Node] = {}
+
+    def trace(self, path: Path) -> Node:
+        """The lineage of an output, or of a file in one; ConvoyError for what is neither."""
+        path = self.root / path
+        for folder in (path, *path.parents):
+            if folder == self.root:
+                break
+            if embeddings.is_embeddings(folder):
+                return self.embeddings(folder)
+            if (folder / models.WEIGHTS).is_file():
+                return self.model(folder)
+            if self.name(folder) in self.makers:
+                return self.output(self.name(folder))
+        facts = _parquet_facts(path)
+        if facts is not None:
+            text = f"{self.name(path)}: {_summary(facts)}"
+            return self._described(text, _parquet_fault(path), facts, None)
+        if not path.exists():
+            raise ConvoyError(
+                f"{path}: no such file or folder; expected an output of dvc.lock, embeddings, a model folder "
+                "or a URI such as models:/streamrec-text@champion"
+            )
+        raise ConvoyError(
+            f"{path}: neither embeddings nor a model nor an output of dvc.lock, so nothing is known of it"
+        )
+
+    def name(self, path: Path) -> str:
+        """A path as dvc.lock writes it, or as it is where it lies elsewhere."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    def _relative(self, error: ConvoyError) -> str:
+        return str(error).replace(f"{self.root}/", "")
+
+    def md5(self, name: str) -> str | None:
+        """DVC's md5 of what lies there now; None where there is nothing."""
+        if name not in self._md5s:
+            path = self.root / name
+            self._md5s[name] = dvclock.md5(path) if path.exists() else None
+        return self._md5s[name]
+
+    def embeddings(self, folder: Path) -> Node:
+        """A folder of embeddings: its own checksums, the weights and the catalogue that it names."""
+        fault = None
+        try:
+            facts = embeddings.read_manifest(folder)
+        except ConvoyError as error:
+            fault, facts = self._relative(error), read_json(folder / MANIFEST)
+        name = self.name(folder)
+        return self._described(f"{name}: {_summary(facts)}", fault, facts, name)
+
+    def model(self, folder: Path) -> Node:
+        """A model folder: its own checksums, its content, what the store knows of it, how it was made."""
+        name, manifest = self.name(folder), folder / MANIFEST
+        if name in self._shown:
+            return Node(name, self._shown[name].state, again=True)
+        content = sha256(manifest) if manifest.is_file() else "missing"
+        fault = None
+        try:
+            check_manifest(folder)
+        except ConvoyError as error:
+            fault = self._relative(error)
+        node = self._shown[name] = checked(f"{name}: content {content[:SHORT]}", fault)
+        node.below += self._registered(content)
+        if name in self.makers:
+            node.below.append(self._made(name))
+        return node
+
+    def output(self, name: str) -> Node:
+        """An output of dvc.lock and, below it, what its stage read."""
+        if name in self._shown:
+            return Node(name, self._shown[name].state, again=True)
+        if (self.root / name / models.WEIGHTS).is_file():
+            return self.model(self.root / name)
+        node = self._shown[name] = self._made(name)
+        return node
+
+    def model_folders(self) -> dict[str, str]:
+        """The model folders among the outputs: path -> sha256 of the weights that the manifest names."""
+        found = {}
+        for name in self.makers:
+            with contextlib.suppress(ConvoyError, KeyError, TypeError):
+                if (self.root / name / models.WEIGHTS).exists():
+                    manifest = read_json(self.root / name / MANIFEST)
+                    found[name] = manifest["files"][models.WEIGHTS]["sha256"]
+        return found
+
+    def _described(self, text: str, fault: str | None, facts: dict[str, Any], name: str | None) -> Node:
+        """Embeddings as their manifest or their Parquet describes them; `name` where DVC may know them."""
+        entry = self.makers.get(name or "")
+        node = checked(text, fault)
+        node.below.append(self._weights(str(facts.get("weights_sha256")), entry))
+        node.below.append(self._catalogue(str(facts.get("catalogue_sha256")), entry))
+        if entry is not None and name is not None:
+            node.below.append(self._made(name))
+        return node
+
+    def _weights(self, digest: str, entry: Entry | None) -> Node:
+        """The model folder with these weights; for DVC's own embeddings the very one that was read."""
+        text = f"weights sha256 {digest[:SHORT]}"
+        folders = self.model_folders()
+        of_stage = [name for name in folders if entry is not None and name in entry.deps]
+        for name in of_stage or folders:
+            if folders[name] == digest:
+                file = self.root / name / models.WEIGHTS
+                fault = None if sha256(file) == digest else f"sha256 {sha256(file)[:SHORT]} now"
+                node = checked(f"{text} of {self.name(file)}", fault)
+                node.below.append(self.model(self.root / name))
+                return node
+        for name in of_stage:
+            node = checked(f"{text} of {name}", f"it holds other weights now, {folders[name][:SHORT]}")
+            node.below.append(self.model(self.root / name))
+            return node
+        return Node(f"{text}: of no model folder here", "not here")
+
+    def _catalogue(self, digest: str, entry: Entry | None) -> Node:
+        text = f"catalogue sha256 {digest[:SHORT]}"
+        names = [(task.data / "catalogue.parquet").as_posix() for task in TASKS]
+        for name in names:
+            file = self.root / name
+            if file.is_file() and sha256(file) == digest:
+                node = Node(f"{text} of {name}", "ok")
+                node.below += [self.output(name)] if name in self.makers else []
+                return node
+        for name in names:
+            if entry is not None and name in entry.deps and (self.root / name).is_file():
+                node = checked(f"{text} of {name}", "another one lies there now")
+                node.below.append(self.output(name))
+                return node
+        return Node(f"{text}: no such catalogue here", "not here")
+
+    def _made(self, name: str) -> Node:
+        """How dvc.lock says that an output was made, with a check of all that its stage read."""
+        entry = self.makers[name]
+        text = f"{name}: md5 {entry.outs[name][:SHORT]} by {entry.stage}"
+        node = self._compared(text, name, entry.outs[name])
+        source = {path: md5 for path, md5 in entry.deps.items() if path.startswith(("src/", "pipelines/"))}
+        for path, md5 in entry.deps.items():
+            if path in self.makers:
+                below = self.output(path)
+                if md5 != self.makers[path].outs[path]:
+                    text = (
+                        f"{path}: {entry.stage} read md5 {md5[:SHORT]}, which is not the one of dvc.lock now"
+                    )
+                    below = Node(text, "differs", [below])
+                node.below.append(below)
+            elif path not in source:
+                node.below.append(self._compared(f"{path}: md5 {md5[:SHORT]}", path, md5))
+        if source:
+            changed = [path for path, then in source.items() if self.md5(path) != then]
+            fault = f"{_few(changed)} changed since" if changed else None
+            node.below.append(checked(f"source: {len(source)} files of {entry.stage}", fault))
+        return node
+
+    def _compared(self, text: str, name: str, md5: str) -> Node:
+        """Is what lies there what dvc.lock says?"""
+        now = self.md5(name)
+        if now is None:
+            return Node(text, "not here")
+        if now == md5:
+            return Node(text, "ok")
+        files = self._changed_files(name, md5)
+        return checked(text, f"md5 {now[:SHORT]} now" + (f", {_few(files)} changed" if files else ""))
+
+    def _changed_files(self, name: str, md5: str) -> list[str]:
+        """Which files of a folder changed, where DVC's cache has the list of them."""
+        listed = self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+        folder = self.root / name
+        if not (md5.endswith(".dir") and listed.is_file() and folder.is_dir()):
+            return []
+        then = {entry["relpath"]: entry["md5"] for entry in json.loads(listed.read_text(encoding="utf-8"))}
+        files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        now = {file: self.md5(f"{name}/{file}") for file in files}
+        return [
+            f"{name}/{file}" for file in sorted(then.keys() | now.keys()) if then.get(file) != now.get(file)
+        ]
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    """Embeddings in words."""
+    status = facts.get("status", {})
+    counts = ", ".join(f"{status[key]:,} {key}" for key in embeddings.STATUSES if key in status)
+    return f"embeddings of {facts.get('items', 0):,} items by {facts.get('model')} ({counts})"
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _parquet_facts(path: Path) -> dict[str, Any] | None:
+    """What a Parquet file of embeddings says of itself, wherever it was copied to."""
+    if path.suffix != ".parquet" or not path.is_file():
+        return None
+    with contextlib.suppress(pa.ArrowException, OSError, ValueError, KeyError):
+        facts = json.loads((pq.read_schema(path).metadata or {})[embeddings.METADATA])
+        return facts if isinstance(facts, dict) and "weights_sha256" in facts else None
+    return None
+
+
+def _parquet_fault(path: Path) -> str | None:
+    """What the checksums inside a Parquet file say."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                file.read_row_group(group)
+    except (pa.ArrowException, OSError) as error:
+        return " ".join(str(error).split())
+    return None

@@ -1,0 +1,266 @@
+"""The dashboard as a person meets it: its process, and MLflow's real pages in a real browser."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from convoy.tracking import views
+from convoy.tracking.tasks import Text
+from tests.tracking.servers import environment, free_port, wait_for
+
+PROGRAM = [sys.executable, "-P", "-m", "convoy.tracking.dashboard"]
+SLOW = 60_000.0  # milliseconds: the first page waits for imports of the server
+
+
+def started(folder: Path, port: int, log: IO[str], **settings: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PROGRAM, str(port)], cwd=folder, env=environment(folder, **settings), text=True,
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def dashboard(folder: Path, port: int, log: Path) -> Iterator[subprocess.Popen[str]]:
+    """A dashboard that answers; what it says is in `log`."""
+    with open(log, "w") as file:
+        process = started(folder, port, file)
+    try:
+        wait_for(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 180)
+        assert process.poll() is None, log.read_text()
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def once(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The program where it ends by itself."""
+    return subprocess.run(
+        [*PROGRAM, *arguments], cwd=folder, env=environment(folder, **settings), timeout=120, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A repository in which nothing ran."""
+    (tmp_path / "empty" / ".dvc").mkdir(parents=True)
+    (tmp_path / "empty" / ".venv").symlink_to(Path(sys.prefix))
+    (tmp_path / "empty" / "src").symlink_to(Path(__file__).parents[2] / "src")
+    return tmp_path / "empty"
+
+
+def test_it_ends_at_ctrl_c_and_leaves_no_process(empty: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with socket.create_server(("127.0.0.1", port)), dashboard(empty, port, log) as process:
+        said = log.read_text()
+        assert f"port {port} is taken" in said
+        assert "no runs yet: `make repro`" in said
+        (found,) = re.findall(r"^dashboard: http://127\.0\.0\.1:(\d+)/", said, re.MULTILINE)
+        assert int(found) > port
+        asked = urllib.request.Request(f"http://127.0.0.1:{found}/", headers={"Host": "example.org"})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(asked)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+    assert log.read_text().endswith("dashboard: ended\n")
+    assert "Traceback" not in log.read_text()
+    assert not listens(int(found))
+
+
+def test_the_server_ends_where_the_dashboard_is_killed(empty: Path, tmp_path: Path) -> None:
+    port = free_port()
+    with dashboard(empty, port, tmp_path / "log") as process:
+        assert listens(port)
+        process.kill()
+        wait_for(lambda: not listens(port), 30)
+
+
+def test_a_server_elsewhere_is_named_in_one_line_without_its_password(empty: Path) -> None:
+    done = once(empty, "5000", MLFLOW_TRACKING_URI="https://reader:secret@mlflow.example.org:8080/")
+    assert done.returncode == 0
+    assert done.stdout == "dashboard: the runs are kept by a server: open https://mlflow.example.org:8080/\n"
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "80a", "-1", "٣٠٠٠"])
+def test_a_port_that_is_none_is_refused_in_one_line(empty: Path, port: str) -> None:
+    done = once(empty, port)
+    assert done.returncode == 2
+    assert done.stdout.startswith(f"convoy: PORT={port}: expected a port")
+    assert done.stdout.count("\n") == 1
+
+
+def test_a_view_fits_into_a_tag_of_any_store() -> None:
+    # Servers of earlier releases refuse longer ones.
+    assert all(len(value) < 5000 for value in views.tags(Text()).values())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        program = playwright.chromium.launch(executable_path=chromium, args=quiet)
+        yield program
+        program.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Page]:
+    """A first visit."""
+    context = browser.new_context(viewport={"width": 1500, "height": 950}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(SLOW)
+    expect.set_options(timeout=SLOW)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def screenshots(tmp_path: Path) -> Path:
+    """Where pictures of the pages are kept: CONVOY_SCREENSHOTS, or with the test's own files."""
+    folder = Path(os.environ.get("CONVOY_SCREENSHOTS") or tmp_path / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_a_person_finds_the_best_model_its_curve_its_pictures_and_its_versions(
+    published_project: Path, tmp_path: Path, page: Page, screenshots: Path
+) -> None:
+    port = free_port()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with dashboard(published_project, port, tmp_path / "log"):
+        page.goto(f"http://127.0.0.1:{port}/")
+        finds_the_task(page, published_project)
+        page.screenshot(path=screenshots / "1-experiments.png")
+        page.get_by_role("link", name="streamrec/text", exact=True).click()
+        finds_the_best_model(page, published_project)
+        page.screenshot(path=screenshots / "2-runs.png")
+        finds_curves_and_ceilings(page, screenshots)
+        page.get_by_role("link", name=re.compile("^textcnn")).first.click()
+        finds_the_run(page, published_project, screenshots)
+        page.get_by_role("link", name="Model registry").click()
+        finds_the_versions(page, published_project, screenshots)
+    here = ("data:", "blob:", f"http://127.0.0.1:{port}/")
+    elsewhere = {url for url in asked if not url.startswith(here)}
+    assert not elsewhere, "the pages ask the internet"
+
+
+def metrics(project: Path) -> dict[str, dict[str, Any]]:
+    folder = project / "data" / "streamrec" / "metrics"
+    kinds = ("bow", "textcnn", "linear", "linear_pairs")
+    return {kind: json.loads((folder / f"{kind}.json").read_text())["test"] for kind in kinds}
+
+
+def best(project: Path) -> str:
+    found = metrics(project)
+    return max(found, key=lambda kind: found[kind]["accuracy"])
+
+
+def finds_the_task(page: Page, project: Path) -> None:
+    """No tour of other tools: the list of experiments, each with its best model."""
+    expect(page.get_by_role("heading", name="Experiments")).to_be_visible()
+    row = page.get_by_role("row", name="streamrec/text")
+    expect(row).to_contain_text("StreamRec: the category")
+    expect(row).to_contain_text(f"{best(project)}, {metrics(project)[best(project)]['accuracy']:.1%}")
+    expect(page.get_by_placeholder("Ask a question")).to_have_count(0)
+
+
+def finds_the_best_model(page: Page, project: Path) -> None:
+    """The table of runs: best first, figures in columns, and in words above it."""
+    first = page.locator('.ag-row[row-index="0"]')
+    expect(first.locator('[col-id="attributes.`Run Name`"]')).to_contain_text(f"{best(project)} · synthetic")
+    accuracy = metrics(project)[best(project)]["accuracy"]
+    expect(first.locator('[col-id="metrics.`test_accuracy`"]')).to_have_text(str(accuracy))
+    for name in Text.columns:
+        expect(page.get_by_test_id(f"sort-header-{name}")).to_be_visible()
+    expect(page.get_by_text("Best on synthetic default 1,000")).to_be_visible()
+    expect(page.get_by_role("link", name=f"{accuracy:.1%} of test items rightly named")).to_be_visible()
+
+
+def finds_curves_and_ceilings(page: Page, screenshots: Path) -> None:
+    """The charts of all runs: curves beside the ceiling, and the confusion pictures side by side."""
+    cards = page.get_by_test_id("experiment-view-compare-runs-card")
+    page.locator('label:has(input[value="CHART"])').click()
+    curve = cards.filter(has_text="validation_accuracy vs ceiling")
+    expect(curve.locator(".scatterlayer .trace").first).to_be_visible()
+    expect(cards.filter(has_text="test_accuracy vs ceiling").locator(".bars .point").first).to_be_visible()
+    page.screenshot(path=screenshots / "3-charts.png")
+    page.get_by_text("Pictures (4)").scroll_into_view_if_needed()  # what is out of sight is not there yet
+    for name, count in (("accuracy", 1), ("confusion", 4)):
+        card = cards.filter(has=page.get_by_text(name, exact=True))
+        card.scroll_into_view_if_needed()
+        expect(card.locator("img")).to_have_count(count)
+        for image in card.locator("img").all():
+            loads(image)
+        page.screenshot(path=screenshots / f"4-{name}.png")
+
+
+def finds_the_run(page: Page, project: Path, screenshots: Path) -> None:
+    """A model's own page: words and pictures, its curve, and the confusion picture in full."""
+    accuracy = f"{metrics(project)['textcnn']['accuracy']:.1%}"
+    expect(page.get_by_text(f"TextCNN: {accuracy} of test items rightly named")).to_be_visible()
+    page.screenshot(path=screenshots / "5-run.png")
+    page.get_by_text("Show more").click()
+    for image in ("confusion", "curve", "reliability"):
+        loads(page.locator(f'img[src*="notes/{image}.png"]'))
+    about = page.get_by_text("About this run").bounding_box()
+    assert about is not None
+    assert about["x"] < 1500, "wide pictures push the rest of the page out of sight"
+    page.screenshot(path=screenshots / "6-run-pictures.png", full_page=True)
+    page.get_by_role("tab", name="Model metrics").click()
+    chart = page.get_by_test_id("experiment-view-compare-runs-card").filter(has_text="validation_loss")
+    chart.scroll_into_view_if_needed()
+    expect(chart.locator(".scatterlayer .trace").first).to_be_visible()
+    page.screenshot(path=screenshots / "7-curves.png")
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("plots", exact=True).click()
+    page.get_by_text("confusion.png", exact=True).click()
+    expect(page.get_by_text("plots/confusion.png")).to_be_visible()
+    loads(page.locator("img[src^='blob:'], img[src*='confusion.png'], .image-outer-container img").first)
+    page.screenshot(path=screenshots / "8-confusion.png")
+
+
+def finds_the_versions(page: Page, project: Path, screenshots: Path) -> None:
+    """The registered model, its aliases, and a version with its figures."""
+    page.get_by_role("link", name="streamrec-text").click()
+    expect(page.get_by_text("is the version in use")).to_be_visible()
+    challenger = page.get_by_role("row", name=re.compile("challenger"))
+    expect(challenger).to_be_visible()
+    page.screenshot(path=screenshots / "9-model.png")
+    challenger.get_by_role("link", name=re.compile("^Version")).click()
+    expect(page.get_by_text(re.compile(r"^(TextCNN|Bag of words): \d"))).to_be_visible()
+    expect(page.get_by_text("challenger")).to_be_visible()
+    cells = page.get_by_role("row", name=re.compile(r"^test_accuracy "))
+    shown = {f"{metrics(project)[kind]['accuracy']:.6g}" for kind in ("bow", "textcnn")}
+    expect(cells).to_contain_text(re.compile("|".join(re.escape(text) for text in shown)))
+    page.screenshot(path=screenshots / "10-version.png")
+
+
+def loads(image: Locator) -> None:
+    """The picture itself is there, not the mark of a broken one."""
+    image.scroll_into_view_if_needed()
+    expect(image).to_have_js_property("complete", True)
+    assert image.evaluate("image => image.naturalWidth") > 0
