@@ -67,7 +67,7 @@ repro: setup mend  ## Bring every output up to date (`make repro ARGS=streamrec-
 
 PORT ?= 5000
 dashboard: setup  ## MLflow's pages on this machine: best models, curves, pictures, versions (PORT=5000)
-	@$(BIN)/python -P -m convoy.tracking.dashboard "$(PORT)"
+	@$(BIN)/convoy dashboard --port "$(PORT)"
 
 test: lint  ## Lint, types, import contracts and all tests
 	@$(RUN) pytest -n $(WORKERS) --dist loadfile $(ARGS)

@@ -151,6 +151,24 @@ def _publish() -> None:
     publish()
 
 
+DASHBOARD_EXAMPLE = """\b
+Example:
+  convoy dashboard --port 8000
+"""
+
+
+@app.command(epilog=DASHBOARD_EXAMPLE)
+def dashboard(port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000) -> None:
+    """Serve MLflow's pages over this repository's store until Ctrl-C."""
+    _finish(lambda: _dashboard(port))
+
+
+def _dashboard(port: int) -> None:
+    from convoy.tracking.dashboard import serve
+
+    serve(port)
+
+
 PROMOTE_EXAMPLE = """\b
 Example:
   convoy promote

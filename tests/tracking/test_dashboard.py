@@ -22,7 +22,9 @@ from convoy.tracking import views
 from convoy.tracking.tasks import Text
 from tests.tracking.servers import environment, free_port, wait_for
 
-PROGRAM = [sys.executable, "-P", "-m", "convoy.tracking.dashboard"]
+PROGRAM = [sys.executable, "-P", "-m", "convoy.cli", "dashboard", "--port"]
+WINDOW: Any = {"width": 1500, "height": 950}
+TALL: Any = {**WINDOW, "height": 3600}  # charts that are far out of sight are not drawn
 SLOW = 60_000.0  # milliseconds: the first page waits for imports of the server
 
 
@@ -101,11 +103,11 @@ def test_a_server_elsewhere_is_named_in_one_line_without_its_password(empty: Pat
     assert done.stdout == "dashboard: the runs are kept by a server: open https://mlflow.example.org:8080/\n"
 
 
-@pytest.mark.parametrize("port", ["", "0", "65536", "80a", "-1", "٣٠٠٠"])
+@pytest.mark.parametrize("port", ["0", "65536", "-1"])
 def test_a_port_that_is_none_is_refused_in_one_line(empty: Path, port: str) -> None:
     done = once(empty, port)
     assert done.returncode == 2
-    assert done.stdout.startswith(f"convoy: PORT={port}: expected a port")
+    assert done.stdout.startswith(f"convoy: port {port}: expected 1 to 65535")
     assert done.stdout.count("\n") == 1
 
 
@@ -129,7 +131,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Page]:
     """A first visit."""
-    context = browser.new_context(viewport={"width": 1500, "height": 950}, reduced_motion="reduce")
+    context = browser.new_context(viewport=WINDOW, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(SLOW)
     expect.set_options(timeout=SLOW)
@@ -207,40 +209,40 @@ def finds_curves_and_ceilings(page: Page, screenshots: Path) -> None:
     curve = cards.filter(has_text="validation_accuracy vs ceiling")
     expect(curve.locator(".scatterlayer .trace").first).to_be_visible()
     expect(cards.filter(has_text="test_accuracy vs ceiling").locator(".bars .point").first).to_be_visible()
-    page.screenshot(path=screenshots / "3-charts.png")
-    page.get_by_text("Pictures (4)").scroll_into_view_if_needed()  # what is out of sight is not there yet
-    for name, count in (("accuracy", 1), ("confusion", 4)):
-        card = cards.filter(has=page.get_by_text(name, exact=True))
-        card.scroll_into_view_if_needed()
-        expect(card.locator("img")).to_have_count(count)
-        for image in card.locator("img").all():
+    page.set_viewport_size(TALL)
+    for name, count in (("accuracy", 1), ("confusion", 4), ("curve", 2)):
+        images = cards.filter(has=page.get_by_text(name, exact=True)).locator("img")
+        expect(images).to_have_count(count)
+        for image in images.all():
             loads(image)
-        page.screenshot(path=screenshots / f"4-{name}.png")
+    page.screenshot(path=screenshots / "3-charts.png")
+    page.set_viewport_size(WINDOW)
 
 
 def finds_the_run(page: Page, project: Path, screenshots: Path) -> None:
     """A model's own page: words and pictures, its curve, and the confusion picture in full."""
     accuracy = f"{metrics(project)['textcnn']['accuracy']:.1%}"
     expect(page.get_by_text(f"TextCNN: {accuracy} of test items rightly named")).to_be_visible()
-    page.screenshot(path=screenshots / "5-run.png")
+    page.screenshot(path=screenshots / "4-run.png")
     page.get_by_text("Show more").click()
     for image in ("confusion", "curve", "reliability"):
         loads(page.locator(f'img[src*="notes/{image}.png"]'))
     about = page.get_by_text("About this run").bounding_box()
     assert about is not None
-    assert about["x"] < 1500, "wide pictures push the rest of the page out of sight"
-    page.screenshot(path=screenshots / "6-run-pictures.png", full_page=True)
+    assert about["x"] < WINDOW["width"], "wide pictures push the rest of the page out of sight"
+    page.screenshot(path=screenshots / "5-run-pictures.png", full_page=True)
     page.get_by_role("tab", name="Model metrics").click()
+    page.set_viewport_size(TALL)
     chart = page.get_by_test_id("experiment-view-compare-runs-card").filter(has_text="validation_loss")
-    chart.scroll_into_view_if_needed()
     expect(chart.locator(".scatterlayer .trace").first).to_be_visible()
-    page.screenshot(path=screenshots / "7-curves.png")
+    page.screenshot(path=screenshots / "6-curves.png")
+    page.set_viewport_size(WINDOW)
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("plots", exact=True).click()
     page.get_by_text("confusion.png", exact=True).click()
-    expect(page.get_by_text("plots/confusion.png")).to_be_visible()
+    expect(page.get_by_role("heading", name="plots/confusion.png")).to_be_visible()
     loads(page.locator("img[src^='blob:'], img[src*='confusion.png'], .image-outer-container img").first)
-    page.screenshot(path=screenshots / "8-confusion.png")
+    page.screenshot(path=screenshots / "7-confusion.png")
 
 
 def finds_the_versions(page: Page, project: Path, screenshots: Path) -> None:
@@ -249,14 +251,14 @@ def finds_the_versions(page: Page, project: Path, screenshots: Path) -> None:
     expect(page.get_by_text("is the version in use")).to_be_visible()
     challenger = page.get_by_role("row", name=re.compile("challenger"))
     expect(challenger).to_be_visible()
-    page.screenshot(path=screenshots / "9-model.png")
+    page.screenshot(path=screenshots / "8-model.png")
     challenger.get_by_role("link", name=re.compile("^Version")).click()
     expect(page.get_by_text(re.compile(r"^(TextCNN|Bag of words): \d"))).to_be_visible()
     expect(page.get_by_text("challenger")).to_be_visible()
     cells = page.get_by_role("row", name=re.compile(r"^test_accuracy "))
     shown = {f"{metrics(project)[kind]['accuracy']:.6g}" for kind in ("bow", "textcnn")}
     expect(cells).to_contain_text(re.compile("|".join(re.escape(text) for text in shown)))
-    page.screenshot(path=screenshots / "10-version.png")
+    page.screenshot(path=screenshots / "9-version.png")
 
 
 def loads(image: Locator) -> None:

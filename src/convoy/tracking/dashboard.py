@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from convoy.errors import ConvoyError
-from convoy.stage import guarded
 from convoy.storage import journal
 from convoy.tracking import store, views
 from convoy.tracking.tasks import TASKS
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from flask import Response
     from mlflow import MlflowClient
 
-HOST, PORT = "127.0.0.1", 5000
+HOST = "127.0.0.1"
 _TRIES = 20  # ports
 _PATIENCE = 120.0  # seconds until the server must answer: on a cold disk its imports take most of a minute
 _STARTED_HERE = "CONVOY_DASHBOARD"
@@ -50,15 +49,15 @@ if (!location.hash) location.replace("#/experiments");
 })(%s)"""
 
 
-def main(port: str) -> None:
+def serve(port: int) -> None:
     """Serve until Ctrl-C; with a server elsewhere, say where it is."""
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise ConvoyError(f"PORT={port}: expected a port, 1 to 65535, such as `make dashboard PORT=8000`")
+    if not 0 < port < 65536:
+        raise ConvoyError(f"port {port}: expected 1 to 65535, such as `make dashboard PORT=8000`")
     if store.is_server():
         print(f"dashboard: the runs are kept by a server: open {_without_password(store.uri())}")
         return
     client = store.client()
-    chosen = _free_port(int(port))
+    chosen = _free_port(port)
     print("dashboard: MLflow's server starts", flush=True)
     with contextlib.suppress(KeyboardInterrupt), _serving(chosen) as server:
         _wait_until_it_answers(server, chosen)
@@ -219,7 +218,3 @@ def _first_visit() -> dict[str, str]:
             kept[f"MLflowLocalStorage-1.1-{page}"] = arranged
             kept[f"MLflowLocalStorage-1.1-ExperimentView-{experiment.experiment_id}-expandRows"] = True
     return {key: json.dumps(value) for key, value in kept.items()}
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(lambda: main(sys.argv[1] if len(sys.argv) > 1 else str(PORT))))
