@@ -53,7 +53,8 @@ _setup:
 
 # DVC writes dvc.lock and its rwlock in place, so that a kill at the wrong moment tears them. Without its
 # entries a stage is stale, and the run cache gives its outputs back without running it.
-LOCK_IS_WHOLE := import dvc.schema, yaml; dvc.schema.COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(open("dvc.lock")))
+LOCK_IS_WHOLE := import dvc.schema, yaml; text = open("dvc.lock").read(); \
+	dvc.schema.COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(text)); text.endswith("\n") or exit(1)
 
 mend:  ## Put aside what DVC tore when it was killed: dvc.lock, .dvc/tmp/rwlock
 	@[ ! -e dvc.lock ] || $(BIN)/python -c '$(LOCK_IS_WHOLE)' 2>/dev/null || { \

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def test_every_command_shows_an_example():
         assert command.callback is not None
         name = command.callback.__name__
         help_text = invoke(name, "--help").stdout
-        assert f"Example:\n    convoy {name} " in help_text
+        assert re.search(rf"Example:\n    convoy {name}\s", help_text)
 
 
 IMPORTED = """

@@ -171,8 +171,8 @@ def _dashboard(port: int) -> None:
 
 PROMOTE_EXAMPLE = """\b
 Example:
-  convoy promote
   convoy promote bow
+  convoy promote
 
 Exit code 0: promoted, or the champion already. 1: refused, with the reason. 2: could not be judged.
 """

@@ -14,6 +14,7 @@ from convoy.tracking import decisions, ledger, store
 from convoy.tracking.decisions import replay, rollback
 from convoy.tracking.promotion import RefusedError, promote
 from tests.tracking import shelves
+from tests.tracking.servers import convoy
 from tests.tracking.shelves import MODEL, aliases, history, lines, tags
 
 
@@ -297,3 +298,20 @@ def test_the_words_fit_into_any_store():
     contents = [f"{number:064x}" for number in range(500)]
     text = decisions._State(contents, [content[-12:] for content in contents]).text
     assert len(text) < 5000  # PostgreSQL refuses longer tags
+
+
+def test_publish_rebuilds_the_aliases_too(published_project, monkeypatch):
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{published_project / 'mlruns' / 'mlflow.db'}")
+    monkeypatch.chdir(published_project)
+    shelf = decisions.settled(store.client(), MODEL)
+    textcnn = next(one for one in shelf.versions if one.tags["convoy.model"] == "textcnn")
+    assert decisions.settle(store.client(), decisions.decided("promoted", shelf, textcnn, "a test"), None)
+    shutil.rmtree(published_project / "mlruns")
+    (published_project / "mlruns").mkdir()
+    again = f"sqlite:///{published_project / 'mlruns' / 'again.db'}"
+    assert convoy(published_project, "publish", MLFLOW_TRACKING_URI=again).returncode == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", again)
+    shelf = decisions.settled(store.client(), MODEL)
+    assert decisions.content(shelf.champion) == textcnn.tags["convoy.content"]
+    assert shelf.champion.tags["promoted_because"] == "a test"

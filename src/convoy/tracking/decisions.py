@@ -53,9 +53,9 @@ class Shelf:
         """The contents that were champion one after another, the last one to be followed."""
         return _State.of(self.tags).contents
 
-    def words(self) -> str:
+    def words(self, but: "ModelVersion | None" = None) -> str:
         """The versions, newest first, for a message."""
-        return ", ".join(name(side(version)) for version in self.versions)
+        return ", ".join(name(side(one)) for one in self.versions if number(one) != number(but)) or "none"
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _back(shelf: Shelf, champion: "ModelVersion", reason: str | None) -> Decisio
     if not earlier:
         raise ConvoyError(
             f"{shelf.name}: {name(side(champion))} stays champion, no earlier one has a version here; "
-            f"`convoy promote` with another of {shelf.words()}"
+            f"others to promote: {shelf.words(but=champion)}"
         )
     return decided("rollback", shelf, earlier[-1], reason or "taken back, no reason given")
 

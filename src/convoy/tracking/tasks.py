@@ -80,8 +80,8 @@ class Text:
     version_note = (
         "Text in (`title`, `synopsis`); `category`, its `probability` and the item's `embedding` out. A "
         "version per trained network; its description says how good it is.\n\n"
-        "`champion` is the version in use, `challenger` the newest candidate: see "
-        "`convoy promote` and `convoy rollback`."
+        "`champion` is the version in use, `challenger` the newest candidate. `convoy promote` compares them "
+        "and records what it decides, `convoy rollback` goes back; the buttons of these pages do neither."
     )
     names: Mapping[str, str] = {
         "textcnn": "TextCNN",

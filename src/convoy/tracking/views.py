@@ -107,12 +107,12 @@ def _charts(task: Text) -> list[dict[str, Any]]:
 
 
 def _metrics(section: str, names: tuple[str, ...]) -> dict[str, Any]:
-    # Several names are a title by themselves.
-    return {**_card(section, " and ".join(names)), "metricKey": names[0], "selectedMetricKeys": list(names)}
+    # Of several names MLflow makes a title itself.
+    return {**_card(section, names[0]), "metricKey": names[0], "selectedMetricKeys": list(names)}
 
 
 def _card(section: str, name: str) -> dict[str, Any]:
     return {
-        "uuid": f"{section}-{name}".replace(" ", "-"), "metricSectionId": section, "displayName": name,
+        "uuid": f"{section}-{name}", "metricSectionId": section, "displayName": name,
         "runsCountToCompare": 10, "deleted": False, "isGenerated": False,
     }  # fmt: skip
