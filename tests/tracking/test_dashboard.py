@@ -18,6 +18,8 @@ from typing import IO, Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from convoy.report.style import LIGHT
+from convoy.streamrec.evaluation_plots import COLOURS
 from convoy.tracking import views
 from convoy.tracking.tasks import Text
 from tests.tracking.servers import environment, free_port, wait_for
@@ -114,6 +116,10 @@ def test_a_port_that_is_none_is_refused_in_one_line(empty: Path, port: str) -> N
 def test_a_view_fits_into_a_tag_of_any_store() -> None:
     # Servers of earlier releases refuse longer ones.
     assert all(len(value) < 5000 for value in views.tags(Text()).values())
+
+
+def test_charts_have_the_colours_of_the_pictures() -> None:
+    assert Text.colours == {kind: LIGHT.series[number] for kind, number in COLOURS.items()}
 
 
 @pytest.fixture(scope="module")

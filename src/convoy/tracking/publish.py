@@ -175,6 +175,7 @@ class _Model:
             "convoy.times": runs.MEASURED if measured else runs.REBUILT,
             "mlflow.source.name": self.trained.stages[0].stage,
             "mlflow.source.type": "PROJECT",
+            "mlflow.runColor": self.task.colours[self.trained.kind],
             runs.NOTE: "\n\n".join(
                 [summary, *([] if measured else [f"*This run was {runs.REBUILT}.*"]), *markdown]
             ),

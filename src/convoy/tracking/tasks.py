@@ -89,6 +89,10 @@ class Text:
         "linear": "Linear, words",
         "linear_pairs": "Linear, words and pairs",
     }
+    # As in the pictures, whose own list of them would import matplotlib.
+    colours: Mapping[str, str] = {
+        "textcnn": "#d8741a", "bow": "#1f6fb5", "linear": "#8b93a1", "linear_pairs": "#3f8f6e",
+    }  # fmt: skip
     meaning: Mapping[str, str] = {
         "textcnn": "TextCNN (Kim, 2014) takes convolutions over word embeddings, and their maxima: it sees "
         "word order.",
