@@ -12,6 +12,7 @@ without an end whose lock is free belongs to a process that was killed.
 
 import contextlib
 import fcntl
+import getpass
 import json
 import os
 import subprocess
@@ -194,8 +195,15 @@ def circumstances() -> dict[str, Any]:
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "pid": os.getpid(),
-        "user": os.environ.get("USER") or "unknown",
+        "user": _user(),
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in some containers
+        return str(os.getuid())
 
 
 def _git(*arguments: str) -> str | None:

@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from convoy.errors import ConvoyError
 from convoy.storage import journal
@@ -54,7 +53,7 @@ def serve(port: int) -> None:
     if not 0 < port < 65536:
         raise ConvoyError(f"port {port}: expected 1 to 65535, such as `make dashboard PORT=8000`")
     if store.is_server():
-        print(f"dashboard: the runs are kept by a server: open {_without_password(store.uri())}")
+        print(f"dashboard: the runs are kept by a server: open {store.shown()}")
         return
     client = store.client()
     chosen = _free_port(port)
@@ -76,11 +75,6 @@ def app() -> Any:
         threading.Thread(target=_end_with_the_dashboard, daemon=True).start()
     pages.after_request(_with_first_visit)
     return server
-
-
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _free_port(wanted: int) -> int:

@@ -184,7 +184,7 @@ def _settled(client: "MlflowClient", registered: str) -> Shelf:
     replay(client, registered)
     shelf = look(client, registered)
     if shelf is None or not shelf.versions:
-        raise ConvoyError(f"{registered}: no version of it at {store.uri()}; run `convoy publish`")
+        raise ConvoyError(f"{registered}: no version of it at {store.shown()}; run `convoy publish`")
     return shelf
 
 

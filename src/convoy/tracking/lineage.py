@@ -88,7 +88,7 @@ class _Chain:
     def client(self) -> "MlflowClient":
         """Of the store; ConvoyError where there is none, which is then not made."""
         if self._client is None:
-            name = store.uri()
+            name = store.shown()
             if name.startswith("sqlite:///") and not Path(name.removeprefix("sqlite:///")).is_file():
                 raise ConvoyError(f"MLflow: no store at {name}; `convoy publish` makes it")
             self._client = store.client(store.LIVE_TIMEOUT)
@@ -138,7 +138,7 @@ class _Chain:
     def _get_run(self, run_id: str) -> "Run":
         run = self._find_run(run_id)
         if run is None:
-            raise ConvoyError(f"runs:/{run_id}: no such run at {store.uri()}")
+            raise ConvoyError(f"runs:/{run_id}: no such run at {store.shown()}")
         return run
 
     def _find_run(self, run_id: str) -> "Run | None":
@@ -262,7 +262,7 @@ def _resolved(client: "MlflowClient", uri: str, rest: str, known: "list[ModelVer
             return version
     names = ", ".join(f"models:/{version.name}/{version.version}" for version in known)
     raise ConvoyError(
-        f"{uri}: no such version at {store.uri()}; there are {names or 'none, run `convoy publish`'}"
+        f"{uri}: no such version at {store.shown()}; there are {names or 'none, run `convoy publish`'}"
     )
 
 

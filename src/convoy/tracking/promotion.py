@@ -65,7 +65,7 @@ def promote(registered: str, which: str = CHALLENGER, params: PromotionParams | 
 def _shelf(client: "MlflowClient", registered: str) -> Shelf:
     shelf = decisions.look(client, registered)
     if shelf is None or not shelf.versions:
-        raise ConvoyError(f"{registered}: no version of it at {store.uri()}; run `convoy publish`")
+        raise ConvoyError(f"{registered}: no version of it at {store.shown()}; run `convoy publish`")
     return shelf
 
 

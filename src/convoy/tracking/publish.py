@@ -42,7 +42,7 @@ def publish(lock_file: Path = Path("dvc.lock")) -> dict[str, Any]:
     client = store.client()
     with store.reachable():
         late = live.deliver_all(client)
-        print(f"publish: {store.uri()}" + (f"; {late} live runs sent" if late else ""))
+        print(f"publish: {store.shown()}" + (f"; {late} live runs sent" if late else ""))
         for task, models in found:
             with store.turn("publish"):
                 _task(client, task, models, lock)

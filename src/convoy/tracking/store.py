@@ -38,6 +38,12 @@ def uri() -> str:
     return named or f"sqlite:///{journal.repository() / 'mlruns' / 'mlflow.db'}"
 
 
+def shown() -> str:
+    """The tracking URI without the password that it may hold, for messages."""
+    parts = urlsplit(uri())
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.password else uri()
+
+
 def is_server() -> bool:
     """Whether a server stands between us and the store; it then keeps the artifacts too."""
     return uri().startswith(("http://", "https://"))
@@ -106,7 +112,7 @@ def reachable() -> Iterator[None]:
         reason = " ".join(str(error).split())
         reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
         raise ConvoyError(
-            f"MLflow at {uri()}: {reason}; DVC's outputs are whole, run `convoy publish` when it answers"
+            f"MLflow at {shown()}: {reason}; DVC's outputs are whole, run `convoy publish` when it answers"
         ) from error
 
 
