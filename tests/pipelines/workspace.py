@@ -53,7 +53,9 @@ def edit(folder: Path, changes: dict[str, Any]) -> None:
 def shell(command: str, folder: Path, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """Run a command as a user with the activated environment would; stderr goes into stdout."""
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTHON"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DVC_", "PYTHON", "MLFLOW_", "_MLFLOW"))  # tests in process leave them behind
     }
     environment["PATH"] = f"{folder / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
     return subprocess.run(

@@ -103,14 +103,11 @@ def load(uri: str) -> TextModel:
     with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
         try:
             place, content = _resolve(client, uri)
-            folder = _download(client, place, scratch)
-        except MlflowException as error:
-            raise ConvoyError(f"{uri}: {' '.join(error.message.split())}") from None
-        try:
-            return _read(verify(folder, content))
-        except ConvoyError as error:
-            # The copy is gone when this is read.
-            raise ConvoyError(str(error).replace(str(folder), uri)) from None
+            return _read(verify(_download(client, place, scratch), content))
+        except (ConvoyError, MlflowException) as error:
+            # The copy, below `scratch`, is gone when this is read.
+            reason = re.sub(rf"{re.escape(scratch)}/[^/: ]+", lambda _: uri, _reason(error))
+            raise ConvoyError(reason if reason.startswith(uri) else f"{uri}: {reason}") from None
 
 
 def verify(folder: Path, content: str | None = None) -> Path:
@@ -197,8 +194,12 @@ def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
     elif found := re.fullmatch(r"models:/(m-[0-9a-f]+)", uri):
         model = client.get_logged_model(found[1])
         place, tags = model.artifact_location, model.tags
-    elif found := re.fullmatch(r"runs:/([0-9a-f]+)/.+", uri):
-        place, tags = uri, client.get_run(found[1]).data.tags
+    elif found := re.fullmatch(r"runs:/([0-9a-f]+)/(.+)", uri):
+        run = client.get_run(found[1])
+        models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{found[1]}'")
+        # Of a path MLflow tells no more than that its download failed.
+        place = next((model.artifact_location for model in models if model.name == found[2]), uri)
+        tags = run.data.tags
     else:
         raise ConvoyError(
             f"{uri}: expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN/PATH"
@@ -212,6 +213,14 @@ def _download(client: "MlflowClient", place: str, scratch: str) -> Path:
     from mlflow.artifacts import download_artifacts
 
     return Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))
+
+
+def _reason(error: BaseException) -> str:
+    """What was wrong: MLflow tells of our own refusal only that the download failed."""
+    first: BaseException | None = error
+    while first is not None and not isinstance(first, ConvoyError):
+        first = first.__cause__ or first.__context__
+    return " ".join(str(first or error).split())
 
 
 def _flavour(folder: Path) -> tuple[dict[str, Any], Any]:
