@@ -122,6 +122,17 @@ def test_a_changed_output_is_refused_in_one_line(published_project: Path) -> Non
     assert "data/streamrec/metrics/bow.json: not what dvc.lock says" in refused.stdout
 
 
+@pytest.mark.parametrize(
+    "text", ["schema: '2.0'\nstages: {}\n", "", "schema: '2.0'\nstages:\n  a:\n    cmd: x"]
+)
+def test_a_lock_without_models_or_end_is_refused_in_one_line(published_project: Path, text: str) -> None:
+    (published_project / "dvc.lock").write_text(text)
+    refused = convoy(published_project, "publish")
+    assert refused.returncode == 2
+    assert refused.stdout.count("\n") == 1
+    assert "dvc.lock" in refused.stdout
+
+
 def test_a_server_that_is_away_is_told_in_one_line(project: Path) -> None:
     away = convoy(project, "publish", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     assert away.returncode == 2

@@ -170,11 +170,21 @@ def records() -> list[Record]:
     return sorted(found, key=lambda record: (record.start["time"], record.id))
 
 
+_KEYS: Mapping[str, Mapping[str, type]] = {
+    "start": {"task": str, "model": str, "key": str, "seeds": list, "device": str, "params": dict},
+    "epoch": {"seed": int, "epoch": int},
+    "end": {"status": str},
+}
+
+
 def _parsed(line: bytes) -> Event | None:
+    """The event of a line; None for one that is torn, or not of this module's writing."""
     with contextlib.suppress(ValueError):
         event = json.loads(line)
-        if isinstance(event, dict) and isinstance(event.get("time"), int) and "event" in event:
-            return event
+        if isinstance(event, dict) and isinstance(event.get("time"), int):
+            keys = _KEYS.get(str(event.get("event")))
+            if keys is not None and all(isinstance(event.get(key), kind) for key, kind in keys.items()):
+                return event
     return None
 
 

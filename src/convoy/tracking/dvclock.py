@@ -26,11 +26,16 @@ class Entry:
 def read(path: Path = Path("dvc.lock")) -> dict[str, Entry]:
     """The entries by stage name; ConvoyError for a missing or torn file."""
     try:
-        stages = yaml.safe_load(path.read_text(encoding="utf-8"))["stages"]
+        text = path.read_text(encoding="utf-8")
+        stages = yaml.safe_load(text)["stages"]
+        if not text.endswith("\n"):  # DVC writes it in place; a kill leaves the beginning
+            raise ValueError
         return {name: _entry(name, content) for name, content in stages.items()}
-    except FileNotFoundError:
-        raise ConvoyError(f"{path}: no such file; run `dvc repro` from the root of the checkout") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+    except OSError as error:
+        raise ConvoyError(
+            f"{path}: {error.strerror}; run `dvc repro` from the root of the checkout"
+        ) from None
+    except (ValueError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         raise ConvoyError(f"{path}: not a whole lock file; run `make repro`, which mends it") from None
 
 

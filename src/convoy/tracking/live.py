@@ -87,7 +87,7 @@ def deliver(client: Any, record: Record) -> None:
     with store.reachable(), store.turn(record.id):
         runs.send(client, record, samples(record.path))
         if record.status != "RUNNING":
-            sent_file(record.path).write_text(store.uri(), encoding="utf-8")
+            sent_file(record.path).write_text(store.mark(), encoding="utf-8")
 
 
 def deliver_all(client: Any) -> int:
@@ -97,7 +97,7 @@ def deliver_all(client: Any) -> int:
     count = 0
     for record in journal.records():
         sent = sent_file(record.path)
-        known = sent.is_file() and sent.read_text(encoding="utf-8") == store.uri()
+        known = sent.is_file() and sent.read_text(encoding="utf-8") == store.mark()
         if record.status != "RUNNING" and not known:
             deliver(client, record)
             count += 1

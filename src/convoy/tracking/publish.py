@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convoy.errors import ConvoyError
 from convoy.storage import journal
 from convoy.storage.files import read_json
 from convoy.storage.journal import Record
@@ -34,7 +35,13 @@ def publish(lock_file: Path = Path("dvc.lock")) -> dict[str, Any]:
     lock = dvclock.read(lock_file)
     published = {}
     found = [(task, models) for task in TASKS if (models := task.trained(lock))]
-    for _, models in found:
+    if not found:
+        raise ConvoyError(f"{lock_file}: no trained and evaluated model in it; run `dvc repro`")
+    for task, models in found:
+        compared = task.comparison(lock)
+        if compared is not None:
+            for path in compared.outs:
+                dvclock.check(compared, path)
         for model in models:
             for entry in model.stages:
                 for path in entry.outs:
@@ -180,7 +187,7 @@ class _Model:
                 [summary, *([] if measured else [f"*This run was {runs.REBUILT}.*"]), *markdown]
             ),
         }
-        runs.log(self.client, self.run, tags=tags | pictures.LOGGED | _repository_tags(self.run))
+        runs.log(self.client, self.run, tags=tags | pictures.LOGGED | _repository_tags(self.run, measured))
 
     def _inputs(self) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -241,7 +248,8 @@ def _parent(
         "convoy.best": words.best(task, shown).kind,
         "mlflow.source.name": "dvc repro",
     }
-    tags = note | pictures.LOGGED | _repository_tags(run)
+    measured = all(model.record is not None for model in models)
+    tags = note | pictures.LOGGED | _repository_tags(run, measured)
     runs.log(client, run, params=runs.flat(task.data_params(lock)), tags=tags)
     for model in models:
         if runs.PARENT not in model.run.data.tags:
@@ -251,14 +259,14 @@ def _parent(
     return True, run_id
 
 
-def _repository_tags(run: "Run") -> dict[str, str]:
-    """What is known of the repository now, for runs that were not seen live."""
+def _repository_tags(run: "Run", measured: bool) -> dict[str, str]:
+    """What is known of the repository; of a rebuilt run not the commit that it was trained at."""
     now = journal.circumstances()
-    tags = {
-        "mlflow.source.git.commit": now["commit"],
-        "convoy.dirty": str(now["dirty"]).lower(),
-        "DVC_EXP_NAME": now["experiment"],
-    }
+    tags = {"DVC_EXP_NAME": now["experiment"]}
+    if measured:
+        tags |= {"mlflow.source.git.commit": now["commit"], "convoy.dirty": str(now["dirty"]).lower()}
+    else:
+        tags["convoy.rebuilt_at_commit"] = now["commit"]
     return {key: value for key, value in tags.items() if value and key not in run.data.tags}
 
 

@@ -5,6 +5,7 @@ MLflow's settings are made here, before anything of it is used: short time-outs,
 
 import contextlib
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +41,16 @@ def uri() -> str:
 
 def shown() -> str:
     """The tracking URI without the password that it may hold, for messages."""
-    parts = urlsplit(uri())
+    try:
+        parts = urlsplit(uri())
+    except ValueError:
+        raise ConvoyError("MLFLOW_TRACKING_URI: not a URI, such as http://127.0.0.1:5000") from None
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.password else uri()
+
+
+def mark() -> str:
+    """A hash that stands for this store where the URI, which may hold a password, must not be written."""
+    return hashlib.sha256(uri().encode()).hexdigest()
 
 
 def is_server() -> bool:
@@ -86,6 +95,7 @@ def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
     """
     for name, value in {**_SETTINGS, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}.items():
         os.environ.setdefault(name, value)
+    shown()  # refuses what is no URI at all
     import mlflow
 
     with reachable():
