@@ -133,3 +133,9 @@ def test_only_publish_needs_tracking_and_only_when_it_runs():
     probe += "print([name for name in sys.modules if name.split('.')[0] in ('mlflow', 'torch')])"
     done = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_publish_writes_is_not_in_git():
+    """In a fresh clone the file would be there already, and nothing would be published."""
+    command = ["git", "check-ignore", "--quiet", "data/published.json"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
