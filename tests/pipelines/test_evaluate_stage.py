@@ -21,19 +21,11 @@ from convoy.streamrec.comparison import MODELS
 from convoy.streamrec.corpus import CorpusParams
 from convoy.streamrec.corpus import build as build_corpus
 from convoy.streamrec.models import train
-from convoy.streamrec.networks import BowParams, BowTraining, NetworkTraining, TextCNNParams
 from convoy.streamrec.synthetic import SyntheticParams, generate
-from convoy.streamrec.yardsticks import YardstickParams
 from tests.conftest import ROOT
+from tests.trained import PARAMS
 
 STAGES = ROOT / "pipelines/streamrec"
-QUICK = {"epochs": 2, "patience": 2, "threads": 1}
-PARAMS = {
-    "bow": BowParams(embedding_dim=8, training=BowTraining(**QUICK)),
-    "textcnn": TextCNNParams(embedding_dim=8, num_filters=4, training=NetworkTraining(**QUICK)),
-    "linear": YardstickParams(C=(10.0,)),
-    "linear_pairs": YardstickParams(C=(10.0,)),
-}
 HOSTILE = "<script>alert(1)</script>"
 
 
