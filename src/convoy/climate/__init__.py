@@ -1,0 +1,1 @@
+"""What a grid means: synthesis, rivals, networks, skill."""

@@ -1,0 +1,195 @@
+"""Networks from coarse fields to a fine one: a coarse trunk, sampling at the fine coordinates, a fine head.
+
+Axes: N days, C weather channels, h x w the coarse grid, H x W the fine one, K and M hidden channels, S static
+fields, D domains (pieces of ground).
+
+All of them compute fine = base + residual, then mend what the coarse field knows better. The base is the
+bicubic field with the day's own lapse rate. The head is a perceptron at each fine cell on the trunk's
+features there and on the static fields. What the coarse means of that estimate miss, the innovation, is then
+interpolated and added: weather that no static field explains comes through it, and nothing else has to.
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convoy.nn.blocks import DepthwiseSeparableConv, ResidualBlock
+
+Conserve: TypeAlias = Literal["none", "additive", "softmax"]
+Spread: TypeAlias = Literal["none", "normal"]
+Trunk: TypeAlias = Literal["residual", "srcnn", "separable", "unet"]
+
+
+class Geometry(NamedTuple):
+    """How the coarse grid lies over the fine one; a field goes through both axes, A_lat @ field @ A_lon.T."""
+
+    up_lat: Tensor  # (H, h) bicubic
+    up_lon: Tensor  # (W, w)
+    mean_lat: Tensor  # (h, H) area means
+    mean_lon: Tensor  # (w, W)
+    spread_lat: Tensor  # (H, h) the smallest change of a fine field that changes its area means so
+    spread_lon: Tensor  # (W, w)
+
+
+class Ground(NamedTuple):
+    """The pieces of ground, and which of them each day of the batch belongs to."""
+
+    static: Tensor  # (D, S, H, W) standardised
+    elevation_km: Tensor  # (D, H, W)
+    coarse_elevation_km: Tensor  # (D, h, w)
+
+
+class Inputs(NamedTuple):
+    """A batch of days."""
+
+    weather: Tensor  # (N, C, h, w) standardised channels
+    coarse: Tensor  # (N, h, w) the variable itself, in its unit less a constant
+    lapse: Tensor  # (N,) its fall per km of height on that day
+    season: Tensor  # (N, 4) harmonics of the time of the year
+    domain: Tensor  # (N,) which ground
+    ground: Ground
+    geometry: Geometry
+
+
+class Downscaler(nn.Module):
+    """Inputs -> (N, 1, H, W): the fine field in the unit of `coarse`; with `spread`, (N, 2, H, W).
+
+    The second channel is then the standard deviation. `conserve` makes the area means of the output equal to
+    the coarse field: `additive` by the smallest change, `softmax` by factors (Harder et al. 2023; for grids
+    that nest).
+    """
+
+    def __init__(
+        self, channels: int, static_fields: int, trunk: Trunk = "residual", width: int = 32, depth: int = 2,
+        hidden: int = 64, layers: int = 2, conserve: Conserve = "none", spread: Spread = "none",
+        scale: float = 1.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.conserve, self.spread, self.scale = conserve, spread, scale
+        self.trunk = TRUNKS[trunk](channels + 4, width, depth)
+        self.to_head = nn.Conv2d(width, hidden, 1)
+        self.from_ground = nn.Conv2d(static_fields, hidden, 1, bias=False)
+        self.layers = nn.ModuleList(nn.Conv2d(hidden, hidden, 1) for _ in range(layers - 1))
+        self.out = nn.Conv2d(hidden, 1 if spread == "none" else 2, 1)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
+        # What is missing in the coarse means, spread over the cells around: begins as it is.
+        self.innovation = nn.Conv2d(1, 1, 5, padding=2, padding_mode="replicate", bias=False)
+        nn.init.dirac_(self.innovation.weight)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        geometry = inputs.geometry
+        outputs = self.head(inputs)
+        fine = lapse_base(inputs) + outputs[:, 0].float() * self.scale
+        missing = (inputs.coarse - _through(fine, geometry.mean_lat, geometry.mean_lon))[:, None]
+        fine = fine + _through(self.innovation(missing)[:, 0].float(), geometry.up_lat, geometry.up_lon)
+        fine = CONSERVE[self.conserve](fine, inputs)[:, None]
+        if self.spread == "none":
+            return fine
+        return torch.cat([fine, F.softplus(outputs[:, 1:].float()) * self.scale], dim=1)
+
+    def head(self, inputs: Inputs) -> Tensor:
+        """The perceptron at each fine cell, (N, 1 or 2, H, W).
+
+        Its first layer is linear in the features, and so is sampling: the layer is applied on the coarse
+        grid, where it costs a sixteenth, and once per piece of ground.
+        """
+        geometry = inputs.geometry
+        season = inputs.season[:, :, None, None].expand(-1, -1, *inputs.weather.shape[-2:])
+        features = self.to_head(self.trunk(torch.cat([inputs.weather, season], dim=1)))
+        sampled = _through(features, geometry.up_lat.to(features.dtype), geometry.up_lon.to(features.dtype))
+        ground = self.from_ground(inputs.ground.static)
+        x = F.relu(sampled + ground[inputs.domain])
+        for layer in self.layers:
+            x = F.relu(layer(x))
+        return self.out(x)
+
+
+def lapse_base(inputs: Inputs) -> Tensor:
+    """Bicubic interpolation of the field brought to sea level, and back up to the fine ground, (N, H, W)."""
+    geometry, ground = inputs.geometry, inputs.ground
+    lapse = inputs.lapse[:, None, None]
+    level = inputs.coarse + lapse * ground.coarse_elevation_km[inputs.domain]
+    level = _through(level, geometry.up_lat, geometry.up_lon)
+    return level - lapse * ground.elevation_km[inputs.domain]
+
+
+def _through(field: Tensor, lat: Tensor, lon: Tensor) -> Tensor:
+    return lat @ (field @ lon.T)
+
+
+def _free(fine: Tensor, _inputs: Inputs) -> Tensor:
+    return fine
+
+
+def _additive(fine: Tensor, inputs: Inputs) -> Tensor:
+    geometry = inputs.geometry
+    missing = inputs.coarse - _through(fine, geometry.mean_lat, geometry.mean_lon)
+    return fine + _through(missing, geometry.spread_lat, geometry.spread_lon)
+
+
+def _softmax(fine: Tensor, inputs: Inputs) -> Tensor:
+    """Each fine cell is its coarse cell's value times a share whose area mean is 1."""
+    geometry = inputs.geometry
+    block = [(matrix > 0).to(fine.dtype).T for matrix in (geometry.mean_lat, geometry.mean_lon)]
+    shares = torch.exp(fine - _through(inputs.coarse, *block))
+    means = _through(shares, geometry.mean_lat, geometry.mean_lon)
+    return _through(inputs.coarse / means, *block) * shares
+
+
+CONSERVE: dict[str, Callable[[Tensor, Inputs], Tensor]] = {
+    "none": _free, "additive": _additive, "softmax": _softmax,
+}  # fmt: skip
+
+
+def _residual(channels: int, width: int, depth: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        *(ResidualBlock(width, width, pre_activation=True) for _ in range(depth)),
+    )
+
+
+def _separable(channels: int, width: int, depth: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        *(DepthwiseSeparableConv(width, width) for _ in range(2 * depth)),
+    )
+
+
+def _srcnn(channels: int, width: int, _depth: int) -> nn.Module:
+    """The three layers of Dong et al. (2014): patches, a nonlinear map, and what the head makes of it."""
+    return nn.Sequential(
+        nn.Conv2d(channels, 2 * width, 9, padding=4), nn.ReLU(),
+        nn.Conv2d(2 * width, width, 1), nn.ReLU(),
+        nn.Conv2d(width, width, 5, padding=2),
+    )  # fmt: skip
+
+
+class _UNet(nn.Module):
+    """Down and up once per level with shortcuts across (Ronneberger et al. 2015)."""
+
+    def __init__(self, channels: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.down = nn.ModuleList(ResidualBlock(width << i, width << (i + 1), stride=2) for i in range(depth))
+        self.up = nn.ModuleList(ResidualBlock(3 * (width << i), width << i) for i in reversed(range(depth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        across = []
+        for block in self.down:
+            across.append(x)
+            x = block(x)
+        for block in self.up:
+            beside = across.pop()
+            x = F.interpolate(x, size=beside.shape[-2:], mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, beside], dim=1))
+        return x
+
+
+TRUNKS: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "residual": _residual, "srcnn": _srcnn, "separable": _separable, "unet": _UNet,
+}  # fmt: skip
