@@ -125,3 +125,100 @@ def test_calibration_error_closed_forms():
     # One bin of each kind: |0.75 - 1| on half of the items, 0 on the others.
     correct = np.array([1, 1, 1, 1, 0, 0, 0, 1])
     assert statistics.expected_calibration_error(confidence, correct, 15) == pytest.approx(0.125)
+
+
+def test_blocks_are_cut_from_the_start_and_begin_anew_after_a_gap():
+    # 65 days, then a gap of ten days, then 31 days.
+    ordinal = np.concatenate([np.arange(1000, 1065), np.arange(1075, 1106)])
+    expected = np.repeat([0, 1, 2, 3, 4], [30, 30, 5, 30, 1])
+    np.testing.assert_array_equal(statistics.blocks(ordinal), expected)
+    np.testing.assert_array_equal(statistics.blocks(np.arange(7), block_days=3), [0, 0, 0, 1, 1, 1, 2])
+
+
+def test_domains_share_no_block_though_their_dates_follow_each_other():
+    ordinal = np.arange(40)
+    series = np.repeat([0, 1], 20)
+    np.testing.assert_array_equal(statistics.blocks(ordinal, series), np.repeat([0, 1], 20))
+    # The same dates at two places.
+    np.testing.assert_array_equal(
+        statistics.blocks(np.tile(np.arange(35), 2), np.repeat([4, 2], 35)),
+        np.repeat([0, 1, 2, 3], [30, 5] * 2),
+    )
+
+
+def test_blocks_of_one_day_are_the_plain_bootstrap():
+    daily = np.random.default_rng(10).random((25, 2))
+    found = statistics.block_bootstrap(daily, np.arange(25), 20, np.random.default_rng(11))
+    plain = statistics.resampled_sums(daily, 20, np.random.default_rng(11)) / 25
+    np.testing.assert_allclose(found, plain, rtol=1e-12)
+
+
+def test_days_of_a_block_stay_together_and_blocks_count_by_their_days():
+    # Ten days of 0 and one of 11: two draws of these blocks have the mean 0 / 20, 11 / 11 or 22 / 2.
+    daily = np.array([0.0] * 10 + [11.0])[:, None]
+    blocks = np.array([0] * 10 + [1])
+    found = statistics.block_bootstrap(daily, blocks, 4000, np.random.default_rng(12))[:, 0]
+    values, counts = np.unique(found.round(9), return_counts=True)
+    np.testing.assert_allclose(values, [0.0, 1.0, 11.0])
+    np.testing.assert_allclose(counts / 4000, [0.25, 0.5, 0.25], atol=0.03)
+
+
+def test_a_day_that_one_rival_lacks_counts_for_neither():
+    daily = np.array([[1.0, 2.0], [np.nan, 90.0], [1.0, 2.0], [80.0, np.nan], [1.0, 2.0]])
+    found = statistics.block_bootstrap(daily, np.arange(5), 50, np.random.default_rng(13))
+    np.testing.assert_allclose(found, np.tile([1.0, 2.0], (50, 1)), rtol=1e-12)
+
+
+def test_blocks_cover_the_true_rmse_of_days_with_a_memory_and_single_days_do_not():
+    rng = np.random.default_rng(14)
+    memory, days, trials = 0.6, 1500, 300
+    covered = np.zeros(2)
+    for _ in range(trials):
+        noise = rng.standard_normal(days) * np.sqrt(1 - memory**2)
+        error = np.empty(days)
+        error[0] = rng.standard_normal()
+        for day in range(1, days):
+            error[day] = memory * error[day - 1] + noise[day]
+        # Daily squared errors of mean 4 whose logarithm has the memory: exp(N(-1/8, 1/4)) has mean 1.
+        squared = 4 * np.exp(error / 2 - 1 / 8)
+        for index, blocks in enumerate((statistics.blocks(np.arange(days)), np.arange(days))):
+            low, high = statistics.rmse_interval(squared, blocks, 200, rng)
+            covered[index] += low <= 2 <= high
+    # Neighbouring blocks still depend a little on each other, and 50 blocks are few: a bit less than 0.95.
+    assert covered[0] / trials == pytest.approx(0.935, abs=0.04)
+    assert covered[1] / trials < 0.8
+
+
+def test_skill_and_share_of_the_way_to_the_floor_by_hand():
+    assert statistics.skill(1.5, 2.0) == pytest.approx(0.25)
+    assert statistics.floor_share(1.5, 2.0, 1.0) == pytest.approx(0.5)
+    assert statistics.floor_share(2.5, 2.0, 1.0) == pytest.approx(-0.5)
+    assert np.isnan(statistics.floor_share(0.5, 0.9, 1.0))
+    assert np.isnan(statistics.skill(0.1, 0.0))
+
+
+def test_paired_intervals_see_only_what_differs():
+    rng = np.random.default_rng(15)
+    rival = 4 * rng.gamma(2.0, size=300)
+    blocks = statistics.blocks(np.arange(300))
+    # The model's squared error is a quarter of the rival's every day: its skill is 1/2 in every resample.
+    assert statistics.skill_interval(rival / 4, rival, blocks, 100, rng) == pytest.approx((0.5, 0.5))
+    # Likewise with every day alike: (2 - 1) / (2 - 1/2).
+    flat = np.full(300, 4.0)
+    found = statistics.floor_share_interval(flat / 4, flat, 0.5, blocks, 100, rng)
+    assert found == pytest.approx((2 / 3, 2 / 3))
+    low, high = statistics.floor_share_interval(rival / 4, rival, 0.5, blocks, 400, rng)
+    measured = statistics.floor_share(np.sqrt(rival.mean() / 4), np.sqrt(rival.mean()), 0.5)
+    assert low < measured < high
+
+
+def test_intervals_that_cannot_be_known_are_none():
+    rng = np.random.default_rng(16)
+    daily = rng.random(40) + 1
+    one_block, two_blocks = np.zeros(40, int), np.repeat([0, 1], 20)
+    assert statistics.rmse_interval(daily, one_block, 20, rng) is None
+    assert statistics.skill_interval(daily, daily, one_block, 20, rng) is None
+    assert statistics.rmse_interval(np.full(40, np.nan), two_blocks, 20, rng) is None
+    assert statistics.rmse_interval(daily, two_blocks, 20, rng) is not None
+    # The rival already stands below the floor.
+    assert statistics.floor_share_interval(daily / 2, daily, 5.0, two_blocks, 20, rng) is None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from convoy.learning.params import TrainParams
 from convoy.params import load
 from convoy.stage import run
 from convoy.storage import corpus as corpora
@@ -17,7 +18,7 @@ CORPUS = Path("data/streamrec/corpus")
 def main(model: str) -> None:
     """Fit `model` on the corpus and write its folder; goes on from a checkpoint of the same run."""
     params = load(f"streamrec.models.{model}", models.params_model(model))
-    shared = load("streamrec.train", models.TrainParams)
+    shared = load("streamrec.train", TrainParams)
     corpus = corpora.read(CORPUS)
     key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST))
 

@@ -80,6 +80,93 @@ def percentile_interval(
     return float(low) + shift, float(high) + shift
 
 
+def blocks(ordinal: np.ndarray, series: np.ndarray | None = None, block_days: int = 30) -> np.ndarray:
+    """Numbers 0, 1, ... of the blocks that days belong to, (T,): `block_days` consecutive days each.
+
+    ordinal (T,) counts days, rising within a series; series (T,) tells apart what was measured on the same
+    dates elsewhere. Blocks are cut from the start; a gap or another series starts a new one, so that the one
+    before it may be shorter.
+    """
+    index = np.arange(len(ordinal))
+    starts = np.ones(len(ordinal), bool)
+    starts[1:] = np.diff(ordinal) != 1
+    if series is not None:
+        starts[1:] |= series[1:] != series[:-1]
+    since_start = index - np.maximum.accumulate(np.where(starts, index, 0))
+    return np.cumsum(since_start % block_days == 0) - 1
+
+
+def block_bootstrap(
+    daily: np.ndarray, blocks: np.ndarray, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Means of daily values over bootstrap samples of whole blocks of days: (T, k) -> (resamples, k).
+
+    `blocks` (T,) is made by the function of that name; days of one block may depend on each other (Carlstein
+    1986). The columns share their resamples; a day on which one of them is NaN counts for none. All NaN where
+    fewer than two blocks have days: one block does not tell how blocks differ.
+    """
+    known = np.isfinite(daily).all(axis=1)
+    found, block = np.unique(blocks[known], return_inverse=True)
+    if len(found) < 2:
+        return np.full((resamples, daily.shape[1]), np.nan)
+    columns = [*daily[known].T, np.ones(len(block))]
+    sums = np.stack([np.bincount(block, weights=column) for column in columns], axis=1)
+    drawn = resampled_sums(sums, resamples, rng)
+    return drawn[:, :-1] / drawn[:, -1:]
+
+
+def skill(model_rmse: Any, rival_rmse: Any) -> np.ndarray:
+    """1 - RMSE of the model / RMSE of the rival, (...); NaN where the rival makes no error."""
+    return 1 - model_rmse / np.where(np.greater(rival_rmse, 0), rival_rmse, np.nan)
+
+
+def floor_share(model_rmse: Any, rival_rmse: Any, floor: float) -> np.ndarray:
+    """Share of the way from the rival's RMSE down to `floor` that the model went, (...); 1 is all of it.
+
+    Negative where the model is worse than the rival; NaN where the rival leaves no way to go.
+    """
+    way = np.where(np.greater(rival_rmse, floor), np.subtract(rival_rmse, floor), np.nan)
+    return np.subtract(rival_rmse, model_rmse) / way
+
+
+def rmse_interval(
+    squared_error: np.ndarray, blocks: np.ndarray, resamples: int, rng: np.random.Generator
+) -> tuple[float, float] | None:
+    """Interval of the RMSE from daily squared errors (T,), by `block_bootstrap`; None from a single block."""
+    means = block_bootstrap(squared_error[:, None], blocks, resamples, rng)
+    return _interval_if_known(np.sqrt(means[:, 0]))
+
+
+def skill_interval(
+    model: np.ndarray, rival: np.ndarray, blocks: np.ndarray, resamples: int, rng: np.random.Generator
+) -> tuple[float, float] | None:
+    """Interval of `skill` from the daily squared errors (T,) of both on the same days.
+
+    Paired, by `block_bootstrap`; None from a single block.
+    """
+    means = block_bootstrap(np.stack([model, rival], axis=1), blocks, resamples, rng)
+    model_rmse, rival_rmse = np.sqrt(means).T
+    return _interval_if_known(skill(model_rmse, rival_rmse))
+
+
+def floor_share_interval(
+    model: np.ndarray, rival: np.ndarray, floor: float, blocks: np.ndarray, resamples: int,
+    rng: np.random.Generator,
+) -> tuple[float, float] | None:  # fmt: skip
+    """Interval of `floor_share` from the daily squared errors (T,) of both on the same days.
+
+    Paired, by `block_bootstrap`, `floor` taken as known. None from a single block, and where a resample
+    leaves no way from the rival to the floor: then no share is sure.
+    """
+    means = block_bootstrap(np.stack([model, rival], axis=1), blocks, resamples, rng)
+    model_rmse, rival_rmse = np.sqrt(means).T
+    return _interval_if_known(floor_share(model_rmse, rival_rmse, floor))
+
+
+def _interval_if_known(draws: np.ndarray) -> tuple[float, float] | None:
+    return percentile_interval(draws) if np.isfinite(draws).all() else None
+
+
 def calibration_bin(confidence: np.ndarray, bins: int) -> np.ndarray:
     """Index of the equal-width bin ((i)/bins, (i+1)/bins] that holds each confidence in [0, 1]."""
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)

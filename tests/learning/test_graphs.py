@@ -72,7 +72,7 @@ def test_fits_one_after_the_other_give_the_same_and_leave_no_graphs() -> None:
     assert not [thing for thing in gc.get_objects() if type(thing) is GraphedSteps]
     assert curves[0] == curves[1] == curves[2]
     assert torch.equal(outputs[0], outputs[1])
-    assert curves[0][-1].validation_accuracy > 0.85
+    assert curves[0][-1].validation_figure > 0.85
 
 
 def test_cpu_and_gpu_predict_alike() -> None:

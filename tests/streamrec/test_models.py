@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from convoy.errors import ConvoyError
+from convoy.learning.params import TrainParams
 from convoy.params import parse
-from convoy.streamrec.models import TrainParams, params_model
+from convoy.streamrec.models import params_model
 
 
 @pytest.mark.parametrize(

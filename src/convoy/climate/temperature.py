@@ -59,7 +59,7 @@ class DailyMaximum:
     up: Regridding
 
     def __call__(self, psl: Fields, huss: Fields, season: npt.NDArray[np.float64], warming: float) -> Fields:
-        """From coarse pressure (T, h, w) in Pa, specific humidity and season angle (T,): (T, H, W) in K."""
+        """From coarse pressure (T, h, w) in Pa, humidity, season angle (T,): (T, H, W) in K."""
         s = season.astype(np.float32)[:, None, None]
         z_km = self.static["elevation"] / np.float32(1000)
         coast, latitude = self.static["coast"], self.static["latitude"]
@@ -92,7 +92,7 @@ class DailyMaximum:
         return 6 * np.tanh(np.logaddexp(0, 2 * (down - 0.7)) / 10)
 
     def _diurnal(self, clear: Array, summer: Array, wind: Array, land: Array) -> Array:
-        """The largest of eight times a day: sun on slopes, the daily wave, and the sea breeze that cuts it."""
+        """The largest of eight times a day: the daily wave, sun on slopes, the sea breeze that cuts it."""
         swing = 1.0 + land * (2.0 + 5.0 * clear * (0.35 + 0.65 * summer))
         near = np.where(self.static["coast"] > 0, np.exp(-self.static["coast"] / 45), 0).astype(np.float32)
         breeze = 4.5 * near * summer * clear * np.exp(-((wind / 1.2) ** 2))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -34,6 +34,11 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def inference_batch(self) -> int:
+        """How many examples at a time are fast where no gradients are kept."""
+        ...
+
     def to(self, device: torch.device) -> Self:
         """The same examples, resident on `device`."""
         ...
@@ -42,7 +47,7 @@ class Examples(Protocol):
         """Cut all examples into batches of `size`; in random order where a generator is given."""
         ...
 
-    def batch(self, items: Tensor, width: int, training: bool) -> tuple[Tensor, Tensor]:
+    def batch(self, items: Tensor, width: int, training: bool) -> tuple[Any, Tensor]:
         """Inputs and targets of `items`; augmented where `training`."""
         ...
 
@@ -74,6 +79,10 @@ class TokenExamples:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def inference_batch(self) -> int:
+        return 4096 if self.tokens.is_cuda else 512
 
     def to(self, device: torch.device) -> "TokenExamples":
         return TokenExamples(

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -26,14 +26,28 @@ OnEpoch = Callable[["Epoch", bool], None]  # and whether it comes from a run tha
 
 
 @dataclass(frozen=True)
+class Objective:
+    """What a network is fitted for: the loss, and the figure of the validation split that a person reads."""
+
+    loss: Loss
+    figure: Callable[[Tensor, Tensor], Tensor]
+    name: str
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One row of the learning curve; losses are means per example."""
 
     epoch: int
     train_loss: float
     validation_loss: float
-    validation_accuracy: float
+    validation_figure: float
     learning_rate: float
+
+    def columns(self, figure: str) -> dict[str, float]:
+        """The row by the names of curve.csv, with its digits: a curve seen live is the one that is stored."""
+        named = {key.replace("figure", figure): value for key, value in asdict(self).items()}
+        return {**{key: float(f"{value:.6g}") for key, value in named.items()}, "epoch": self.epoch}
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,20 @@ def cross_entropy(outputs: Tensor, targets: Tensor, label_smoothing: float) -> T
     return F.cross_entropy(outputs.float(), targets, label_smoothing=label_smoothing)
 
 
+def _accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs.argmax(1) == targets).float().mean()
+
+
+CLASSIFICATION = Objective(cross_entropy, _accuracy, "accuracy")
+
+
+def curve_csv(curve: Sequence[Epoch], figure: str) -> str:
+    """A learning curve as CSV text, one row per epoch."""
+    rows = [row.columns(figure) for row in curve]
+    lines = [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
+    return "\n".join([",".join(rows[0]), *lines]) + "\n"
+
+
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Draw torch's random numbers from `seed` inside, and leave the generators as they were found."""
@@ -59,7 +87,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 def fit(
     network: nn.Module, train: Examples, validation: Examples, params: TrainingParams, seed: int,
-    name: str, checkpoint: Checkpoint | None = None, loss: Loss = cross_entropy,
+    name: str, checkpoint: Checkpoint | None = None, objective: Objective = CLASSIFICATION,
     on_epoch: OnEpoch = lambda _row, _resumed: None,
 ) -> Fitted:  # fmt: skip
     """Train `network` in place and leave it, on the CPU, with the weights of the best validation loss.
@@ -70,8 +98,8 @@ def fit(
     batch.
     """
     with Device(params).active() as device:
-        run = _Run(network, train.to(device.torch), validation.to(device.torch), params, device, loss)
-        progress = Progress(f"{name} seed {seed}", params.epochs)
+        run = _Run(network, train.to(device.torch), validation.to(device.torch), params, device, objective)
+        progress = Progress(f"{name} seed {seed}", params.epochs, objective.name)
         run.resume(checkpoint)
         for row in run.curve:
             on_epoch(row, True)
@@ -98,16 +126,16 @@ def predict(network: nn.Module, examples: Examples, params: TrainingParams) -> T
     with Device(params).active() as device:
         network.to(device.torch)
         examples = examples.to(device.torch)
-        plan = examples.plan(_batch_size(params, device), None)
+        plan = examples.plan(_batch_size(params, examples), None)
         network.eval()
         outputs = _outputs(_forward(network, examples, device), plan)
         network.to("cpu")
         return outputs.cpu()
 
 
-def _batch_size(params: TrainingParams, device: Device) -> int:
+def _batch_size(params: TrainingParams, examples: Examples) -> int:
     """Without gradients larger batches fit, and a GPU is the faster for them."""
-    return max(params.batch_size, 4096 if device.torch.type == "cuda" else 512)
+    return max(params.batch_size, examples.inference_batch)
 
 
 def _forward(network: nn.Module, examples: Examples, device: Device) -> OnBatch:
@@ -135,14 +163,14 @@ class _Run:
 
     def __init__(
         self, network: nn.Module, train: Examples, validation: Examples, params: TrainingParams,
-        device: Device, loss: Loss,
+        device: Device, objective: Objective,
     ) -> None:  # fmt: skip
         self.network, self.train = network.to(device.torch), train
-        self.params, self.device, self.loss = params, device, loss
+        self.params, self.device, self.objective = params, device, objective
         self.steps_per_epoch = len(train.plan(params.batch_size, np.random.default_rng(0)))
         self.optimiser = Optimiser(network, params, self.steps_per_epoch)
         self.on_gpu = device.torch.type == "cuda"
-        self.validation = validation.plan(_batch_size(params, device), None)
+        self.validation = validation.plan(_batch_size(params, validation), None)
         batches = [validation.batch(*batch, training=False)[1] for batch in self.validation]
         self.targets = _in_order(batches, self.validation)
         self.forward = _forward(network, validation, device)
@@ -169,7 +197,7 @@ class _Run:
         inputs, targets = self.train.batch(items, width, training=True)
         with self.device.autocast():
             outputs = self.network(inputs)
-        loss = self.loss(outputs, targets, self.params.label_smoothing)
+        loss = self.objective.loss(outputs, targets, self.params.label_smoothing)
         loss.backward()
         self.optimiser.torch.step()
         self.optimiser.torch.zero_grad(set_to_none=True)
@@ -203,8 +231,8 @@ class _Run:
             # All of the epoch is under way; the next one is drawn meanwhile, and only then the host waits.
             self.plan(seed, self.epoch + 1)
             self._finite(losses, plan, 0)
-        loss, accuracy = figures.tolist()
-        self.curve.append(Epoch(self.epoch + 1, float(mean_loss), loss, accuracy, rate))
+        loss, figure = figures.tolist()
+        self.curve.append(Epoch(self.epoch + 1, float(mean_loss), loss, figure, rate))
         if self.best_row is self.curve[-1]:
             state = self.network.state_dict()
             torch._foreach_copy_([self.best[name] for name in state], list(state.values()))
@@ -213,15 +241,15 @@ class _Run:
 
     @torch.no_grad()
     def validate(self, order: Tensor, _: int) -> Tensor:
-        """Loss and accuracy on the validation examples, whose plan has this order."""
+        """Loss and figure on the validation examples, whose plan has this order."""
         self.network.eval()
         outputs = _outputs(self.forward, replace(self.validation, order=order))
-        correct = (outputs.argmax(1) == self.targets).float().mean()
+        loss, figure = self.objective.loss, self.objective.figure(outputs, self.targets)
         if not self.params.label_smoothing:
-            return torch.stack([self.loss(outputs, self.targets, 0.0), correct])
+            return torch.stack([loss(outputs, self.targets, 0.0), figure])
         # Smoothed labels make outputs timid, each epoch otherwise: compare epochs at their best temperature.
-        losses = [self.loss(outputs * 2 ** (step / 4), self.targets, 0.0) for step in range(-4, 17)]
-        return torch.stack([torch.stack(losses).min(), correct])
+        losses = [loss(outputs * 2 ** (step / 4), self.targets, 0.0) for step in range(-4, 17)]
+        return torch.stack([torch.stack(losses).min(), figure])
 
     def _finite(self, losses: Tensor, plan: Plan, first: int) -> None:
         bad = torch.nonzero(~torch.isfinite(losses))

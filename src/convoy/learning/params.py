@@ -2,7 +2,7 @@
 
 from typing import Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from convoy.params import Section
 
@@ -37,3 +37,19 @@ class TrainingParams(Section):
         if self.recipe != "adam" and self.patience > self.epochs:
             raise ValueError(f"patience {self.patience} is longer than the run of {self.epochs} epochs")
         return self
+
+
+class TrainParams(Section):
+    """What all models of a task share."""
+
+    seeds: tuple[int, ...] = Field(
+        (0,), min_length=1, max_length=100,
+        description="each network is trained once per seed; the first one's weights leave the house",
+    )  # fmt: skip
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0 or max(seeds) >= 2**32:
+            raise ValueError("expected different seeds from 0 to 4294967295")
+        return seeds

@@ -15,14 +15,17 @@ class Row(Protocol):
     @property
     def validation_loss(self) -> float: ...
     @property
-    def validation_accuracy(self) -> float: ...
+    def validation_figure(self) -> float: ...
 
 
 class Progress:
-    """Prints to stdout; on a terminal the running epoch shows its share of steps in place."""
+    """Prints to stdout; on a terminal the running epoch shows its share of steps in place.
 
-    def __init__(self, name: str, epochs: int) -> None:
-        self.name, self.epochs = name, epochs
+    `figure` names what is shown of the validation split beside its loss.
+    """
+
+    def __init__(self, name: str, epochs: int, figure: str) -> None:
+        self.name, self.epochs, self.figure = name, epochs, figure
         self.live = sys.stdout.isatty()
         self.last = 0.0
         self.number = 0
@@ -40,7 +43,7 @@ class Progress:
         self.number = row.epoch
         line = (
             f"{self.name}  epoch {row.epoch}/{self.epochs}  train {row.train_loss:.4f}  "
-            f"validation {row.validation_loss:.4f}  accuracy {row.validation_accuracy:.4f}  "
+            f"validation {row.validation_loss:.4f}  {self.figure} {row.validation_figure:.4f}  "
             f"best epoch {best}  {items_per_second:,.0f} items/s"
         )
         print(f"\r{line}\033[K" if self.live else line, flush=True)

@@ -57,7 +57,8 @@ class Inputs(NamedTuple):
 class Downscaler(nn.Module):
     """Inputs -> (N, 1, H, W): the fine field in the unit of `coarse`; with `spread`, (N, 2, H, W).
 
-    The second channel is then the standard deviation. `conserve` makes the area means of the output equal to
+    The second channel is then the standard deviation. `scale` is a typical size of the residual, and `level`
+    what was taken off `coarse`. `conserve` makes the area means of the output equal to
     the coarse field: `additive` by the smallest change, `softmax` by factors (Harder et al. 2023; for grids
     that nest).
     """
@@ -65,15 +66,15 @@ class Downscaler(nn.Module):
     def __init__(
         self, channels: int, static_fields: int, trunk: Trunk = "residual", width: int = 32, depth: int = 2,
         hidden: int = 64, layers: int = 2, conserve: Conserve = "none", spread: Spread = "none",
-        scale: float = 1.0,
+        scale: float = 1.0, level: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.conserve, self.spread, self.scale = conserve, spread, scale
+        self.conserve, self.spread, self.scale, self.level = conserve, spread, scale, level
         self.trunk = TRUNKS[trunk](channels + 4, width, depth)
-        self.to_head = nn.Conv2d(width, hidden, 1)
-        self.from_ground = nn.Conv2d(static_fields, hidden, 1, bias=False)
-        self.layers = nn.ModuleList(nn.Conv2d(hidden, hidden, 1) for _ in range(layers - 1))
-        self.out = nn.Conv2d(hidden, 1 if spread == "none" else 2, 1)
+        self.from_weather = nn.Linear(width, hidden)
+        self.from_ground = nn.Linear(static_fields, hidden, bias=False)
+        self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
+        self.out = nn.Linear(hidden, 1 if spread == "none" else 2)
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)
         # What is missing in the coarse means, spread over the cells around: begins as it is.
@@ -81,31 +82,45 @@ class Downscaler(nn.Module):
         nn.init.dirac_(self.innovation.weight)
 
     def forward(self, inputs: Inputs) -> Tensor:
-        geometry = inputs.geometry
         outputs = self.head(inputs)
-        fine = lapse_base(inputs) + outputs[:, 0].float() * self.scale
+        # The fields themselves need float32: half a hundredth of 300 K is more than all skill.
+        with torch.autocast(outputs.device.type, enabled=False):
+            outputs = outputs.float() * self.scale
+            fine = self._with_innovation(lapse_base(inputs) + outputs[..., 0], inputs)
+            fine = CONSERVE[self.conserve](fine, inputs, self.level)[:, None]
+            if self.spread == "none":
+                return fine
+            return torch.cat([fine, F.softplus(outputs[..., 1] + self.scale)[:, None]], dim=1)
+
+    def _with_innovation(self, fine: Tensor, inputs: Inputs) -> Tensor:
+        geometry = inputs.geometry
         missing = (inputs.coarse - _through(fine, geometry.mean_lat, geometry.mean_lon))[:, None]
-        fine = fine + _through(self.innovation(missing)[:, 0].float(), geometry.up_lat, geometry.up_lon)
-        fine = CONSERVE[self.conserve](fine, inputs)[:, None]
-        if self.spread == "none":
-            return fine
-        return torch.cat([fine, F.softplus(outputs[:, 1:].float()) * self.scale], dim=1)
+        return fine + _through(self.innovation(missing)[:, 0], geometry.up_lat, geometry.up_lon)
 
     def head(self, inputs: Inputs) -> Tensor:
-        """The perceptron at each fine cell, (N, 1 or 2, H, W).
+        """The perceptron at each fine cell, (N, H, W, 1 or 2).
 
         Its first layer is linear in the features, and so is sampling: the layer is applied on the coarse
-        grid, where it costs a sixteenth, and once per piece of ground.
+        grid, where it costs a sixteenth, and once per piece of ground. Channels come last, so that every
+        layer is one product of matrices.
         """
-        geometry = inputs.geometry
-        season = inputs.season[:, :, None, None].expand(-1, -1, *inputs.weather.shape[-2:])
-        features = self.to_head(self.trunk(torch.cat([inputs.weather, season], dim=1)))
-        sampled = _through(features, geometry.up_lat.to(features.dtype), geometry.up_lon.to(features.dtype))
-        ground = self.from_ground(inputs.ground.static)
+        geometry, weather = inputs.geometry, inputs.weather
+        season = inputs.season[:, :, None, None].expand(-1, -1, *weather.shape[-2:])
+        features = self.trunk(torch.cat([weather, season], dim=1)).permute(0, 2, 3, 1)
+        sampled = _sampled(self.from_weather(features), geometry)
+        ground = self.from_ground(inputs.ground.static.permute(0, 2, 3, 1))
         x = F.relu(sampled + ground[inputs.domain])
         for layer in self.layers:
             x = F.relu(layer(x))
         return self.out(x)
+
+
+def _sampled(features: Tensor, geometry: Geometry) -> Tensor:
+    """Features (N, h, w, M) at the fine cells, (N, H, W, M)."""
+    days, _, columns, channels = features.shape
+    lat, lon = geometry.up_lat.to(features.dtype), geometry.up_lon.to(features.dtype)
+    along_lat = lat @ features.flatten(2)
+    return (lon @ along_lat.reshape(-1, columns, channels)).reshape(days, len(lat), len(lon), channels)
 
 
 def lapse_base(inputs: Inputs) -> Tensor:
@@ -121,26 +136,28 @@ def _through(field: Tensor, lat: Tensor, lon: Tensor) -> Tensor:
     return lat @ (field @ lon.T)
 
 
-def _free(fine: Tensor, _inputs: Inputs) -> Tensor:
+def _free(fine: Tensor, _inputs: Inputs, _level: float) -> Tensor:
     return fine
 
 
-def _additive(fine: Tensor, inputs: Inputs) -> Tensor:
+def _additive(fine: Tensor, inputs: Inputs, _level: float) -> Tensor:
     geometry = inputs.geometry
     missing = inputs.coarse - _through(fine, geometry.mean_lat, geometry.mean_lon)
     return fine + _through(missing, geometry.spread_lat, geometry.spread_lon)
 
 
-def _softmax(fine: Tensor, inputs: Inputs) -> Tensor:
-    """Each fine cell is its coarse cell's value times a share whose area mean is 1."""
+def _softmax(fine: Tensor, inputs: Inputs, level: float) -> Tensor:
+    """Each fine cell is its coarse cell's value (positive with `level`) times a share of area mean 1."""
     geometry = inputs.geometry
     block = [(matrix > 0).to(fine.dtype).T for matrix in (geometry.mean_lat, geometry.mean_lon)]
-    shares = torch.exp(fine - _through(inputs.coarse, *block))
+    coarse = inputs.coarse + level
+    around = _through(coarse, *block)
+    shares = torch.exp((fine + level - around) / around)
     means = _through(shares, geometry.mean_lat, geometry.mean_lon)
-    return _through(inputs.coarse / means, *block) * shares
+    return _through(coarse / means, *block) * shares - level
 
 
-CONSERVE: dict[str, Callable[[Tensor, Inputs], Tensor]] = {
+CONSERVE: dict[str, Callable[[Tensor, Inputs, float], Tensor]] = {
     "none": _free, "additive": _additive, "softmax": _softmax,
 }  # fmt: skip
 

@@ -73,7 +73,7 @@ class Axis:
     @staticmethod
     def regular(start: float, step: float, count: int) -> "Axis":
         """`count` cells of `step` degrees whose lower edge is `start`."""
-        edges = start + step * np.arange(count + 1)
+        edges = start + step * np.arange(count + 1.0)
         return Axis((edges[:-1] + edges[1:]) / 2, np.stack([edges[:-1], edges[1:]], axis=1))
 
 

@@ -1,4 +1,4 @@
-"""A model folder, complete in itself: weights in safetensors, config in JSON, the tokenizer; no pickle."""
+"""A model folder, complete in itself: weights in safetensors, config in JSON, a tokenizer; no pickle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,24 +26,31 @@ class StoredModel:
     """What a model folder holds, checked against its manifest.
 
     `seeds` maps each training seed to its tensors by `state_dict` name; the first seed's are `tensors`,
-    the ones that leave the house. `sha256` maps file names to checksums.
+    the ones that leave the house. Models of texts have a tokenizer. `sha256` maps file names to checksums.
     """
 
     config: dict[str, Any]
     seeds: dict[int, dict[str, np.ndarray]]
-    tokenizer_json: str
+    tokenizer: str | None
     sha256: dict[str, str]
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
         return next(iter(self.seeds.values()))
 
+    @property
+    def tokenizer_json(self) -> str:
+        """The tokenizer; ConvoyError for a model that reads no texts."""
+        if self.tokenizer is None:
+            raise ConvoyError(f"model '{self.config.get('kind')}' has no tokenizer: it does not read texts")
+        return self.tokenizer
+
 
 def write(
     folder: Path,
     config: Mapping[str, Any],
     seeds: Mapping[int, Mapping[str, np.ndarray]],
-    tokenizer_json: str,
+    tokenizer_json: str | None,
     curve: str | None = None,
 ) -> None:
     """Write the folder as a whole: the first seed as model.safetensors, others as seed-N.safetensors.
@@ -55,7 +62,8 @@ def write(
             arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
             save_file(arrays, partial / (WEIGHTS if count == 0 else f"seed-{seed}.safetensors"))
         write_json(partial / CONFIG, {**config, "seeds": list(seeds)})
-        write_text(partial / TOKENIZER, tokenizer_json)
+        if tokenizer_json is not None:
+            write_text(partial / TOKENIZER, tokenizer_json)
         if curve is not None:
             write_text(partial / "curve.csv", curve)
         write_manifest(partial)
@@ -67,7 +75,7 @@ def read(folder: Path) -> StoredModel:
     if not folder.is_dir():
         raise ConvoyError(f"{folder}: no such model folder; run `dvc repro` or name another one")
     files = check_manifest(folder)["files"]
-    for name in (WEIGHTS, CONFIG, TOKENIZER):
+    for name in (WEIGHTS, CONFIG):
         if name not in files:
             raise ConvoyError(f"{folder}: no {name}, so this is not a model folder")
     config = read_json(folder / CONFIG)
@@ -76,6 +84,6 @@ def read(folder: Path) -> StoredModel:
     return StoredModel(
         config=config,
         seeds=seeds,
-        tokenizer_json=(folder / TOKENIZER).read_text(encoding="utf-8"),
+        tokenizer=(folder / TOKENIZER).read_text(encoding="utf-8") if TOKENIZER in files else None,
         sha256={name: facts["sha256"] for name, facts in files.items()},
     )

@@ -5,13 +5,11 @@ torch.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
 
 from convoy.errors import ConvoyError
 from convoy.params import Section
@@ -25,22 +23,6 @@ Array = npt.NDArray[Any]
 OnEpoch = Callable[[int, dict[str, float], bool], None]
 YARDSTICKS = ("linear", "linear_pairs")
 NETWORKS = ("bow", "textcnn")
-
-
-class TrainParams(Section):
-    """What all models of the task share."""
-
-    seeds: tuple[int, ...] = Field(
-        (0,), min_length=1, max_length=100,
-        description="each network is trained once per seed; the first one's weights leave the house",
-    )  # fmt: skip
-
-    @field_validator("seeds")
-    @classmethod
-    def _each_once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) != len(seeds) or min(seeds) < 0 or max(seeds) >= 2**32:
-            raise ValueError("expected different seeds from 0 to 4294967295")
-        return seeds
 
 
 def params_model(name: str) -> type[Section]:
@@ -97,9 +79,9 @@ def train(
 
 def _tell(on_epoch: OnEpoch | None, seed: int, row: Any, resumed: bool) -> None:
     if on_epoch is not None:
-        # With the digits of curve.csv, so that a curve is the same whether it was seen live or not.
-        figures = {key: float(f"{value:.6g}") for key, value in asdict(row).items()}
-        on_epoch(seed, {**figures, "epoch": row.epoch}, resumed)
+        from convoy.learning.loop import CLASSIFICATION
+
+        on_epoch(seed, row.columns(CLASSIFICATION.name), resumed)
 
 
 def probabilities(

@@ -1,7 +1,6 @@
 """The networks of StreamRec, from a corpus to weights and from weights to probabilities."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import nn
 from convoy.errors import ConvoyError
 from convoy.learning.calibration import temperature
 from convoy.learning.examples import TokenExamples
-from convoy.learning.loop import Epoch, OnEpoch, fit, predict, seeded
+from convoy.learning.loop import CLASSIFICATION, OnEpoch, curve_csv, fit, predict, seeded
 from convoy.learning.params import Recipe, TrainingParams
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.params import Section
@@ -53,6 +52,8 @@ class BowTraining(NetworkTraining):
     patience: int = Field(3, ge=1, le=10000)
     average_epochs: float = Field(0.0, ge=0, le=1000)
     label_smoothing: float = Field(0.5, ge=0, lt=1)
+    # The steps are short: a second thread gains a fifth at best, and on a busy machine costs far more.
+    threads: int = Field(1, ge=1, le=256, description="on a CPU; results change with it")
 
 
 class TextCNNParams(Section):
@@ -120,7 +121,7 @@ def train(
     tensors = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     for name in ("classifier.weight", "classifier.bias"):
         tensors[name] *= np.float32(scale)
-    return arguments, tensors, _csv(fitted.curve)
+    return arguments, tensors, curve_csv(fitted.curve, CLASSIFICATION.name)
 
 
 def probabilities(
@@ -143,9 +144,3 @@ def _examples(corpus: Corpus, items: npt.NDArray[np.int64], word_dropout: float 
     names = corpus.item_ids.take(items).to_pylist()
     labels = torch.from_numpy(corpus.labels[items])
     return TokenExamples(torch.from_numpy(tokens), offsets, labels, names, word_dropout, UNKNOWN)
-
-
-def _csv(curve: tuple[Epoch, ...]) -> str:
-    names = [field.name for field in fields(Epoch)]
-    rows = [",".join(f"{getattr(row, name):.6g}" for name in names) for row in curve]
-    return "\n".join([",".join(names), *rows]) + "\n"

@@ -1,0 +1,51 @@
+"""Stage climate-train@MODEL: fit one rival or network on the training days."""
+
+from pathlib import Path
+
+from convoy.climate import models
+from convoy.learning.params import TrainParams
+from convoy.params import load
+from convoy.stage import run
+from convoy.storage import grids
+from convoy.storage import models as folders
+from convoy.storage.checkpoints import Checkpoint, run_key
+from convoy.storage.files import MANIFEST, sha256
+from convoy.storage.journal import recorded
+
+GRIDS = Path("data/climate/grids")
+
+
+def main(model: str) -> None:
+    """Fit `model` and write its folder; goes on from a checkpoint of the same run."""
+    params = load(f"climate.settings.{model}", models.params_model(model))
+    shared = load("climate.train", TrainParams)
+    facts = grids.read_facts(GRIDS)
+    train, validation = (grids.read(GRIDS, split) for split in ("train", "validation"))
+    key = run_key(params.model_dump(mode="json"), sha256(GRIDS / MANIFEST))
+
+    def checkpoint(seed: int) -> Checkpoint:
+        return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)
+
+    start = {
+        "task": models.TASK,
+        "model": model,
+        "key": key,
+        "seeds": list(shared.seeds),
+        "device": models.device(params),
+        "params": params.model_dump(mode="json"),
+    }
+    with recorded(start, follower="convoy.tracking.live") as journal:
+        config, tensors, curve = models.train(
+            model, params, train, validation, facts, shared.seeds, checkpoint, journal.epoch
+        )
+        if "conserve" in config:
+            print(f"{model}: conserve {config['conserve']}", flush=True)
+        out = Path("data/climate/models") / model
+        folders.write(out, config, tensors, None, curve)
+        journal.finished(sha256(out / MANIFEST))
+    for seed in shared.seeds:
+        checkpoint(seed).remove()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,255 @@
+"""What a climatologist would do in an afternoon: the methods that a network has to beat."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from convoy.climate.lapse import STANDARD_K_PER_KM, at_height, daily_lapse, filled
+from convoy.climate.regridding import Method, interpolation
+from convoy.params import Section
+from convoy.storage.grids import Domain, Fields
+
+Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
+QUANTILES = np.linspace(0.01, 0.99, 50)
+RIDGE_PENALTIES = (1.0, 10.0, 100.0, 1000.0)
+SEASONS = 4
+
+
+class RivalParams(Section):
+    """A rival has nothing to set."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """fit(training domains, target) -> tensors; predict(tensors, domain, target) -> (T, H, W).
+
+    One that is `per_pixel` knows the ground it was fitted on and no other.
+    """
+
+    fit: Callable[[Sequence[Domain], str], Tensors]
+    predict: Callable[[Mapping[str, Any], Domain, str], Fields]
+    per_pixel: bool = False
+
+
+def _nothing(_domains: Sequence[Domain], _target: str) -> Tensors:
+    return {"nothing": np.zeros(1, np.float32)}
+
+
+def _interpolated(method: Method) -> Callable[[Mapping[str, Any], Domain, str], Fields]:
+    def predict(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+        return interpolation(domain.coarse, domain.fine, method)(filled(domain.inputs[target]))
+
+    return predict
+
+
+def _with_fixed_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    return at_height(domain, target, STANDARD_K_PER_KM)
+
+
+def _with_daily_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    return at_height(domain, target, daily_lapse(domain, target))
+
+
+def _fit_monthly_lapse(domains: Sequence[Domain], target: str) -> Tensors:
+    lapse = np.concatenate([daily_lapse(domain, target) for domain in domains])
+    month = np.concatenate([domain.days.month for domain in domains])
+    means = [lapse[month == number].mean() if (month == number).any() else lapse.mean() for number in _MONTHS]
+    return {"lapse": np.array(means, np.float32)}
+
+
+def _with_monthly_lapse(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    return at_height(domain, target, tensors["lapse"][domain.days.month - 1])
+
+
+_MONTHS = range(1, 13)
+
+
+def _bicubic(domain: Domain, target: str) -> Fields:
+    return _interpolated("bicubic")({}, domain, target)
+
+
+def _truth(domain: Domain) -> Fields:
+    assert domain.target is not None
+    return domain.target
+
+
+def _fit_monthly_residual(domains: Sequence[Domain], target: str) -> Tensors:
+    """Mean of truth minus bicubic per pixel and month; months that were never seen take the mean of all."""
+    residual = np.concatenate([_truth(domain) - _bicubic(domain, target) for domain in domains])
+    month = np.concatenate([domain.days.month for domain in domains])
+    every = _mean(residual)
+    means = [_mean(residual[month == number]) if (month == number).any() else every for number in _MONTHS]
+    return {"residual": np.stack(means).astype(np.float32)}
+
+
+def _with_monthly_residual(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    return _bicubic(domain, target) + tensors["residual"][domain.days.month - 1]
+
+
+def _mean(field: Fields) -> npt.NDArray[np.float64]:
+    """Mean over days, NaN where a cell is always missing."""
+    count = (~np.isnan(field)).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.nansum(field, axis=0, dtype=np.float64) / np.where(count, count, np.nan)
+
+
+def _fit_quantiles(domains: Sequence[Domain], target: str) -> Tensors:
+    """Quantiles of bicubic and truth per season and pixel, each (4, 50, H, W)."""
+    season = np.concatenate([domain.days.month % 12 // 3 for domain in domains])
+    guess = np.concatenate([_bicubic(domain, target) for domain in domains])
+    truth = np.concatenate([_truth(domain) for domain in domains])
+    tensors = {}
+    for name, field in (("guess", guess), ("truth", truth)):
+        parts = [field[season == number] for number in range(SEASONS)]
+        # A season that was never seen is mapped as the year is.
+        parts = [part if len(part) else field for part in parts]
+        tensors[name] = np.stack([_quantiles(part) for part in parts])
+    return tensors
+
+
+def _quantiles(field: Fields) -> Fields:
+    """Linear between order statistics, (50, H, W); NaN where any day is missing."""
+    ordered = np.sort(field, axis=0)
+    place = QUANTILES * (len(field) - 1)
+    low = np.floor(place).astype(int)
+    high = np.minimum(low + 1, len(field) - 1)
+    share = (place - low).astype(np.float32)[:, None, None]
+    return ordered[low] * (1 - share) + ordered[high] * share
+
+
+def _with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    """Each value moves by what its quantile moved; beyond the outermost by what those moved."""
+    guess = _bicubic(domain, target)
+    season = domain.days.month % 12 // 3
+    out = guess.reshape(len(guess), -1).copy()
+    for number in range(SEASONS):
+        days = np.flatnonzero(season == number)
+        source = tensors["guess"][number].reshape(len(QUANTILES), -1)
+        moved = tensors["truth"][number].reshape(len(QUANTILES), -1) - source
+        for pixel in range(out.shape[1] if len(days) else 0):
+            out[days, pixel] += np.interp(out[days, pixel], source[:, pixel], moved[:, pixel])
+    return out.reshape(guess.shape)
+
+
+def _fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
+    """Ridge regression of truth minus daily lapse, per pixel on all inputs around it and the season.
+
+    The pixels of one coarse cell share their predictors, and so one factorisation. The penalty is the one of
+    `RIDGE_PENALTIES` that predicts the last fifth of the days best from those before.
+    """
+    predictors = np.concatenate([_predictors(domain) for domain in domains])
+    residual = np.concatenate(
+        [_truth(domain) - at_height(domain, target, daily_lapse(domain, target)) for domain in domains]
+    )
+    mean, scale = predictors.mean(axis=(0, 1, 2)), predictors.std(axis=(0, 1, 2))
+    scale[scale == 0] = 1
+    predictors = (predictors - mean) / scale
+    rows, columns = _cells(domains[0])
+    present = ~np.isnan(residual).any(axis=0)
+    residual = np.where(present, residual, 0)
+    first = len(residual) * 4 // 5
+    errors = np.zeros(len(RIDGE_PENALTIES))
+    for row, column, pixels in _blocks(rows, columns):
+        x, y = predictors[:, row, column], residual[(slice(None), *pixels)].reshape(len(residual), -1)
+        for number, weights in enumerate(_ridge(x[:first], y[:first], RIDGE_PENALTIES)):
+            errors[number] += ((_with_one(x[first:]) @ weights - y[first:]) ** 2).sum()
+    best = RIDGE_PENALTIES[int(errors.argmin())]
+    weights = np.zeros((predictors.shape[-1] + 1, *residual.shape[1:]), np.float32)
+    for row, column, pixels in _blocks(rows, columns):
+        y = residual[(slice(None), *pixels)]
+        (fitted,) = _ridge(predictors[:, row, column], y.reshape(len(y), -1), (best,))
+        weights[(slice(None), *pixels)] = fitted.reshape(-1, *y.shape[1:])
+    weights[:, ~present] = np.nan
+    return {
+        "weights": weights, "mean": mean.astype(np.float32), "scale": scale.astype(np.float32),
+        "penalty": np.array([best], np.float32),
+    }  # fmt: skip
+
+
+def _with_ridge(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    out = at_height(domain, target, daily_lapse(domain, target))
+    predictors = (_predictors(domain) - tensors["mean"]) / tensors["scale"]
+    for row, column, pixels in _blocks(*_cells(domain)):
+        weights = tensors["weights"][(slice(None), *pixels)]
+        change = _with_one(predictors[:, row, column]) @ weights.reshape(len(weights), -1)
+        out[(slice(None), *pixels)] += change.reshape(-1, *weights.shape[1:])
+    return out
+
+
+def _ridge(x: npt.NDArray[Any], y: npt.NDArray[Any], penalties: Sequence[float]) -> list[npt.NDArray[Any]]:
+    """Weights (predictors + 1, pixels) per penalty; the constant is not penalised."""
+    design = _with_one(x).astype(np.float64)
+    square, product = design.T @ design, design.T @ y.astype(np.float64)
+    penalised = np.diag([1.0] * x.shape[1] + [0.0])
+    return [np.linalg.solve(square + penalty * penalised, product) for penalty in penalties]
+
+
+def _with_one(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([x, np.ones((len(x), 1), x.dtype)], axis=1)
+
+
+def _predictors(domain: Domain) -> Fields:
+    """All inputs in the 3 x 3 cells around each coarse cell, and two harmonics of the year, (T, h, w, P)."""
+    height, width = domain.coarse.shape
+    parts = []
+    for field in domain.inputs.values():
+        wide = np.pad(np.nan_to_num(filled(field)), ((0, 0), (1, 1), (1, 1)), mode="edge")
+        parts += [wide[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    angle = domain.days.season[:, None, None] * np.ones((1, height, width))
+    parts += [wave(n * angle).astype(np.float32) for n in (1, 2) for wave in (np.cos, np.sin)]
+    return np.stack(parts, axis=-1)
+
+
+def _cells(domain: Domain) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The coarse row and column nearest to each fine one."""
+    nearest = interpolation(domain.coarse, domain.fine, "nearest")
+    return nearest.lat.argmax(axis=1), nearest.lon.argmax(axis=1)
+
+
+def _blocks(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> list[tuple[int, int, Any]]:
+    """Coarse row, coarse column, and the index of the fine cells nearest to it."""
+    return [
+        (int(row), int(column), np.ix_(rows == row, columns == column))
+        for row in np.unique(rows)
+        for column in np.unique(columns)
+    ]
+
+
+RIVALS: dict[str, Rival] = {
+    "nearest": Rival(_nothing, _interpolated("nearest")),
+    "bilinear": Rival(_nothing, _interpolated("bilinear")),
+    "bicubic": Rival(_nothing, _interpolated("bicubic")),
+    "lapse_fixed": Rival(_nothing, _with_fixed_lapse),
+    "lapse_monthly": Rival(_fit_monthly_lapse, _with_monthly_lapse),
+    "lapse_daily": Rival(_nothing, _with_daily_lapse),
+    "monthly_residual": Rival(_fit_monthly_residual, _with_monthly_residual, per_pixel=True),
+    "quantile_mapping": Rival(_fit_quantiles, _with_quantiles, per_pixel=True),
+    "ridge": Rival(_fit_ridge, _with_ridge, per_pixel=True),
+}
+
+
+def fit(name: str, domains: Sequence[Domain], target: str) -> tuple[Tensors, str | None]:
+    """Fit a rival on training domains: its tensors, and the place that it is bound to (None: any).
+
+    A per-pixel rival is fitted on the place with the most days.
+    """
+    rival = RIVALS[name]
+    if not rival.per_pixel:
+        return rival.fit(domains, target), None
+    days: dict[str, int] = {}
+    for domain in domains:
+        days[domain.place] = days.get(domain.place, 0) + len(domain.days)
+    place = max(days, key=lambda name: days[name])
+    return rival.fit([domain for domain in domains if domain.place == place], target), place
+
+
+def predict(
+    name: str, tensors: Mapping[str, Any], place: str | None, domain: Domain, target: str
+) -> Fields | None:
+    """The fine field (T, H, W), or None where the rival cannot go to the domain's ground."""
+    if place is not None and place != domain.place:
+        return None
+    return RIVALS[name].predict(tensors, domain, target)
