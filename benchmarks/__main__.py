@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-NAMES = ("generation", "embedding", "training", "bow", "memory", "tracking")
+NAMES = ("generation", "embedding", "training", "bow", "memory", "tracking", "downscaling")
 
 
 def main() -> int:

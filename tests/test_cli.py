@@ -203,7 +203,7 @@ def test_an_interrupt_leaves_nothing(folder, number, code):
 
 
 def test_plain_progress_lines_away_from_a_terminal(folder, monkeypatch):
-    monkeypatch.setattr("convoy.cli._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("convoy.commands.SECONDS_BETWEEN_LINES", 0.0)
     result = invoke("embed", "items.csv", "out", "--model", "model", COLUMNS)
     lines = result.stderr.splitlines()
     assert [line.split(" items, ")[0] for line in lines] == [

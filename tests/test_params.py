@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from convoy.errors import ConvoyError
-from convoy.params import Section, _Loader, load, parse
+from convoy.params import Section, _Loader, load, load_names, parse
 from tests.contracts.stage_modules import ROOT
 
 
@@ -162,3 +162,26 @@ def test_params_yaml_reads_the_same_in_yaml_1_1_and_1_2():
 
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     assert yaml.load(text, _Loader) == YAML(typ="safe", pure=True).load(text)
+
+
+def test_a_list_of_names(params):
+    params("a: {b: [ridge, unet]}")
+    assert load_names("a.b") == ("ridge", "unet")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: {b: ridge}", 'expected a list of names; found "ridge"'),
+        ("a: {b: []}", "expected a list of names; found []"),
+        ("a: {b: {ridge: {}}}", 'expected a list of names; found {"ridge": {}}'),
+        ("a: {b: [ridge, 3]}", 'expected a list of names; found ["ridge", 3]'),
+        ("a: {b: [unet, ridge, unet]}", "named more than once: unet"),
+        ("a: {c: [ridge]}", "no key 'b' in a"),
+    ],
+)
+def test_what_is_no_list_of_names_is_refused_in_one_line(params, text, problem):
+    params(text)
+    with pytest.raises(ConvoyError) as caught:
+        load_names("a.b")
+    assert str(caught.value) == f"params.yaml: section 'a.b': {problem}"

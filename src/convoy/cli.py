@@ -4,24 +4,23 @@ Commands import what they need when they run: `convoy --help` must not wait for 
 """
 
 import os
+import re
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
+from convoy.commands import naming, pairs, progress, without_new_parents
 from convoy.errors import ConvoyError
 from convoy.stage import guarded
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-Progress = Callable[[str, int, int], None]
-_SECONDS_BETWEEN_LINES = 10.0
 
 
 def main() -> None:
@@ -71,54 +70,16 @@ def _embed(
     from convoy.storage import embeddings, models
     from convoy.streamrec.embedding import Embedder, EmbedParams, summary
 
-    names = _column_names(columns)
-    with _naming(out, catalogue, model):
+    names = pairs("--columns", columns, "item_id=show_id")
+    with naming(out, "folder", catalogue, model):
         out = Path(os.path.realpath(out))
         _check_out(out, force)
         embedder = Embedder(models.read(model), EmbedParams(normalise=normalise))
-        with _without_new_parents(out), _progress() as progress:
+        with without_new_parents(out), progress("items") as report:
             manifest = embeddings.write(
-                out, catalogue, names, embedder, embedder.dimension, embedder.facts, progress
+                out, catalogue, names, embedder, embedder.dimension, embedder.facts, report
             )
     print(summary(manifest))
-
-
-@contextmanager
-def _naming(out: Path, *inputs: Path) -> Iterator[None]:
-    """Turn what the disk refuses into one line that names the user's path, not our hidden files beside it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        refused = Path(str(error.filename or out))
-        for path in inputs:
-            if path in (refused, *refused.parents):
-                raise ConvoyError(f"{refused}: cannot be read: {error.strerror}") from None
-        raise ConvoyError(f"{out}: cannot be written: {error.strerror}; name another folder") from None
-
-
-@contextmanager
-def _without_new_parents(out: Path) -> Iterator[None]:
-    """Where nothing comes of `out`, remove the folders that were made to hold it."""
-    new = [folder for folder in out.parents if not folder.exists()]
-    try:
-        yield
-    except BaseException:
-        for folder in new:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-def _column_names(columns: str) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in columns.split(",") if pair]
-    for ours, equals, theirs in pairs:
-        if not (ours and equals and theirs):
-            raise ConvoyError(
-                f"--columns: '{ours}{equals}{theirs}' is not ours=theirs, such as item_id=show_id"
-            )
-    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
 def _check_out(out: Path, force: bool) -> None:
@@ -130,6 +91,99 @@ def _check_out(out: Path, force: bool) -> None:
         raise ConvoyError(f"{out}: is there already; name another folder, or replace it with --force")
     if not is_embeddings(out):
         raise ConvoyError(f"{out}: --force replaces embeddings only, and this is something else; remove it")
+
+
+DOWNSCALE_EXAMPLE = """\b
+Example:
+  convoy downscale cesm.nc fine.nc \\
+    --model data/climate/models/residual \\
+    --variables tasmax=TREFHTMX,psl=PSL,huss=QREFHT
+"""
+
+
+@app.command(epilog=DOWNSCALE_EXAMPLE)
+def downscale(
+    coarse: Annotated[Path, typer.Argument(metavar="IN", help="Daily coarse fields: NetCDF or Zarr.")],
+    out: Annotated[Path, typer.Argument(help="The NetCDF-4 file to write, by CF-1.11.")],
+    model: Annotated[Path, typer.Option(help="A model folder, such as data/climate/models/residual.")],
+    orography: Annotated[
+        Path | None, typer.Option(help="Heights on the fine grid to make, if not the training's own.")
+    ] = None,
+    variables: Annotated[
+        str, typer.Option(help="Our names of variables that are called otherwise in the file: ours=theirs,…")
+    ] = "",
+    units: Annotated[
+        str, typer.Option(help="Units where the file states none or wrong ones: tasmax=degC,…")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where it is a NetCDF file.")] = False,
+) -> None:
+    """Bring daily fields of any length to a fine grid, in little memory."""
+    _finish(lambda: _downscale(coarse, out, model, orography, variables, units, force))
+
+
+def _downscale(
+    coarse: Path, out: Path, model: Path, orography: Path | None, variables: str, units: str, force: bool
+) -> None:
+    # Read when torch is loaded. Threads that wait must not spin: where other programs have the cores, that is
+    # ten times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from convoy.climate import application, application_ground
+    from convoy.climate.conventions import ELEVATION
+    from convoy.storage import downscaled, files, models
+    from convoy.storage.netcdf import GridFile, Reader
+
+    names = pairs("--variables", variables, "tasmax=tx"), pairs("--units", units, "tasmax=degC")
+    read = [path for path in (coarse, model, orography) if path is not None]
+    with naming(out, "file", *read), _by_options(), Reader() as reader:
+        out = Path(os.path.realpath(out))
+        _check_out_file(out, read, force)
+        stored, given, facts = models.read(model), application.settings(*names), reader.facts(coarse)
+        layout = application.inputs_layout(facts, stored, given)
+        heights = None
+        if orography is not None:
+            fine = application_ground.heights_layout(reader.facts(orography), given)
+            heights = fine, reader.days(orography, fine.stored[ELEVATION].name)
+        ground = application_ground.ground_for(stored, layout, heights)
+        applied = application.Application(stored, layout, ground)
+        digest = files.sha256(model / files.MANIFEST)
+        attributes = application.attributes(facts, stored, version("convoy"), digest)
+        with without_new_parents(out), progress("days") as report:
+            blocks = downscaled.blocks(GridFile(coarse, reader), applied.names, len(applied.days))
+            downscaled.write(
+                out, applied.grid, applied.days, applied.variables, attributes,
+                applied.parts(blocks, report), applied.remarks,
+            )  # fmt: skip
+    for line in applied.warnings():
+        print(f"convoy: warning: {line}", file=sys.stderr)
+    print(applied.summary())
+
+
+def _check_out_file(out: Path, inputs: list[Path], force: bool) -> None:
+    from convoy.storage.downscaled import is_netcdf
+
+    for path in map(os.path.realpath, inputs):
+        if Path(path) in (out, *out.parents):
+            raise ConvoyError(f"{out}: would overwrite or change {path}, which is read; name another file")
+    if not out.exists():
+        return
+    if not force:
+        raise ConvoyError(f"{out}: is there already; name another file, or replace it with --force")
+    if not is_netcdf(out):
+        raise ConvoyError(f"{out}: --force replaces NetCDF files only, and this is something else; remove it")
+
+
+@contextmanager
+def _by_options() -> Iterator[None]:
+    """Tell of a command's options where a message tells of the params that stages have in their place."""
+    from convoy.climate.conventions import SECTION
+
+    key = re.compile(re.escape(SECTION) + r"(?:: \{|\.)(\w+)(?:: \{|\.)(name|units)(?:: ([^{}]*)\}\})?")
+    options = {"name": "--variables", "units": "--units"}
+    try:
+        yield
+    except ConvoyError as error:
+        told = key.sub(lambda at: f"{options[at[2]]} {at[1]}" + (f"={at[3]}" if at[3] else ""), str(error))
+        raise ConvoyError(told) from None
 
 
 PUBLISH_EXAMPLE = """\b
@@ -173,6 +227,7 @@ PROMOTE_EXAMPLE = """\b
 Example:
   convoy promote bow
   convoy promote
+  convoy promote --model climate-downscaling
 
 Exit code 0: promoted, or the champion already. 1: refused, with the reason. 2: could not be judged.
 """
@@ -186,7 +241,7 @@ def promote(
     ] = "challenger",
     model: MODEL_OPTION = "streamrec-text",
 ) -> None:
-    """Make a version champion, where on the same test items it is surely not worse and passes every check."""
+    """Make a version champion, where on the same test data it is surely not worse and passes every check."""
     _finish(lambda: _promote(which, model))
 
 
@@ -224,7 +279,8 @@ Example:
   convoy lineage data/streamrec/embeddings/textcnn
   convoy lineage models:/streamrec-text@champion
 
-Exit code 0: all that can be checked is as recorded. 2: something differs, and is named.
+Exit code 0: all that can be checked is as recorded. 2: something differs, or dvc.lock
+is missing, and is named.
 """
 
 
@@ -247,55 +303,6 @@ def _lineage(what: str) -> None:
 
 def _finish(action: Callable[[], Any]) -> NoReturn:
     raise typer.Exit(guarded(action))
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on a terminal, else a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    rate = TextColumn("{task.fields[rate]}")
-    columns = (
-        TextColumn("{task.description:<8}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        rate,
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks: dict[str, tuple[Any, float]] = {}
-
-        def report(phase: str, done: int, items: int) -> None:
-            if phase not in tasks:
-                tasks[phase] = bar.add_task(phase, rate=""), time.monotonic()
-            task, start = tasks[phase]
-            bar.update(task, completed=done, total=items or None, rate=_rate(done, start))
-
-        yield report
-
-
-def _lines() -> Progress:
-    started: dict[str, float] = {}
-    last = [time.monotonic()]
-
-    def report(phase: str, done: int, items: int) -> None:
-        now = time.monotonic()
-        start = started.setdefault(phase, now)
-        if now - last[0] < _SECONDS_BETWEEN_LINES:
-            return
-        last[0] = now
-        of = f" of {items:,}" if items else ""
-        print(f"{phase}: {done:,}{of} items, {_rate(done, start)}", file=sys.stderr, flush=True)
-
-    return report
-
-
-def _rate(done: int, start: float) -> str:
-    return f"{done / max(time.monotonic() - start, 1e-3):,.0f} items/s"
 
 
 if __name__ == "__main__":

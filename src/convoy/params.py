@@ -36,18 +36,38 @@ def load(section: str, model: type[S], path: Path = Path("params.yaml")) -> S:
     Raises ConvoyError (one line: file, section, key, expected, found) for a missing file or section,
     an unknown key, a wrong type, a value out of bounds or an impossible combination.
     """
+    return parse(_at(section, path), model, where=f"{path}: section '{section}'")
+
+
+def load_names(section: str, path: Path = Path("params.yaml")) -> tuple[str, ...]:
+    """Read the dotted `section` of the YAML file at `path` as a list of names, each once.
+
+    Raises ConvoyError (one line) where it is anything else, or empty.
+    """
+    names = _at(section, path)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        found = json.dumps(names, default=str)
+        raise ConvoyError(f"{path}: section '{section}': expected a list of names; found {found[:80]}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConvoyError(f"{path}: section '{section}': named more than once: {', '.join(twice)}")
+    return tuple(names)
+
+
+def _at(section: str, path: Path) -> Any:
+    """The plain values at the dotted `section` of a YAML file."""
     try:
         values: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:
         raise ConvoyError(f"{path}: no such file; run from the root of the checkout") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConvoyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     for depth, key in enumerate(section.split(".")):
         if not isinstance(values, dict) or key not in values:
             parent = ".".join(section.split(".")[:depth]) or "the top level"
             raise ConvoyError(f"{path}: section '{section}': no key '{key}' in {parent}")
         values = values[key]
-    return parse(values, model, where=f"{path}: section '{section}'")
+    return values
 
 
 def parse(values: Any, model: type[S], where: str) -> S:

@@ -100,3 +100,11 @@ def test_names_are_drawn_on_one_line_or_by_number():
     ]
     assert labels(["x" * 31]) == ["x" * 29 + "…"]
     assert labels(["été Ωμέγα"]) == ["été Ωμέγα"]
+
+
+def test_curves_of_another_figure_are_drawn_like_accuracies():
+    renamed = {name.replace("accuracy", "rmse"): values for name, values in EPOCHS.items()}
+    accuracy = charts.curves([charts.Curve("one", EPOCHS, 0)], LIGHT)
+    rmse = charts.curves([charts.Curve("one", renamed, 0)], LIGHT, "Validation RMSE, K")
+    assert accuracy != rmse
+    assert share(rmse, LIGHT.series[0]) == pytest.approx(share(accuracy, LIGHT.series[0]), rel=0.05)

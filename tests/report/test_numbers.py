@@ -1,6 +1,6 @@
 import pytest
 
-from convoy.report.numbers import p_value, percent, points
+from convoy.report.numbers import Measure, p_value, percent, points
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,26 @@ def test_points_have_a_true_minus_and_no_minus_zero(difference, text):
 )
 def test_p_as_papers_write_it(p, text):
     assert p_value(p) == text
+
+
+@pytest.mark.parametrize(
+    ("smallest", "value", "text"),
+    [
+        (0.5, 0.5871, "0.587 K"),
+        (0.5, -0.0004, "0.000 K"),
+        (0.5, -1.2, "−1.200 K"),
+        (1.36, 1.3642, "1.36 K"),
+        (45.0, 123.46, "123.5 K"),
+        (3e-5, -4.123e-5, "−4.12e−05 K"),
+        (0.0, 0.25, "0.250 K"),
+        (0.5, None, "–"),
+    ],
+)
+def test_a_measure_shows_its_smallest_figure_to_three_digits(smallest, value, text):
+    assert Measure(smallest, "K")(value) == text
+
+
+def test_figures_without_units_and_spans():
+    assert Measure(0.5)(0.25) == Measure(0.5, "K").bare(0.25) == "0.250"
+    assert Measure(0.5, "K").span(-0.1, 0.25) == "−0.100 to 0.250"
+    assert Measure(0.5, "K").span(None, None) == "–"

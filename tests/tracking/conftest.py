@@ -13,7 +13,7 @@ from convoy.tracking import store
 from tests import trained
 from tests.conftest import ROOT
 from tests.pipelines import workspace
-from tests.tracking import shelves
+from tests.tracking import climates, shelves
 from tests.tracking.servers import convoy
 
 TINY: dict[str, Any] = {
@@ -49,6 +49,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run.returncode == 0, run.stdout
 
     return once(tmp_path_factory, "built", make)
+
+
+@pytest.fixture(scope="session")
+def climate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs of all climate stages. Not to be changed."""
+    return once(tmp_path_factory, "climate", climates.make)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def make(folder: Path, product: Product) -> Path:
         run = client.create_run(experiment, tags=content).info.run_id
         model = client.create_logged_model(experiment, "bow", run, content)
         saved = packaging.save(
-            product.folders["bow"], rows_of(product), folder / "saved", run, model.model_id
+            product.folders["bow"], frame(rows_of(product)), folder / "saved", run, model.model_id
         )
         client.log_model_artifacts(model.model_id, str(saved))
         client.finalize_logged_model(model.model_id, "READY")

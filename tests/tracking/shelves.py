@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from mlflow import MlflowClient
@@ -15,10 +16,14 @@ from convoy import statistics
 from convoy.storage import models, predictions
 from convoy.storage.files import MANIFEST, sha256, write_json
 from convoy.storage.predictions import Predictions
-from convoy.tracking import packaging, store, versions
+from convoy.tracking import packaging, store
+from convoy.tracking.task import Task
+from convoy.tracking.text import Text
 from tests.trained import Product
 
-MODEL, EXPERIMENT = "streamrec-text", "streamrec/text"
+TEXT = Text()
+MODEL = TEXT.registered
+EXAMPLE = pd.DataFrame({"title": ["A tale"], "synopsis": ["of two cats"]})
 ITEMS = 1000
 CATEGORIES = ("a", "b")
 
@@ -87,12 +92,13 @@ def add(
 
 
 def publish(
-    client: MlflowClient, model_folder: Path, evaluation: Path, kind: str, data: dict[str, str] | None = None
-) -> int:
+    client: MlflowClient, model_folder: Path, evaluation: Path, kind: str, data: dict[str, str] | None = None,
+    task: Task = TEXT, example: pd.DataFrame = EXAMPLE,
+) -> int:  # fmt: skip
     """Register the model folder as a version, with a run of its own, and make it the challenger."""
-    known = client.get_experiment_by_name(EXPERIMENT)
+    known = client.get_experiment_by_name(task.experiment)
     experiment = (
-        client.create_experiment(EXPERIMENT, store.artifact_location(EXPERIMENT))
+        client.create_experiment(task.experiment, store.artifact_location(task.experiment))
         if known is None
         else known.experiment_id
     )
@@ -102,27 +108,27 @@ def publish(
     client.set_terminated(run)
     model = client.create_logged_model(experiment, kind, run, tags)
     saved = model_folder.with_name(f"{model_folder.name}-{model.model_id}")
-    packaging.save(model_folder, (["A tale"], ["of two cats"]), saved, run, model.model_id)
+    packaging.save(model_folder, example, saved, run, model.model_id)
     client.log_model_artifacts(model.model_id, str(saved))
     shutil.rmtree(saved)
     client.finalize_logged_model(model.model_id, "READY")
-    if not client.search_registered_models(f"name = '{MODEL}'"):
-        client.create_registered_model(MODEL)
+    if not client.search_registered_models(f"name = '{task.registered}'"):
+        client.create_registered_model(task.registered)
     test = json.loads((evaluation / "metrics.json").read_text())["test"]
     tags |= {
-        "convoy.test_split": versions.test_split(evaluation / "predictions.parquet"),
+        "convoy.test_split": task.judge.test_split(evaluation / task.judge.file, data or {}),
         "convoy.data": json.dumps(data or {}),
         **{f"test_{key}": str(value) for key, value in test.items()},
     }
     source = f"models:/{model.model_id}"
-    version = client.create_model_version(MODEL, source, run, tags, model_id=model.model_id)
-    client.set_registered_model_alias(MODEL, "challenger", version.version)
+    version = client.create_model_version(task.registered, source, run, tags, model_id=model.model_id)
+    client.set_registered_model_alias(task.registered, "challenger", version.version)
     return int(version.version)
 
 
-def aliases(client: MlflowClient) -> dict[str, int]:
+def aliases(client: MlflowClient, model: str = MODEL) -> dict[str, int]:
     """Alias -> number of the version."""
-    return {name: int(version) for name, version in client.get_registered_model(MODEL).aliases.items()}
+    return {name: int(version) for name, version in client.get_registered_model(model).aliases.items()}
 
 
 def lines(repository: Path) -> list[dict[str, Any]]:
@@ -130,14 +136,14 @@ def lines(repository: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (repository / "data/decisions.jsonl").read_text().splitlines()]
 
 
-def tags(client: MlflowClient, number: int) -> dict[str, str]:
+def tags(client: MlflowClient, number: int, model: str = MODEL) -> dict[str, str]:
     """What is told of a version."""
-    return client.get_model_version(MODEL, str(number)).tags
+    return client.get_model_version(model, str(number)).tags
 
 
-def history(client: MlflowClient) -> list[str]:
+def history(client: MlflowClient, model: str = MODEL) -> list[str]:
     """What is told of the registered model, oldest first."""
-    found = client.get_registered_model(MODEL).tags
+    found = client.get_registered_model(model).tags
     return [found[key] for key in sorted(found) if key.startswith("decision ")]
 
 

@@ -21,7 +21,8 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 from convoy.report.style import LIGHT
 from convoy.streamrec.evaluation_plots import COLOURS
 from convoy.tracking import views
-from convoy.tracking.tasks import Text
+from convoy.tracking.downscaling import Downscaling
+from convoy.tracking.text import Text
 from tests.tracking.servers import environment, free_port, wait_for
 
 PROGRAM = [sys.executable, "-P", "-m", "convoy.cli", "dashboard", "--port"]
@@ -115,7 +116,8 @@ def test_a_port_that_is_none_is_refused_in_one_line(empty: Path, port: str) -> N
 
 def test_a_view_fits_into_a_tag_of_any_store() -> None:
     # Servers of earlier releases refuse longer ones.
-    assert all(len(value) < 5000 for value in views.tags(Text()).values())
+    for task in (Text(), Downscaling()):
+        assert all(len(value) < 5000 for value in views.tags(task).values())
 
 
 def test_charts_have_the_colours_of_the_pictures() -> None:

@@ -190,7 +190,9 @@ def test_without_a_store_the_files_are_checked_all_the_same(project, tmp_path, m
 def test_a_version_without_its_workspace_is_known_by_what_the_store_holds(project, version):
     shutil.rmtree("data")
     (project / "dvc.lock").unlink()
-    lines = told(f"models:/streamrec-text/{version.version}")
+    lines: list[str] = []
+    with pytest.raises(ConvoyError, match=r"no dvc\.lock in .*, so nothing ties it to its data"):
+        lineage(f"models:/streamrec-text/{version.version}", lines.append)
     assert lines[0].endswith("  ok")
     assert any("git commit" in line and line.endswith("ok") for line in lines)
     assert any("dvc.lock holds others now  not here" in line for line in lines)
@@ -203,6 +205,14 @@ def test_mistakes_are_told_in_one_line(project):
     assert "no such version" in fault("models:/streamrec-text/77")
     assert "there are models:/streamrec-text/2, models:/streamrec-text/1" in fault("models:/other@champion")
     assert "no such run" in fault("runs:/0123456789abcdef0123456789abcdef")
+    for nothing in ("", " ", "models:/", "runs://"):
+        assert f"found '{nothing}'" in fault(nothing)
+
+
+def test_without_dvc_s_lock_nothing_is_whole(project):
+    (project / "dvc.lock").unlink()
+    for what in (EMBEDDINGS, FOLDER):
+        assert "no dvc.lock in" in fault(what)
 
 
 def test_the_command_ends_with_0_or_2(project):

@@ -15,7 +15,8 @@ import yaml
 from convoy.errors import ConvoyError
 from convoy.storage.files import sha256
 from convoy.streamrec.prediction import Predictor
-from convoy.tracking import packaging, pyfunc
+from convoy.tracking import packaging
+from convoy.tracking.text_model import TextModel
 from tests import trained
 from tests.conftest import ROOT
 from tests.tracking import packaged
@@ -42,7 +43,7 @@ def rows(product):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_folder_holds_the_model_and_words_no_code(product, rows, tmp_path, kind):
-    folder = packaging.save(product.folders[kind], rows, tmp_path / "saved", "r1", "m-1")
+    folder = packaging.save(product.folders[kind], frame(rows), tmp_path / "saved", "r1", "m-1")
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     copied = {f"data/{kind}/{path.name}" for path in product.folders[kind].iterdir()}
     assert files == WRITTEN | copied
@@ -76,10 +77,10 @@ def test_a_saved_folder_holds_the_model_and_words_no_code(product, rows, tmp_pat
 def test_what_is_changed_or_shows_nothing_is_not_saved(product, rows, tmp_path):
     copied = shutil.copytree(product.folders["bow"], tmp_path / "bow")
     with pytest.raises(ConvoyError, match="no rows to show"):
-        packaging.save(copied, ([], []), tmp_path / "saved")
+        packaging.save(copied, frame(([], [])), tmp_path / "saved")
     flip(copied / "model.safetensors")
     with pytest.raises(ConvoyError, match=r"model\.safetensors: sha256 differs"):
-        packaging.save(copied, rows, tmp_path / "saved")
+        packaging.save(copied, frame(rows), tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
 
 
@@ -87,13 +88,13 @@ def test_a_project_of_uv_in_the_current_folder_is_left_alone(product, rows, tmp_
     for name in ("uv.lock", "pyproject.toml"):
         (tmp_path / name).write_text("version = 1\n")
     monkeypatch.chdir(tmp_path)
-    folder = packaging.save(product.folders["linear"], rows, tmp_path / "saved")
+    folder = packaging.save(product.folders["linear"], frame(rows), tmp_path / "saved")
     assert {path.name for path in folder.iterdir()} == {*WRITTEN, "data"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_mlflow_loads_a_saved_folder(product, rows, tmp_path, kind):
-    folder = packaging.save(product.folders[kind], rows, tmp_path / "saved")
+    folder = packaging.save(product.folders[kind], frame(rows), tmp_path / "saved")
     predictor = Predictor(product.stored(kind))
     loaded = of_mlflow(folder)
     check_same(loaded.predict(frame(rows)), predictor, rows)
@@ -104,7 +105,7 @@ def test_mlflow_loads_a_saved_folder(product, rows, tmp_path, kind):
 
 
 def test_tables_that_cannot_be_read_are_refused_and_titles_may_be_missing(product, rows):
-    model = pyfunc.TextModel(Predictor(product.stored("bow")))
+    model = TextModel(Predictor(product.stored("bow")))
     without = model.predict(frame(rows)[["synopsis"]])
     empty = model.predict(frame(([""] * len(rows[1]), rows[1])))
     assert without["category"].tolist() == empty["category"].tolist()

@@ -15,13 +15,15 @@ from convoy.storage import catalogues, corpus
 from convoy.storage.predictions import Predictions
 from convoy.streamrec import models
 from convoy.tracking import dvclock, store
+from convoy.tracking.accuracy import Accuracy
 from convoy.tracking.decisions import rollback
-from convoy.tracking.evidence import difference
 from convoy.tracking.promotion import PromotionParams, RefusedError, promote
 from tests.conftest import ROOT
 from tests.tracking import shelves
 from tests.tracking.servers import convoy, free_port, mlflow_server
 from tests.tracking.shelves import MODEL, aliases, figures, history, lines, predicted, tags
+
+difference = Accuracy().difference
 
 
 def refused(*arguments):
@@ -157,8 +159,10 @@ def test_a_version_is_named_by_number_alias_or_kind(client, add):
     for which, what in (("7", "no version 7"), ("linear", "no linear")):
         with pytest.raises(ConvoyError, match=f"{what}; name a number or a kind of: version 3"):
             promote(MODEL, which)
-    with pytest.raises(ConvoyError, match=r"nothing: no version of it at .*; run `convoy publish`"):
+    with pytest.raises(ConvoyError, match="nothing: none of our registered models; expected streamrec-text"):
         promote("nothing")
+    with pytest.raises(ConvoyError, match="expected a version number, an alias or a kind of model"):
+        promote(MODEL, " ")
 
 
 def test_other_test_items_need_the_texts_in_the_workspace(client, repository, add, two_networks):

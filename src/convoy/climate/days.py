@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convoy.climate.lapse import at_height, daily_lapse, filled
+from convoy.climate.lapse import at_height, at_sea_level, daily_lapse, filled
 from convoy.climate.regridding import area_mean, interpolation
 from convoy.learning.examples import Plan
 from convoy.nn.downscaling import Geometry, Ground, Inputs
@@ -20,7 +20,8 @@ TRANSFORMS: dict[str, Any] = {
     "huss": lambda field: np.log(np.maximum(field, 1e-6)),
     "pr": lambda field: np.sqrt(np.maximum(field, 0)),
 }
-SPLIT_DAYS = 32
+# So many days stay in the processor's cache between the layers.
+INFERENCE_DAYS = 16
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def scaling(domains: Sequence[Domain], target: str) -> Scaling:
         levels.append(np.nanmean(domain.inputs[target]))
     channels = range(weather[0].shape[1])
     return Scaling(
-        tuple(float(np.mean([part[:, channel].mean() for part in weather])) for channel in channels),
+        tuple(float(np.mean([np.nanmean(part[:, channel]) for part in weather])) for channel in channels),
         tuple(_std(np.concatenate([part[:, channel].ravel() for part in weather])) for channel in channels),
         names,
         tuple(float(field.mean()) for field in static),
@@ -67,24 +68,25 @@ def scaling(domains: Sequence[Domain], target: str) -> Scaling:
 
 
 def _std(values: npt.NDArray[Any]) -> float:
-    return float(values.std()) or 1.0
+    return float(np.nanstd(values)) or 1.0
 
 
 def _weather(domain: Domain, target: str, lapse: npt.NDArray[np.float32]) -> Fields:
     """Channels (T, C, h, w): the target at sea level less its mean of the day, other inputs, lapse, height.
 
+    NaN on the days on which an input is missing in all cells.
     A level that the whole region shares says nothing about where it is warm, and in a warmer world it would
     be one that no training day has.
     """
     height_km = domain.coarse_static["elevation"] / np.float32(1000)
-    level = filled(domain.inputs[target]) + lapse[:, None, None] * height_km
+    level = at_sea_level(domain, target, lapse)
     channels = [level - level.mean(axis=(1, 2), keepdims=True)]
     for name, field in domain.inputs.items():
         if name != target:
             channels.append(_transformed(name, filled(field)))
     channels.append(np.broadcast_to(lapse[:, None, None], level.shape))
     channels.append(np.broadcast_to(height_km, level.shape))
-    return np.nan_to_num(np.stack(channels, axis=1)).astype(np.float32)
+    return np.stack(channels, axis=1).astype(np.float32)
 
 
 def _transformed(name: str, field: Fields) -> Fields:
@@ -129,7 +131,7 @@ class GridExamples:
 
     @property
     def inference_batch(self) -> int:
-        return 1024 if self.lapse.is_cuda else SPLIT_DAYS
+        return 1024 if self.lapse.is_cuda else INFERENCE_DAYS
 
     def to(self, device: torch.device) -> "GridExamples":
         moved = object.__new__(GridExamples)
@@ -172,12 +174,24 @@ def _tensors(
     angle = domain.days.season
     season = np.stack([wave(n * angle) for n in (1, 2) for wave in (np.cos, np.sin)], axis=1)
     return (
-        (weather - mean) / std,
-        np.nan_to_num(filled(domain.inputs[target]) - np.float32(scale.level)),
+        # What is missing is taken for average.
+        np.nan_to_num((weather - mean) / std),
+        np.nan_to_num(_coarse(domain, target, lapse) - np.float32(scale.level)),
         lapse,
         season.astype(np.float32),
         np.full(len(domain.days), place, np.int64),
     )
+
+
+def _coarse(domain: Domain, target: str, lapse: npt.NDArray[np.float32]) -> Fields:
+    """The coarse target; a missing cell is as the nearest one would be at its height."""
+    field = domain.inputs[target]
+    missing = np.isnan(field)
+    if not missing.any():
+        return field
+    height_km = domain.coarse_static["elevation"] / np.float32(1000)
+    there = at_sea_level(domain, target, lapse) - lapse[:, None, None] * height_km
+    return np.where(missing, there, field)
 
 
 def _ground(domains: Sequence[Domain], scale: Scaling) -> Ground:

@@ -206,8 +206,14 @@ def _mean(field: Fields) -> Fields:
 
 
 def telling_days(domain: Domain, target: str) -> npt.NDArray[np.int64]:
-    """Indices of the hottest day, the coldest, and the one on which height explains least of the truth."""
-    truth = _truth(domain)
+    """Indices of the hottest day, the coldest, and the one on which height explains least of the truth.
+
+    Among the days that have a truth and a coarse field.
+    """
+    missing = [np.isnan(field).all(axis=(1, 2)) for field in (_truth(domain), domain.inputs[target])]
+    known = np.flatnonzero(~(missing[0] | missing[1]))
+    days = domain.at(known)
+    truth = _truth(days)
     level = np.nanmean(truth, axis=(1, 2))
-    unexplained = np.nanstd(truth - at_height(domain, target, daily_lapse(domain, target)), axis=(1, 2))
-    return np.array([level.argmax(), level.argmin(), unexplained.argmax()])
+    unexplained = np.nanstd(truth - at_height(days, target, daily_lapse(days, target)), axis=(1, 2))
+    return known[[level.argmax(), level.argmin(), unexplained.argmax()]]

@@ -33,7 +33,8 @@ def conditional_variance(modes: Modes, coarse: Grid, fine: Grid) -> npt.NDArray[
         cross[cell] = means(shifted).ravel()
     within = _flat(means, cross, blocks)
     solved = np.linalg.solve(within, cross.T)
-    return (lag[0, 0] - np.einsum("cb,bc->c", cross, solved)).reshape(shape)
+    # Where the means tell all, rounding would leave less than nothing.
+    return np.maximum(lag[0, 0] - np.einsum("cb,bc->c", cross, solved), 0).reshape(shape)
 
 
 def floor_rmse(modes: Modes, coarse: Grid, fine: Grid) -> float:

@@ -4,6 +4,7 @@ Networks are imported where they are used: a rival does not wait for torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +61,15 @@ def train(
     target = facts["target"]
     config: dict[str, Any] = {
         "schema": 1, "task": TASK, "kind": name, "target": target, "inputs": list(facts["inputs"]),
-        "source": facts["source"], "range": _ranges(domains), "place": None,
+        "source": facts["source"], "calendar": domains[0].days.calendar,
+        "range": _ranges(domains), "place": None,
     }  # fmt: skip
-    home = ground_of(domains[0])
+    place = rivals.main_place(domains)
+    home = ground_of(next(domain for domain in domains if domain.place == place))
     if name in RIVALS:
         config["training"] = {}
         tensors, config["place"] = rivals.fit(name, domains, target)
+        home = ground_of(next(domain for domain in domains if config["place"] in (None, domain.place)))
         return config, {seeds[0]: {**tensors, **home}}, None
     from convoy.climate import networks
 
@@ -101,12 +105,16 @@ class Downscaling:
         """The fine field (T, H, W) and, where the model has one, its standard deviation.
 
         None where the model cannot go to the domain's ground. Raises ConvoyError where the domain lacks an
-        input that the model was fitted with.
+        input or a static field that the model was fitted with.
         """
         kind, target = self.config["kind"], self.config["target"]
-        missing = [name for name in self.config["inputs"] if name not in domain.inputs]
+        inputs, static = self.config["inputs"], self.config.get("scaling", {}).get("static_names", ())
+        missing = [name for name in inputs if name not in domain.inputs]
+        missing += [name for name in static if name not in domain.static]
         if missing:
             raise ConvoyError(f"{domain.name}: no variable {', '.join(missing)}, which the model needs")
+        # The order of the inputs is that of the model's channels.
+        domain = replace(domain, inputs={name: domain.inputs[name] for name in inputs})
         if self._network is not None:
             return self._network.downscale(domain, target)
         field = rivals.predict(kind, self._tensors, self.config["place"], domain, target)

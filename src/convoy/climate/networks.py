@@ -29,9 +29,9 @@ FIGURE = "rmse"
 class DownscalingTraining(TrainingParams):
     """The training loop's params with the defaults found for downscaling."""
 
-    learning_rate: float | None = Field(3e-3, gt=0, le=10)
+    learning_rate: float | None = Field(8e-3, gt=0, le=10)
     weight_decay: float | None = Field(1e-2, ge=0, le=10)
-    batch_size: int = Field(32, ge=2, le=65536)
+    batch_size: int = Field(16, ge=2, le=65536)
     epochs: int = Field(8, ge=1, le=10000)
     patience: int = Field(8, ge=1, le=10000)
     label_smoothing: float = Field(0.0, ge=0, le=0, description="is for classes")
@@ -59,9 +59,12 @@ def train(
 
     Raises ConvoyError where a split is too small or `softmax` meets grids that do not nest.
     """
+    domains, validation = (_known(parts, target) for parts in (domains, validation))
     for split, parts in (("training", domains), ("validation", validation)):
         if sum(len(part.days) for part in parts) < 2:
-            raise ConvoyError(f"{name}: fewer than 2 days in the {split} split; give it a longer range")
+            raise ConvoyError(
+                f"{name}: fewer than 2 days with values in the {split} split; give it a longer range"
+            )
     scale = scaling(domains, target)
     conserve = _conserve(name, params, domains, target)
     arguments: dict[str, Any] = {
@@ -88,7 +91,10 @@ class Fitted:
         self._network = Downscaler(**config["network"])
         self._network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
         self._scale: Scaling = scaling_from(config["scaling"])
-        self._training = DownscalingTraining(**config["training"])
+        # Where training asked for a GPU, the fitted network runs without one too.
+        asked = config["training"]
+        device = "auto" if asked["device"] == "cuda" else asked["device"]
+        self._training = DownscalingTraining(**{**asked, "device": device})
         self._spread = config["network"]["spread"] == "normal"
         self._between: tuple[Grid, Grid, Geometry] | None = None
 
@@ -111,8 +117,9 @@ def objective(spread: str, domain: Domain) -> Objective:
     areas = torch.from_numpy(domain.fine.areas.astype(np.float32))
 
     def mean(errors: Tensor, targets: Tensor) -> Tensor:
+        # Only what the truth lacks is passed over: an output that is no number must not look like no error.
         weights = areas.to(errors.device) * ~torch.isnan(targets)
-        return (torch.nan_to_num(errors) * weights).sum() / weights.sum()
+        return (errors * weights).sum() / weights.sum()
 
     def squared(outputs: Tensor, targets: Tensor, _smoothing: float) -> Tensor:
         return mean((outputs[:, 0] - torch.nan_to_num(targets)) ** 2, targets)
@@ -131,6 +138,16 @@ def _crps(mean: Tensor, deviation: Tensor, truth: Tensor) -> Tensor:
     z = (truth - mean) / deviation
     density = torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5
     return deviation * (z * torch.erf(z / 2**0.5) + 2 * density - torch.pi**-0.5)
+
+
+def _known(domains: Sequence[Domain], target: str) -> list[Domain]:
+    """The days that have a truth and something to tell it from; a domain without any is left out."""
+    found = []
+    for domain in domains:
+        assert domain.target is not None
+        known = ~np.isnan(domain.target).all(axis=(1, 2)) & ~np.isnan(domain.inputs[target]).all(axis=(1, 2))
+        found.append(domain if known.all() else domain.at(known))
+    return [domain for domain in found if len(domain.days)]
 
 
 def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], target: str) -> dict[str, Any]:

@@ -51,8 +51,9 @@ def filled_mean(means: Regridding, field: npt.NDArray[Any]) -> npt.NDArray[Any]:
     present = ~np.isnan(field)
     covered = means(present.astype(field.dtype))
     sums = means(np.where(present, field, 0).astype(field.dtype))
+    # Half a cell is half a cell also where single precision makes a little less of it.
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(covered >= 0.5, sums / covered, np.nan).astype(field.dtype)
+        return np.where(covered > 0.4999, sums / covered, np.nan).astype(field.dtype)
 
 
 def whole_ratio(coarse: Grid, fine: Grid) -> int | None:

@@ -56,6 +56,7 @@ def _with_daily_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) 
 def _fit_monthly_lapse(domains: Sequence[Domain], target: str) -> Tensors:
     lapse = np.concatenate([daily_lapse(domain, target) for domain in domains])
     month = np.concatenate([domain.days.month for domain in domains])
+    lapse, month = lapse[~np.isnan(lapse)], month[~np.isnan(lapse)]
     means = [lapse[month == number].mean() if (month == number).any() else lapse.mean() for number in _MONTHS]
     return {"lapse": np.array(means, np.float32)}
 
@@ -101,6 +102,7 @@ def _fit_quantiles(domains: Sequence[Domain], target: str) -> Tensors:
     season = np.concatenate([domain.days.month % 12 // 3 for domain in domains])
     guess = np.concatenate([_bicubic(domain, target) for domain in domains])
     truth = np.concatenate([_truth(domain) for domain in domains])
+    guess[np.isnan(truth)] = np.nan
     tensors = {}
     for name, field in (("guess", guess), ("truth", truth)):
         parts = [field[season == number] for number in range(SEASONS)]
@@ -111,13 +113,14 @@ def _fit_quantiles(domains: Sequence[Domain], target: str) -> Tensors:
 
 
 def _quantiles(field: Fields) -> Fields:
-    """Linear between order statistics, (50, H, W); NaN where any day is missing."""
-    ordered = np.sort(field, axis=0)
-    place = QUANTILES * (len(field) - 1)
+    """Linear between order statistics of the days that are there, (50, H, W); NaN where none is."""
+    ordered = np.sort(field, axis=0)  # what is missing comes last
+    last = np.maximum((~np.isnan(field)).sum(axis=0) - 1, 0)
+    place = QUANTILES[:, None, None] * last
     low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, len(field) - 1)
-    share = (place - low).astype(np.float32)[:, None, None]
-    return ordered[low] * (1 - share) + ordered[high] * share
+    share = (place - low).astype(np.float32)
+    below, above = (np.take_along_axis(ordered, at, axis=0) for at in (low, np.minimum(low + 1, last)))
+    return below * (1 - share) + above * share
 
 
 def _with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
@@ -137,32 +140,31 @@ def _with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> 
 def _fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
     """Ridge regression of truth minus daily lapse, per pixel on all inputs around it and the season.
 
-    The pixels of one coarse cell share their predictors, and so one factorisation. The penalty is the one of
-    `RIDGE_PENALTIES` that predicts the last fifth of the days best from those before.
+    The pixels of one coarse cell share their predictors, and so one factorisation where they miss the same
+    days. The penalty is the one of `RIDGE_PENALTIES` that predicts the last fifth of the days best from those
+    before.
     """
     predictors = np.concatenate([_predictors(domain) for domain in domains])
     residual = np.concatenate(
         [_truth(domain) - at_height(domain, target, daily_lapse(domain, target)) for domain in domains]
     )
-    mean, scale = predictors.mean(axis=(0, 1, 2)), predictors.std(axis=(0, 1, 2))
+    mean, scale = np.nanmean(predictors, axis=(0, 1, 2)), np.nanstd(predictors, axis=(0, 1, 2))
     scale[scale == 0] = 1
-    predictors = (predictors - mean) / scale
+    # What is missing is taken for average.
+    predictors = np.nan_to_num((predictors - mean) / scale, copy=False)
     rows, columns = _cells(domains[0])
-    present = ~np.isnan(residual).any(axis=0)
-    residual = np.where(present, residual, 0)
     first = len(residual) * 4 // 5
     errors = np.zeros(len(RIDGE_PENALTIES))
     for row, column, pixels in _blocks(rows, columns):
         x, y = predictors[:, row, column], residual[(slice(None), *pixels)].reshape(len(residual), -1)
         for number, weights in enumerate(_ridge(x[:first], y[:first], RIDGE_PENALTIES)):
-            errors[number] += ((_with_one(x[first:]) @ weights - y[first:]) ** 2).sum()
+            errors[number] += np.nansum((_with_one(x[first:]) @ weights - y[first:]) ** 2)
     best = RIDGE_PENALTIES[int(errors.argmin())]
     weights = np.zeros((predictors.shape[-1] + 1, *residual.shape[1:]), np.float32)
     for row, column, pixels in _blocks(rows, columns):
         y = residual[(slice(None), *pixels)]
         (fitted,) = _ridge(predictors[:, row, column], y.reshape(len(y), -1), (best,))
         weights[(slice(None), *pixels)] = fitted.reshape(-1, *y.shape[1:])
-    weights[:, ~present] = np.nan
     return {
         "weights": weights, "mean": mean.astype(np.float32), "scale": scale.astype(np.float32),
         "penalty": np.array([best], np.float32),
@@ -171,7 +173,7 @@ def _fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
 
 def _with_ridge(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
     out = at_height(domain, target, daily_lapse(domain, target))
-    predictors = (_predictors(domain) - tensors["mean"]) / tensors["scale"]
+    predictors = np.nan_to_num((_predictors(domain) - tensors["mean"]) / tensors["scale"], copy=False)
     for row, column, pixels in _blocks(*_cells(domain)):
         weights = tensors["weights"][(slice(None), *pixels)]
         change = _with_one(predictors[:, row, column]) @ weights.reshape(len(weights), -1)
@@ -180,11 +182,25 @@ def _with_ridge(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fiel
 
 
 def _ridge(x: npt.NDArray[Any], y: npt.NDArray[Any], penalties: Sequence[float]) -> list[npt.NDArray[Any]]:
-    """Weights (predictors + 1, pixels) per penalty; the constant is not penalised."""
+    """Weights (predictors + 1, pixels) per penalty, from the days on which a pixel is there; NaN without any.
+
+    The constant is not penalised.
+    """
     design = _with_one(x).astype(np.float64)
-    square, product = design.T @ design, design.T @ y.astype(np.float64)
     penalised = np.diag([1.0] * x.shape[1] + [0.0])
-    return [np.linalg.solve(square + penalty * penalised, product) for penalty in penalties]
+    weights = [np.full((design.shape[1], y.shape[1]), np.nan) for _ in penalties]
+    present = ~np.isnan(y)
+    alike: dict[bytes, list[int]] = {}
+    for pixel, days in enumerate(present.T):
+        alike.setdefault(days.tobytes(), []).append(pixel)
+    for pixels in alike.values():
+        days = present[:, pixels[0]]
+        if days.any():
+            seen = design[days]
+            square, product = seen.T @ seen, seen.T @ y[np.ix_(days, pixels)].astype(np.float64)
+            for of_penalty, penalty in zip(weights, penalties, strict=True):
+                of_penalty[:, pixels] = np.linalg.solve(square + penalty * penalised, product)
+    return weights
 
 
 def _with_one(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -192,11 +208,14 @@ def _with_one(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _predictors(domain: Domain) -> Fields:
-    """All inputs in the 3 x 3 cells around each coarse cell, and two harmonics of the year, (T, h, w, P)."""
+    """All inputs in the 3 x 3 cells around each coarse cell, and two harmonics of the year, (T, h, w, P).
+
+    NaN on the days on which an input is missing in all cells.
+    """
     height, width = domain.coarse.shape
     parts = []
     for field in domain.inputs.values():
-        wide = np.pad(np.nan_to_num(filled(field)), ((0, 0), (1, 1), (1, 1)), mode="edge")
+        wide = np.pad(filled(field), ((0, 0), (1, 1), (1, 1)), mode="edge")
         parts += [wide[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
     angle = domain.days.season[:, None, None] * np.ones((1, height, width))
     parts += [wave(n * angle).astype(np.float32) for n in (1, 2) for wave in (np.cos, np.sin)]
@@ -239,11 +258,16 @@ def fit(name: str, domains: Sequence[Domain], target: str) -> tuple[Tensors, str
     rival = RIVALS[name]
     if not rival.per_pixel:
         return rival.fit(domains, target), None
+    place = main_place(domains)
+    return rival.fit([domain for domain in domains if domain.place == place], target), place
+
+
+def main_place(domains: Sequence[Domain]) -> str:
+    """The place with the most days."""
     days: dict[str, int] = {}
     for domain in domains:
         days[domain.place] = days.get(domain.place, 0) + len(domain.days)
-    place = max(days, key=lambda name: days[name])
-    return rival.fit([domain for domain in domains if domain.place == place], target), place
+    return max(days, key=lambda name: days[name])
 
 
 def predict(

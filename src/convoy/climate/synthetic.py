@@ -108,7 +108,9 @@ def _domain(
     down = area_mean(fine, coarse)
     rng = np.random.default_rng([params.seed, 2, place])
     weather = simulate(rng, coarse, days)
-    model = _Model(params, coarse, fine, static, down, warming, rng)
+    # The bias has numbers of its own, so that g is the same under perfect and imperfect inputs.
+    bias = np.random.default_rng([params.seed, 3, place])
+    model = _Model(params, coarse, fine, static, down, warming, bias)
     parts = []
     start = 0
     for g in random_part().days(rng, len(days), _memory_days):

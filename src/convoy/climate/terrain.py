@@ -23,18 +23,20 @@ def elevation(seed: int, place: int, size: int) -> Fields:
     return (np.maximum(above, 0) * (RELIEF_M / above.max())).astype(np.float32)
 
 
-def static_fields(elevation_m: Fields, grid: Grid) -> dict[str, Fields]:
-    """What follows from the elevation (H, W) of a fine grid, each (H, W).
+def static_fields(
+    elevation_m: Fields, grid: Grid, land: npt.NDArray[np.bool_] | None = None
+) -> dict[str, Fields]:
+    """What follows from the elevation (H, W) of a fine grid, each (H, W); `land` is where it is above 0 m.
 
     elevation: m. coast: km to the nearest cell of the other kind, negative over sea. slope_east, slope_north:
     m per km. valley: m above the surroundings (a Gaussian of 0.75 degrees), negative in valleys. latitude:
-    degrees.
+    degrees. A `land` (H, W) of its own is for ground below the sea and for lakes.
     """
     north_km = KM_PER_DEGREE * float(np.diff(grid.lat.centres).mean())
     east_km = (
         KM_PER_DEGREE * float(np.diff(grid.lon.centres).mean()) * np.cos(np.radians(grid.lat.centres.mean()))
     )
-    land = elevation_m > 0
+    land = elevation_m > 0 if land is None else land
     sampling = (north_km, float(east_km))
     coast = _distance(land, sampling) - _distance(~land, sampling)
     north, east = np.gradient(elevation_m.astype(np.float64), *sampling)

@@ -109,9 +109,10 @@ class Downscaler(nn.Module):
         features = self.trunk(torch.cat([weather, season], dim=1)).permute(0, 2, 3, 1)
         sampled = _sampled(self.from_weather(features), geometry)
         ground = self.from_ground(inputs.ground.static.permute(0, 2, 3, 1))
-        x = F.relu(sampled + ground[inputs.domain])
+        # In place: these tensors are the largest, and each pass over them costs as much as a product.
+        x = F.relu(sampled.add_(ground if len(ground) == 1 else ground[inputs.domain]), inplace=True)
         for layer in self.layers:
-            x = F.relu(layer(x))
+            x = F.relu(layer(x), inplace=True)
         return self.out(x)
 
 

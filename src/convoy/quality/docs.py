@@ -88,7 +88,7 @@ PAGE = """<!DOCTYPE html>
 <h1>{{ page_name|e }}</h1>
 <p class="{{ 'passed' if verdict.success else 'failed' }}">
 {{ 'Passed' if verdict.success else 'FAILED' }}: {{ verdict.expectations }} expectations
-on {{ '{:,}'.format(verdict.items) }} items;
+on {{ '{:,}'.format(verdict.items) }} {{ verdict.unit }};
 {{ verdict.failures|length }} failed, {{ verdict.warnings|length }} warned.</p>
 <ul>
 {% for finding in verdict.failures %}

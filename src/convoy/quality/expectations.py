@@ -35,7 +35,8 @@ class Part:
     """A frame and the rules for it.
 
     Offending rows are named by the column `key`, after their number where they are `numbered`. A frame that
-    sums up others has `source`, the rows whose first values illustrate a failure.
+    sums up others has `source`, the rows whose first values illustrate a failure. Values that are words or
+    numbers of our own are not `quoted`, as values of the data are.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Part:
     key: str
     numbered: bool = True
     source: pd.DataFrame | None = None
+    quoted: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,14 @@ def validate(parts: Sequence[Part]) -> list[Answer]:
         progress_bars=ProgressBarsConfig(globally=False),
     )
     context = gx.get_context(mode="ephemeral", project_config=config)
+    # One source for all frames: each further one costs more than its expectations do.
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frames")
+    whole = asset.add_batch_definition_whole_dataframe("all")
     for part in parts:
         suite = gx.ExpectationSuite(
             name=part.name, expectations=[_expectation(expectations, rule) for rule in part.rules]
         )
-        asset = context.data_sources.add_pandas(part.name).add_dataframe_asset(part.name)
-        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": part.frame})
+        batch = whole.get_batch({"dataframe": part.frame})
         # SUMMARY without index columns gives the positions of the first offenders; with them, Great
         # Expectations makes a dict per offending row: a minute where a million rows offend.
         outcome = batch.validate(
@@ -138,6 +142,10 @@ def _answer(part: Part, rule: Rule, result: Any) -> Answer:
         observed = observed.item()
     if isinstance(observed, float):
         observed = float(f"{observed:.5g}")
+    if observed is None and not part.quoted and part.frame[rule.column].dtype.kind == "f":
+        # The page tells between which numbers a column lies, not only how many of them offend.
+        numbers = part.frame[rule.column].dropna()
+        observed = " to ".join(_number(float(end)) for end in (numbers.min(), numbers.max()) if len(numbers))
     if observed is not None:
         details["observed_value"] = observed
     examples = tuple(_examples(part, rule, details))
@@ -175,7 +183,7 @@ def _examples(part: Part, rule: Rule, details: Mapping[str, Any]) -> list[Exampl
     positions = list(range(len(frame)) if offenders is None else offenders)[:SHOWN_EXAMPLES]
     rows = frame.iloc[positions]
     return [
-        Example(_place(part, position, key), shorten(_or_none(value)))
+        Example(_place(part, position, key), shorten(_or_none(value)) if part.quoted else str(value))
         for position, key, value in zip(positions, rows[part.key], rows[column], strict=True)
     ]
 

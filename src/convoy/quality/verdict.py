@@ -38,7 +38,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of a gate. `facts` are further plain values for the metrics file."""
+    """The outcome of a gate. `facts` are further plain values for the metrics file.
+
+    unit: what `items` counts; heading: what the column of a finding is called.
+    """
 
     subject: str
     items: int
@@ -46,6 +49,8 @@ class Verdict:
     failures: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    unit: str = "items"
+    heading: str = "column "
 
     @property
     def success(self) -> bool:
@@ -53,7 +58,7 @@ class Verdict:
 
     def summary(self) -> str:
         """Lines for the reader of a log: the outcome, each failure with its first rows, each warning."""
-        outcome = f"{self.expectations} expectations on {self.items} items of {self.subject}"
+        outcome = f"{self.expectations} expectations on {self.items} {self.unit} of {self.subject}"
         lines = [
             f"gate passed: {outcome}" if self.success else f"gate FAILED: {len(self.failures)} of {outcome}"
         ]
@@ -68,7 +73,7 @@ class Verdict:
         return {
             "success": self.success,
             "expectations": self.expectations,
-            "items": self.items,
+            self.unit: self.items,
             "warnings": {finding.name: finding.count for finding in self.warnings},
             **self.facts,
         }
@@ -81,7 +86,7 @@ class Verdict:
         example = f", first {first.examples[0]}" if first.examples else ""
         more = f"; also {', '.join(f'{other.name} ({other.column})' for other in others)}" if others else ""
         raise ConvoyError(
-            f"{path}: column '{first.column}': expectation '{first.name}' failed: {first.words}; "
+            f"{path}: {self.heading}'{first.column}': expectation '{first.name}' failed: {first.words}; "
             f"found {first.found}{example}{more}; {remedy}"
         )
 

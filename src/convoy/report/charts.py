@@ -12,6 +12,7 @@ from convoy.report.numbers import percent
 from convoy.report.style import Theme, figure, labels, png, quiet_axes, styled
 
 WIDTH_IN = 5.6
+VALIDATION_LOSS = "validation_loss"
 
 
 @dataclass(frozen=True)
@@ -94,30 +95,35 @@ def _marks(axes: Axes, marks: Mapping[str, float], rows: int, theme: Theme) -> N
         )
 
 
-def curves(rows: Sequence[Curve], theme: Theme) -> bytes:
-    """Loss of the training and validation splits, and validation accuracy, over epochs."""
+def curves(rows: Sequence[Curve], theme: Theme, title: str = "Validation accuracy") -> bytes:
+    """Loss of the training and validation splits, and beside it the validation split's figure, over epochs.
+
+    The figure is the column beside validation_loss (validation_accuracy, for one); `title` says it in words.
+    """
+    column = next(
+        name for name in rows[0].values if name.startswith("validation_") and name != VALIDATION_LOSS
+    )
     with styled(theme):
         fig = figure(WIDTH_IN, 2.7)
-        loss, accuracy = fig.subplots(1, 2)
+        loss, beside = fig.subplots(1, 2)
         for row in rows:
             colour = theme.series[row.colour]
             epoch = row.values["epoch"]
             loss.plot(epoch, row.values["train_loss"], color=colour, linewidth=1.2, dashes=(3, 2))
-            loss.plot(epoch, row.values["validation_loss"], color=colour, linewidth=1.9)
-            accuracy.plot(
-                epoch, row.values["validation_accuracy"], color=colour, linewidth=1.9, label=row.name
-            )
-            for axes, column in ((loss, "validation_loss"), (accuracy, "validation_accuracy")):
-                axes.plot(epoch[-1], row.values[column][-1], "o", color=colour, markersize=4.5)
+            loss.plot(epoch, row.values[VALIDATION_LOSS], color=colour, linewidth=1.9)
+            beside.plot(epoch, row.values[column], color=colour, linewidth=1.9, label=row.name)
+            for axes, shown in ((loss, VALIDATION_LOSS), (beside, column)):
+                axes.plot(epoch[-1], row.values[shown][-1], "o", color=colour, markersize=4.5)
         loss.set_title("Loss (dashed: training)", color=theme.ink)
-        accuracy.set_title("Validation accuracy", color=theme.ink)
-        accuracy.yaxis.set_major_formatter(PercentFormatter(1.0))
-        for axes in (loss, accuracy):
+        beside.set_title(title, color=theme.ink)
+        if column == "validation_accuracy":
+            beside.yaxis.set_major_formatter(PercentFormatter(1.0))
+        for axes in (loss, beside):
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             quiet_axes(axes, "y")
         if len(rows) > 1:
-            accuracy.legend(loc="best", labelcolor=theme.ink)
+            beside.legend(loc="best", labelcolor=theme.ink)
         return png(fig)
 
 

@@ -1,5 +1,35 @@
 """Figures as people read them."""
 
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How all figures of one quantity are written: with the decimals that show `smallest` to three digits."""
+
+    smallest: float
+    units: str = ""
+
+    def bare(self, value: float | None) -> str:
+        """The figure without units, with a true minus sign; a dash where it is not known."""
+        if value is None:
+            return "–"
+        size = abs(self.smallest)
+        if size and not 1e-3 <= size < 1e5:
+            return f"{value:.2e}".replace("-", "−")
+        decimals = 2 - math.floor(math.log10(size)) if size else 3
+        text = f"{value:.{min(3, max(0, decimals))}f}"
+        return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+    def __call__(self, value: float | None) -> str:
+        """The figure with its units."""
+        return f"{self.bare(value)} {self.units}".rstrip() if value is not None else "–"
+
+    def span(self, low: float | None, high: float | None) -> str:
+        """Both ends of an interval without units; a dash where there is none."""
+        return "–" if low is None or high is None else f"{self.bare(low)} to {self.bare(high)}"
+
 
 def percent(rate: float) -> str:
     """A rate in per cent with one decimal, or with as many as tell it from 0% and 100%."""

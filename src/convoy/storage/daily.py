@@ -18,7 +18,10 @@ _COLUMNS = ("model", "split", "domain", "day", "squared_error")
 
 @dataclass(frozen=True, eq=False)
 class Daily:
-    """Area-weighted mean squared error of T days, domain by domain; `ordinal` counts from 1850-01-01."""
+    """Area-weighted mean squared error of T days, domain by domain; `ordinal` counts from 1850-01-01.
+
+    NaN on a day on which nothing could be compared.
+    """
 
     domain: npt.NDArray[Any]
     ordinal: npt.NDArray[np.int64]
@@ -26,7 +29,9 @@ class Daily:
 
     @property
     def rmse(self) -> float:
-        return float(np.sqrt(self.squared_error.mean()))
+        """Over the days that are known; NaN without any."""
+        known = self.squared_error[np.isfinite(self.squared_error)]
+        return float(np.sqrt(known.mean())) if len(known) else float("nan")
 
 
 Table: TypeAlias = Mapping[str, Mapping[str, Daily]]

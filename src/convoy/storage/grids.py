@@ -17,47 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.errors import ConvoyError
+from convoy.storage import cf
+from convoy.storage.cf import EPOCH
 from convoy.storage.files import atomic_directory, check_manifest, read_json, write_json, write_manifest
 
 Fields = npt.NDArray[np.float32]
 FACTS = "grids.json"
-EPOCH = "days since 1850-01-01"
-DAYS_A_CHUNK = 90
-_FILL = np.float32(1e20)
-
-# CF attributes of what we store; others are stored with their name and units alone.
-ATTRIBUTES: dict[str, dict[str, str]] = {
-    "tasmax": {
-        "standard_name": "air_temperature", "units": "K", "cell_methods": "time: maximum",
-        "long_name": "Daily maximum near-surface air temperature", "coordinates": "height",
-    },
-    "tasmin": {
-        "standard_name": "air_temperature", "units": "K", "cell_methods": "time: minimum",
-        "long_name": "Daily minimum near-surface air temperature", "coordinates": "height",
-    },
-    "tas": {
-        "standard_name": "air_temperature", "units": "K", "cell_methods": "time: mean",
-        "long_name": "Daily mean near-surface air temperature", "coordinates": "height",
-    },
-    "psl": {
-        "standard_name": "air_pressure_at_mean_sea_level", "units": "Pa", "cell_methods": "time: mean",
-        "long_name": "Sea level pressure",
-    },
-    "huss": {
-        "standard_name": "specific_humidity", "units": "kg kg-1", "cell_methods": "time: mean",
-        "long_name": "Near-surface specific humidity", "coordinates": "height",
-    },
-    "pr": {
-        "standard_name": "precipitation_flux", "units": "kg m-2 s-1", "cell_methods": "time: mean",
-        "long_name": "Precipitation",
-    },
-    "sfcWind": {
-        "standard_name": "wind_speed", "units": "m s-1", "cell_methods": "time: mean",
-        "long_name": "Near-surface wind speed",
-    },
-    "elevation": {"standard_name": "surface_altitude", "units": "m", "long_name": "Surface altitude"},
-}  # fmt: skip
-HEIGHT_M = {"tasmax": 2.0, "tasmin": 2.0, "tas": 2.0, "huss": 2.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,94 +192,18 @@ def _write_domain(folder: Path, domain: Domain, target: str) -> None:
     _write_static(folder / "static_coarse.nc", domain.coarse, domain.coarse_static)
     for year in np.unique(domain.days.year):
         part = domain.at(domain.days.year == year)
-        with dataset(folder / f"coarse_{year:04d}.nc", domain.coarse, part.days) as file:
+        with cf.dataset(folder / f"coarse_{year:04d}.nc", domain.coarse, part.days) as file:
             for name, field in part.inputs.items():
-                put(file, name, field)
+                cf.put(file, name, field)
         if part.target is not None:
-            with dataset(folder / f"fine_{year:04d}.nc", domain.fine, part.days) as file:
-                put(file, target, part.target)
+            with cf.dataset(folder / f"fine_{year:04d}.nc", domain.fine, part.days) as file:
+                cf.put(file, target, part.target)
 
 
 def _write_static(path: Path, grid: Grid, fields: Mapping[str, Fields]) -> None:
-    with dataset(path, grid, None) as file:
+    with cf.dataset(path, grid, None) as file:
         for name, field in fields.items():
-            put(file, name, field)
-
-
-class dataset:  # noqa: N801 (used as a function: `with dataset(...) as file`)
-    """A new CF-1.11 NetCDF-4 file with the coordinates of `grid` and, but for static fields, `days`."""
-
-    def __init__(self, path: Path, grid: Grid, days: Days | None, facts: Mapping[str, str] | None = None):
-        self.file = netCDF4.Dataset(str(path), "w", format="NETCDF4")
-        file = self.file
-        file.setncatts({"Conventions": "CF-1.11", **(facts or {})})
-        if days is not None:
-            file.createDimension("time", None)
-        file.createDimension("lat", len(grid.lat))
-        file.createDimension("lon", len(grid.lon))
-        file.createDimension("bnds", 2)
-        if days is not None:
-            time = file.createVariable("time", "f8", ("time",), chunksizes=(DAYS_A_CHUNK,))
-            time.setncatts(
-                {
-                    "standard_name": "time", "long_name": "time", "axis": "T", "units": EPOCH,
-                    "calendar": days.calendar, "bounds": "time_bnds",
-                }
-            )  # fmt: skip
-            file.createVariable("time_bnds", "f8", ("time", "bnds"), chunksizes=(DAYS_A_CHUNK, 2))
-        for name, axis, long_name, units, letter in (
-            ("lat", grid.lat, "latitude", "degrees_north", "Y"),
-            ("lon", grid.lon, "longitude", "degrees_east", "X"),
-        ):
-            variable = file.createVariable(name, "f8", (name,))
-            variable.setncatts(
-                {
-                    "standard_name": long_name, "long_name": long_name, "units": units, "axis": letter,
-                    "bounds": f"{name}_bnds",
-                }
-            )  # fmt: skip
-            variable[:] = axis.centres
-            file.createVariable(f"{name}_bnds", "f8", (name, "bnds"))[:] = axis.bounds
-        if days is not None:
-            add_days(file, days)
-
-    def __enter__(self) -> netCDF4.Dataset:
-        return self.file
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-
-def add_days(file: netCDF4.Dataset, days: Days) -> None:
-    """Append days to the time axis of a file that `dataset` made."""
-    first = len(file.dimensions["time"])
-    span = slice(first, first + len(days))
-    # A day's value stands for the day: noon, between its bounds.
-    file["time"][span] = days.ordinal + 0.5
-    file["time_bnds"][span] = np.stack([days.ordinal, days.ordinal + 1], axis=1)
-
-
-def declare(file: netCDF4.Dataset, name: str, attributes: Mapping[str, str] | None = None) -> Any:
-    """A new float32 variable on the file's grid, with CF attributes; a static one where there is no time."""
-    attributes = dict(ATTRIBUTES.get(name, {"long_name": name.replace("_", " ")}), **(attributes or {}))
-    dims = ("time", "lat", "lon") if "time" in file.dimensions else ("lat", "lon")
-    shape = tuple(len(file.dimensions[dim]) for dim in ("lat", "lon"))
-    chunks = (DAYS_A_CHUNK, *shape) if len(dims) == 3 else None
-    if attributes.get("coordinates") == "height" and "height" not in file.variables:
-        height = file.createVariable("height", "f8", ())
-        height.setncatts(
-            {"standard_name": "height", "long_name": "height", "units": "m", "axis": "Z", "positive": "up"}
-        )
-        height[...] = HEIGHT_M.get(name, 2.0)
-    variable = file.createVariable(name, "f4", dims, fill_value=_FILL, chunksizes=chunks)
-    variable.setncatts(attributes)
-    variable.set_auto_mask(False)
-    return variable
-
-
-def put(file: netCDF4.Dataset, name: str, field: Fields) -> None:
-    """Declare and write a whole variable; NaN is stored as the fill value."""
-    declare(file, name)[:] = np.where(np.isnan(field), _FILL, field)
+            cf.put(file, name, field)
 
 
 def _read_domain(
@@ -346,23 +235,14 @@ def _read_domain(
 
 
 def _read_static(path: Path) -> tuple[Grid, dict[str, Fields]]:
-    with _opened(path) as file:
-        return _grid(file), {name: _values(file[name]) for name in _data_variables(file)}
+    with cf.opened(path) as file:
+        return _grid(file), {name: cf.values(file[name]) for name in _data_variables(file)}
 
 
 def _read_fields(path: Path, names: Iterable[str]) -> tuple[Days, dict[str, Fields]]:
-    with _opened(path) as file:
+    with cf.opened(path) as file:
         ordinal = np.floor(file["time"][:]).astype(np.int64)
-        return Days(file["time"].calendar, ordinal), {name: _values(file[name]) for name in names}
-
-
-def _opened(path: Path) -> netCDF4.Dataset:
-    try:
-        file = netCDF4.Dataset(str(path))
-    except OSError as error:
-        raise ConvoyError(f"{path}: cannot be read ({error}); make the grids again") from None
-    file.set_auto_mask(False)
-    return file
+        return Days(file["time"].calendar, ordinal), {name: cf.values(file[name]) for name in names}
 
 
 def _grid(file: netCDF4.Dataset) -> Grid:
@@ -371,9 +251,3 @@ def _grid(file: netCDF4.Dataset) -> Grid:
 
 def _data_variables(file: netCDF4.Dataset) -> Iterator[str]:
     return (name for name, variable in file.variables.items() if variable.dimensions[-2:] == ("lat", "lon"))
-
-
-def _values(variable: Any) -> Fields:
-    values = variable[:]
-    values[values == _FILL] = np.nan
-    return values

@@ -197,15 +197,17 @@ def _locked(file: IO[bytes]) -> bool:
     return False
 
 
-def circumstances() -> dict[str, Any]:
-    """What the run stands in: stage, experiment, commit."""
+def circumstances(root: Path | None = None) -> dict[str, Any]:
+    """What a run or a decision stands in: stage, experiment, who, and the commit of `root` or of here."""
+    root = root or Path.cwd()
     return {
         "stage": os.environ.get("DVC_STAGE"),
         "experiment": os.environ.get("DVC_EXP_NAME"),
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": git(root, "rev-parse", "HEAD"),
+        "dirty": bool(git(root, "status", "--porcelain", "--untracked-files=no")),
         "pid": os.getpid(),
         "user": _user(),
+        "author": git(root, "config", "user.name"),
     }
 
 
@@ -216,12 +218,12 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _git(*arguments: str) -> str | None:
-    """What git says, or None where there is no git or no repository."""
+def git(root: Path, *arguments: str) -> str | None:
+    """What git says in the folder `root`, or None where it says no, or there is none."""
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
-            check=False, capture_output=True, text=True, timeout=10,
+            cwd=root, check=False, capture_output=True, text=True, timeout=10,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -6,13 +6,14 @@ killed in between is completed by the next one, and an emptied store gets its al
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convoy.errors import ConvoyError
-from convoy.report.numbers import percent
-from convoy.tracking import ledger, store
+from convoy.storage import journal
+from convoy.tracking import ledger, store, tasks
 from convoy.tracking.ledger import Action, Decision, Side
 from convoy.tracking.versions import CHALLENGER, CHAMPION, CONTENT, all_versions
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 STATE = "convoy.champions"
 _CONTENTS, _IDS = 40, 100  # that the state holds: some stores keep 5000 characters of a tag
 _OTHERS, _SHORT = 50, 16  # contents that a line lists beside its own, and characters of each
-_SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece")
+_FIGURE = "test_"  # begins the tags of a version that are its figures on the test split
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def rollback(registered: str, reason: str | None = None) -> str:
     Another rollback goes one further back, never forward to what was left: `convoy promote` does that.
     Raises ConvoyError where no earlier champion has a version.
     """
-    client = store.client()
+    tasks.of_model(registered)
+    client = store.existing()
     with store.reachable(), ledger.alone():
         while True:
             shelf = settled(client, registered)
@@ -157,9 +159,11 @@ def number(version: "ModelVersion | None") -> int | None:
 def side(version: "ModelVersion") -> Side:
     """A version as a decision keeps it, with the figures of its tags."""
     metrics = {}
-    for key in _SHOWN:
-        with contextlib.suppress(ValueError, KeyError):
-            metrics[key] = float(version.tags[f"test_{key}"])
+    for key, value in sorted(version.tags.items()):
+        if key.startswith(_FIGURE):
+            with contextlib.suppress(ValueError):
+                if math.isfinite(figure := float(value)):
+                    metrics[key.removeprefix(_FIGURE)] = figure
     kind = version.tags.get("convoy.model", "model")
     tested = version.tags.get("convoy.test_split", "")
     return Side(kind, int(version.version), content(version), metrics, tested)
@@ -174,10 +178,9 @@ def decided(action: Action, shelf: Shelf, version: "ModelVersion", reason: str) 
     """A decision about `version` of this registered model, made now."""
     champion = shelf.champion
     former = None if champion is None else side(champion)
-    here = ledger.circumstances()
-    return Decision(
-        action, shelf.name, side(version), former, reason, who=here.get("who"), commit=here.get("commit")
-    )
+    here = journal.circumstances(journal.repository())
+    who, commit = here["author"] or None, here["commit"]
+    return Decision(action, shelf.name, side(version), former, reason, who=who, commit=commit)
 
 
 def _settled(client: "MlflowClient", registered: str) -> Shelf:
@@ -288,12 +291,13 @@ def _renumbered(decision: Decision, versions: "Mapping[str, ModelVersion]") -> D
 def _notes(decision: Decision) -> Iterator[tuple[Side, dict[str, str]]]:
     """Tags for the versions that a decision is about."""
     side, former, when = decision.side, decision.former, f"{decision.time[:19].replace('T', ' ')} UTC"
-    before = _measured(former) if former is not None else "no champion before"
+    before = _measured(decision.model, former) if former is not None else "no champion before"
+    own = _measured(decision.model, side)
     match decision.action:
         case "promoted":
             yield side, {"promoted_at": when, "promoted_over": before, "promoted_because": decision.reason}
             if former is not None:
-                yield former, {"replaced_at": when, "replaced_by": _measured(side)}
+                yield former, {"replaced_at": when, "replaced_by": own}
         case "refused":
             yield side, {"refused_at": when, "refused_against": before, "refused_because": decision.reason}
         case "rollback":
@@ -301,15 +305,15 @@ def _notes(decision: Decision) -> Iterator[tuple[Side, dict[str, str]]]:
             if former is not None:
                 yield (
                     former,
-                    {"rolled_back_at": when, "rolled_back_to": _measured(side),
+                    {"rolled_back_at": when, "rolled_back_to": own,
                      "rolled_back_because": decision.reason},
                 )  # fmt: skip
 
 
 def _sentence(decision: Decision) -> str:
     """A decision in words."""
-    side, former = _measured(decision.side), decision.former
-    before = _measured(former) if former is not None else "no champion"
+    side, former = _measured(decision.model, decision.side), decision.former
+    before = _measured(decision.model, former) if former is not None else "no champion"
     sentence = {
         "promoted": f"promoted {side}{f' over {before}' if former else ''}: {decision.reason}",
         "refused": f"refused {side}, {before} stays: {decision.reason}",
@@ -319,6 +323,7 @@ def _sentence(decision: Decision) -> str:
     return sentence + (f" (by {decision.who})" if decision.who else "")
 
 
-def _measured(side: Side) -> str:
-    accuracy, words = side.metrics.get("accuracy"), name(side)
-    return words if accuracy is None else f"{words.removesuffix(')')}, accuracy {percent(accuracy)})"
+def _measured(model: str, side: Side) -> str:
+    """A version with the figure that it is known for."""
+    figure, words = tasks.of_model(model).judge.spoken(side.metrics), name(side)
+    return words if figure is None else f"{words.removesuffix(')')}, {figure})"

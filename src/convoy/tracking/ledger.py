@@ -12,7 +12,6 @@ import contextlib
 import fcntl
 import json
 import os
-import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -123,12 +122,6 @@ def append(decision: Decision) -> None:
         raise ConvoyError(f"{file}: cannot be written: {error.strerror}; nothing was decided") from None
 
 
-def circumstances() -> dict[str, str]:
-    """Who decides, on which commit, as far as git knows."""
-    found = {"who": _git("config", "user.name"), "commit": _git("rev-parse", "HEAD")}
-    return {key: value for key, value in found.items() if value}
-
-
 def crowned(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:
     """The contents that were champion one after another, the present one last, after more decisions.
 
@@ -208,14 +201,3 @@ def _side(values: Mapping[str, Any]) -> Side:
     metrics = {str(key): float(value) for key, value in values["metrics"].items()}
     tested = str(values.get("test_split", ""))
     return Side(str(values["kind"]), int(values["version"]), str(values["content"]), metrics, tested)
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            cwd=journal.repository(), check=False, capture_output=True, text=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None

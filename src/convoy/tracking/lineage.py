@@ -6,7 +6,6 @@ moved on, cannot be compared and is said not to be here.
 
 import contextlib
 import re
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +15,9 @@ from convoy.errors import ConvoyError
 from convoy.storage import embeddings, journal
 from convoy.storage.files import MANIFEST, check_manifest, read_json, sha256
 from convoy.tracking import dvclock, store
-from convoy.tracking.evidence import EVALUATION, FIGURES, PREDICTIONS
 from convoy.tracking.runs import PARENT
-from convoy.tracking.tasks import TASKS, Text, Trained
+from convoy.tracking.task import EVALUATION, Task, Trained
+from convoy.tracking.tasks import TASKS
 from convoy.tracking.tree import Node, checked
 from convoy.tracking.workspace import SHORT, Workspace
 
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-_URI = re.compile(r"(models|runs):/+(.+)")
+_URI = re.compile(r"(models|runs):/*(.*)")
+_URIS = "models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN"
 _NAMED = 3  # differences that the last line names
 _LONGEST = 160  # characters of why the store cannot be asked
 
@@ -35,10 +35,13 @@ _LONGEST = 160  # characters of why the store cannot be asked
 def lineage(what: str, show: Callable[[str], Any]) -> None:
     """Show the tree of a path or a URI line by line.
 
-    Raises ConvoyError, after the tree, where a check failed, and before it for what is not known at all.
+    Raises ConvoyError, after the tree, where a check failed or there is no dvc.lock, and before it for what
+    is not known at all.
     """
-    chain = _Chain(journal.repository())
     uri = _URI.fullmatch(what)
+    if not what.strip() or (uri is not None and not uri[2]):
+        raise ConvoyError(f"lineage: expected a path or {_URIS}, found '{what}'")
+    chain = _Chain(journal.repository())
     if uri is not None:
         tree = chain.of_uri(what, uri[1], uri[2])
     else:
@@ -53,6 +56,11 @@ def lineage(what: str, show: Callable[[str], Any]) -> None:
         more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
         named = "; ".join(faults[:_NAMED])
         raise ConvoyError(f"lineage of {what}: {len(faults)} of {len(nodes)} checks failed: {named}{more}")
+    if not chain.workspace.lock:
+        raise ConvoyError(
+            f"lineage of {what}: no dvc.lock in {chain.workspace.root}, so nothing ties it to its data; run "
+            "this in the checkout that made it, or bring the file back with `git checkout dvc.lock`"
+        )
 
 
 class _Chain:
@@ -60,7 +68,7 @@ class _Chain:
 
     def __init__(self, root: Path) -> None:
         self.workspace = Workspace(root, self._registered)
-        self.tasks: dict[str, Text] = {task.registered: task for task in TASKS}
+        self.tasks: dict[str, Task] = {task.registered: task for task in TASKS}
         self._client: MlflowClient | None = None
         self._above: set[str] = set()  # contents whose versions stand above in the tree
 
@@ -88,10 +96,7 @@ class _Chain:
     def client(self) -> "MlflowClient":
         """Of the store; ConvoyError where there is none, which is then not made."""
         if self._client is None:
-            name = store.shown()
-            if name.startswith("sqlite:///") and not Path(name.removeprefix("sqlite:///")).is_file():
-                raise ConvoyError(f"MLflow: no store at {name}; `convoy publish` makes it")
-            self._client = store.client(store.LIVE_TIMEOUT)
+            self._client = store.existing(store.LIVE_TIMEOUT)
         return self._client
 
     def _registered(self, content: str) -> list[Node]:
@@ -189,8 +194,8 @@ class _Chain:
         dirty = " with uncommitted changes" if tags.get("convoy.dirty") == "true" else ""
         if not re.fullmatch("[0-9a-f]{7,64}", commit):
             return Node("git commit: none was recorded", "not here")
-        there = _git(self.workspace.root, "cat-file", "-e", f"{commit}^{{commit}}")
-        return Node(f"git commit {commit[:SHORT]}{dirty}", "ok" if there else "not here")
+        there = journal.git(self.workspace.root, "cat-file", "-e", f"{commit}^{{commit}}")
+        return Node(f"git commit {commit[:SHORT]}{dirty}", "not here" if there is None else "ok")
 
     def _data(self, name: str, digest: str) -> Node:
         """Data that a run read; where dvc.lock has moved on, the file cannot be compared."""
@@ -209,7 +214,7 @@ class _Chain:
         outs = {path: md5 for entry in trained.stages for path, md5 in entry.outs.items()}
         nodes = []
         with tempfile.TemporaryDirectory(prefix="convoy-lineage-") as scratch:
-            for name, path in ((PREDICTIONS, trained.predictions), (FIGURES, trained.metrics)):
+            for name, path in trained.evaluation.items():
                 name, md5 = f"{EVALUATION}/{name}", outs.get(path.as_posix(), "")
                 text = f"artifact {name}: md5 {md5[:SHORT]} of {path}"
                 try:
@@ -286,14 +291,3 @@ def _stored_fault(client: "MlflowClient", version: "ModelVersion", uri: str) -> 
         except (MlflowException, OSError) as error:
             return f"its files cannot be had: {' '.join(str(error).split())[:200]}"
     return None
-
-
-def _git(root: Path, *arguments: str) -> bool:
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", *arguments],  # noqa: S607
-            cwd=root, check=False, capture_output=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0

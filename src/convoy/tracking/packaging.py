@@ -1,54 +1,49 @@
 """A model folder of ours as one of MLflow's: its copy, a signature and rows to try; no code, no pickle."""
 
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convoy.errors import ConvoyError
-from convoy.storage import models
 from convoy.storage.files import MANIFEST, sha256
-from convoy.streamrec.prediction import Predictor
 from convoy.tracking import pyfunc
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What answering a request imports; `convoy` comes from its own repository.
 _REQUIREMENTS = (
-    *("convoy", "ftfy", "mlflow", "numba", "numpy", "pandas", "pyarrow", "pydantic", "safetensors"),
-    *("scikit-learn", "scipy", "tokenizers", "torch"),
+    *("cftime", "convoy", "ftfy", "mlflow", "netCDF4", "numba", "numpy", "pandas", "pyarrow", "pydantic"),
+    *("safetensors", "scikit-learn", "scipy", "tokenizers", "torch"),
 )
 
 
 def save(
     model_folder: Path,
-    examples: tuple[Sequence[str | None], Sequence[str | None]],
+    examples: "pd.DataFrame",
     target: Path,
     run_id: str | None = None,
     model_id: str | None = None,
 ) -> Path:
     """Write an MLflow model folder at `target`, which must not be there, and return it.
 
-    `examples` are titles and synopses of real rows, of which the signature and the input example are made.
+    `examples` are rows of real data, of which the signature and the input example are made.
     The model folder is copied as it is, and the sha256 of its manifest pinned in MLmodel's metadata; it may
     be uploaded as it lies. Raises ConvoyError for a model folder that was changed, and for no examples.
     """
     import mlflow.pyfunc
-    import pandas as pd
     from mlflow.models import Model, ModelSignature, infer_signature
-    from mlflow.types import ColSpec, Schema
 
-    titles, synopses = examples
-    if not synopses:
+    if examples.empty:
         raise ConvoyError(f"{model_folder}: no rows to show as an example of its input; expected one or more")
-    model = pyfunc.TextModel(Predictor(models.read(model_folder)))
-    rows = pd.DataFrame({"title": list(titles), "synopsis": list(synopses)})
-    outputs = infer_signature(model_output=model.predict(rows)).outputs
-    # Many catalogues have no titles, none has no synopses.
-    inputs = Schema([ColSpec("string", "title", required=False), ColSpec("string", "synopsis")])
+    model = pyfunc.read(model_folder)
+    outputs = infer_signature(model_output=model.predict(examples)).outputs
     mlflow.pyfunc.save_model(
         path=target,
         loader_module=pyfunc.LOADER,
         data_path=model_folder,
-        signature=ModelSignature(inputs, outputs),
-        input_example=rows,
+        signature=ModelSignature(model.schema(), outputs),
+        input_example=examples,
         # Given, they are not looked for by loading the model in a process of its own.
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS],
         metadata={pyfunc.PIN: sha256(model_folder / MANIFEST)},

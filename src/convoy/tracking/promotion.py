@@ -1,7 +1,5 @@
 """`convoy promote`: a version becomes champion only where it is surely not worse and passes every check."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,11 +8,11 @@ from pydantic import Field
 from convoy import params as sections
 from convoy.errors import ConvoyError
 from convoy.params import Section
-from convoy.report.numbers import points
 from convoy.storage import journal
-from convoy.tracking import decisions, ledger, store
+from convoy.tracking import decisions, evidence, ledger, store, tasks
 from convoy.tracking.decisions import Shelf, content, decided, name, side
 from convoy.tracking.ledger import Decision
+from convoy.tracking.task import Judge
 from convoy.tracking.versions import CHALLENGER
 
 if TYPE_CHECKING:
@@ -29,8 +27,14 @@ class PromotionParams(Section):
         0.005, ge=0, lt=1,
         description="accuracy: the 95% interval of the difference must exclude a larger loss",
     )  # fmt: skip
+    rmse_margin: float = Field(
+        0.01, ge=0, lt=1,
+        description="downscaling: the same of 1 - RMSE / RMSE of the champion",
+    )  # fmt: skip
     max_ece: float = Field(0.1, ge=0, le=1, description="expected calibration error on the test split")
-    resamples: int = Field(2000, ge=100, le=100_000, description="bootstrap samples of items and seeds")
+    resamples: int = Field(
+        2000, ge=100, le=100_000, description="bootstrap samples of items and seeds, or of blocks of days"
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="of the bootstrap")
 
 
@@ -47,9 +51,15 @@ def promote(registered: str, which: str = CHALLENGER, params: PromotionParams | 
     RefusedError for a version that is not promoted, and ConvoyError, with nothing decided, for one that
     cannot be judged.
     """
+    tasks.of_model(registered)
+    if not which.strip():
+        raise ConvoyError(
+            "promote: expected a version number, an alias or a kind of model, found nothing; leave it out to "
+            "mean the challenger"
+        )
     if params is None:
         params = sections.load("promotion", PromotionParams, journal.repository() / "params.yaml")
-    client = store.client()
+    client = store.existing()
     with store.reachable():
         # Chosen before waiting for others: what the caller has seen is meant.
         chosen = _chosen(_shelf(client, registered), which)
@@ -86,62 +96,38 @@ def _chosen(shelf: Shelf, which: str) -> "ModelVersion":
 def _judged(
     client: "MlflowClient", shelf: Shelf, candidate: "ModelVersion", params: PromotionParams
 ) -> Decision:
-    from convoy.tracking import evidence
-
+    task = tasks.of_model(shelf.name)
     champion, difference = shelf.champion, None
     if champion is not None and content(champion) == content(candidate):
         return decided("kept", shelf, candidate, "is the champion already; nothing changed")
-    scored = evidence.scored(client, candidate)
-    faults = evidence.faults(shelf.name, candidate, scored, params.max_ece)
+    scored = evidence.scored(client, task.judge, candidate)
+    faults = evidence.faults(task, candidate, scored, params)
     if champion is None:
-        excluded, words = _beside_record(shelf, candidate)
+        excluded, words = _beside_record(task.judge, shelf, candidate)
     else:
-        other = evidence.rival(client, shelf.name, candidate, champion, scored)
-        difference = evidence.difference(scored.predictions, other, params.resamples, params.seed)
-        difference["margin"] = params.margin
-        excluded = difference["low"] >= -params.margin
-        words = _compared(difference, excluded)
+        other = evidence.rival(client, task, candidate, champion, scored)
+        difference = task.judge.difference(scored.measured, other, params.resamples, params.seed)
+        difference["margin"] = task.judge.margin(params)
+        excluded = difference["low"] >= -difference["margin"]
+        words = task.judge.words(difference)
     reason = "; ".join([words, *(faults or ["all checks pass"])])
     refused = bool(faults) or not excluded
     made = decided("refused" if refused else "promoted", shelf, candidate, reason)
     return replace(made, difference=difference)
 
 
-def _compared(difference: Mapping[str, float], excluded: bool) -> str:
-    n = f"{difference['n']:,.0f}"
-    return (
-        f"{signed(difference['difference'])} points of accuracy on the same {n} test items "
-        f"(95% interval {signed(difference['low'])} to {signed(difference['high'])}), so a loss of more than "
-        f"{points(difference['margin'])} points {'is' if excluded else 'cannot be'} excluded"
-    )
-
-
-def _beside_record(shelf: Shelf, candidate: "ModelVersion") -> tuple[bool, str]:
+def _beside_record(judge: Judge, shelf: Shelf, candidate: "ModelVersion") -> tuple[bool, str]:
     """Without a champion in the store: is the candidate surely worse than the last one that was decided on?
 
-    Its predictions are gone, so the intervals of both are set against each other (Newcombe 1998, method 10).
+    What was measured of that one is gone, so the intervals of both are set against each other.
     """
     crowned = [one.side for one in ledger.read(shelf.name) if one.crowns]
     if not crowned:
         return True, "no champion before"
-    now, then, last = (
-        side(candidate),
-        crowned[-1],
-        f"the last champion, {crowned[-1].kind}, is not in this store",
-    )
-    new, old = now.metrics, then.metrics
-    keys = {"accuracy", "accuracy_low", "accuracy_high"}
-    if now.test_split != then.test_split or not keys <= set(new) or not keys <= set(old):
-        return True, last
-    lead = new["accuracy"] - old["accuracy"]
-    most = lead + math.hypot(new["accuracy_high"] - new["accuracy"], old["accuracy"] - old["accuracy_low"])
-    return most >= 0, f"{last}; {signed(lead)} points of accuracy on the same test items"
-
-
-def signed(difference: float) -> str:
-    """A difference in percentage points with its sign."""
-    text = points(difference)
-    return f"+{text}" if difference > 0 and text != "0.0" else text
+    now, then = side(candidate), crowned[-1]
+    last = f"the last champion, {then.kind}, is not in this store"
+    found = judge.beside(dict(now.metrics), dict(then.metrics)) if now.test_split == then.test_split else None
+    return (True, last) if found is None else (found[0] >= 0, f"{last}; {found[1]}")
 
 
 def _told(decision: Decision) -> str:

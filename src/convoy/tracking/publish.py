@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from convoy.errors import ConvoyError
 from convoy.storage import journal
-from convoy.storage.files import read_json
 from convoy.storage.journal import Record
 from convoy.tracking import decisions, dvclock, live, pictures, runs, store, versions, views, words
 from convoy.tracking.dvclock import Entry
-from convoy.tracking.tasks import TASKS, Text, Trained
+from convoy.tracking.task import EVALUATION, Task, Trained
+from convoy.tracking.tasks import TASKS
 from convoy.tracking.words import Shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+_OTHER_COLOUR = "#8b93a1"
 FORMAT = "1"  # of what is published: another one publishes all anew
 
 
@@ -60,7 +61,7 @@ def publish(lock_file: Path = Path("dvc.lock")) -> dict[str, Any]:
     return published
 
 
-def _task(client: "MlflowClient", task: Text, models: Sequence[Trained], lock: Mapping[str, Entry]) -> None:
+def _task(client: "MlflowClient", task: Task, models: Sequence[Trained], lock: Mapping[str, Entry]) -> None:
     experiment = runs.experiment(client, task.experiment)
     records = {record.end["content"]: record for record in journal.records() if record.end is not None}
     made = [_Model(client, task, experiment, model, lock, records.get(model.content)) for model in models]
@@ -80,12 +81,12 @@ class _Model:
     """One trained model on its way into the store."""
 
     def __init__(
-        self, client: "MlflowClient", task: Text, experiment: str, trained: Trained,
+        self, client: "MlflowClient", task: Task, experiment: str, trained: Trained,
         lock: Mapping[str, Entry], record: Record | None,
     ) -> None:  # fmt: skip
         self.client, self.task, self.experiment, self.trained = client, task, experiment, trained
         self.record, self.data_name = record, task.data_name(lock)
-        self.metrics = read_json(trained.metrics)
+        self.metrics = trained.metrics
         self.config = trained.config
         self.new_version = False
         self.run: Run
@@ -159,16 +160,21 @@ class _Model:
         """Final metrics, what they were measured on, pictures and tables."""
         from mlflow.entities import Metric
 
-        run_id, digest = self.run.info.run_id, self.trained.data.get("corpus", "")
+        run_id, digest = self.run.info.run_id, self.trained.data.get(self.task.dataset, "")
         self._inputs()
         figures = self.task.figures(self.trained.kind, self.metrics)
         runs.log(self.client, self.run, [Metric(key, value, self.time, 0) for key, value in figures.items()])
         if model_id is not None:
-            runs.log(self.client, self.run, versions.metrics(figures, self.time, model_id, run_id, digest))
-        files = {f"plots/{file.name}": file for file in self.trained.plots.iterdir()}
-        files["evaluation/predictions.parquet"] = self.trained.predictions
-        files["evaluation/metrics.json"] = self.trained.metrics
-        drawn = [self.trained.plots / f"{name}.png" for name in self.task.pictures]
+            runs.log(
+                self.client,
+                self.run,
+                versions.metrics(self.task, figures, self.time, model_id, run_id, digest),
+            )
+        files = {f"{EVALUATION}/{name}": file for name, file in self.trained.evaluation.items()}
+        drawn: list[Path] = []
+        if self.trained.plots is not None:
+            files |= {f"plots/{file.name}": file for file in self.trained.plots.iterdir()}
+            drawn = [self.trained.plots / f"{name}.png" for name in self.task.pictures]
         markdown = pictures.upload(self.client, run_id, files, [path for path in drawn if path.is_file()])
         summary = self.task.summary(self.trained.kind, self.metrics)
         measured = self.record is not None
@@ -176,13 +182,13 @@ class _Model:
             "convoy.model": self.trained.kind,
             "convoy.content": self.trained.content,
             "convoy.data": self.data_name,
-            "convoy.test_split": versions.test_split(self.trained.predictions),
+            "convoy.test_split": versions.test_split(self.task, self.trained),
             "convoy.seeds": ", ".join(str(seed) for seed in self.config["seeds"]),
             "convoy.stage": self.trained.stages[0].stage,
             "convoy.times": runs.MEASURED if measured else runs.REBUILT,
             "mlflow.source.name": self.trained.stages[0].stage,
             "mlflow.source.type": "PROJECT",
-            "mlflow.runColor": self.task.colours[self.trained.kind],
+            "mlflow.runColor": self.task.colours.get(self.trained.kind, _OTHER_COLOUR),
             runs.NOTE: "\n\n".join(
                 [summary, *([] if measured else [f"*This run was {runs.REBUILT}.*"]), *markdown]
             ),
@@ -197,7 +203,11 @@ class _Model:
         datasets = [
             DatasetInput(
                 Dataset(name, md5, "dvc", f'{{"path": "{self.task.data / name}", "md5": "{md5}"}}'),
-                [InputTag("mlflow.data.context", "training and test" if name == "corpus" else "source")],
+                [
+                    InputTag(
+                        "mlflow.data.context", "training and test" if name == self.task.dataset else "source"
+                    )
+                ],
             )
             for name, md5 in self.trained.data.items()
             if name not in present
@@ -216,7 +226,7 @@ def curve(path: Path, seed: int, time_ms: int) -> tuple[dict[str, Any], ...]:
 
 
 def _parent(
-    client: "MlflowClient", task: Text, experiment: str, models: Sequence[_Model], lock: Mapping[str, Entry]
+    client: "MlflowClient", task: Task, experiment: str, models: Sequence[_Model], lock: Mapping[str, Entry]
 ) -> tuple[bool, str]:
     """The run of the whole: comparison in words, report, picture; its children are the models.
 

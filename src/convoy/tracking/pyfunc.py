@@ -1,4 +1,4 @@
-"""A StreamRec model as MLflow loads it: titles and synopses in, category, probability and embedding out.
+"""Our models as MLflow loads them: tables in and out; what is in them is up to `text_model`, `fields_model`.
 
 MLflow imports this module because the model's MLmodel names it, and a changed MLmodel may name something
 else. So nothing beyond errors and what MLflow itself needs is imported before the folder was checked, and
@@ -10,9 +10,8 @@ import hashlib
 import re
 import sys
 import tempfile
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 from mlflow.exceptions import MlflowException
@@ -24,8 +23,7 @@ from convoy.errors import ConvoyError
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
-
-    from convoy.streamrec.prediction import Predictor
+    from mlflow.types import Schema
 
 LOADER = "convoy.tracking.pyfunc"
 MLMODEL, DATA, FLAVOUR = "MLmodel", "data", "python_function"
@@ -63,35 +61,20 @@ class CheckedArtifacts(LocalArtifactRepository):
         return place
 
 
-class TextModel:
-    """Predicts tables; several threads may call it, one at a time computes."""
+class Served(Protocol):
+    """What MLflow calls; several threads may, one at a time computes."""
 
-    def __init__(self, predictor: "Predictor") -> None:
-        self._predictor = predictor
-        self._turn = threading.Lock()
+    def schema(self) -> "Schema":
+        """The columns of the tables that it takes."""
 
-    def predict(self, model_input: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":  # noqa: ARG002
-        """Category (string), probability (of that category) and embedding (float32) of each row.
+    def predict(self, model_input: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":
+        """Answer row by row; InputError for a table that it cannot read."""
 
-        `model_input` has the string columns synopsis and, where there are titles, title; nulls are empty
-        texts. A row whose words the model does not know has an embedding of zeros. Models without embeddings
-        give no such column. Raises InputError for other columns and for values that are no texts.
-        """
-        import pandas as pd
-
-        titles, synopses = _texts(model_input)
-        with self._turn:
-            try:
-                found = self._predictor(titles, synopses)
-            except ConvoyError as error:
-                raise InputError(str(error)) from None
-        columns: dict[str, Any] = {"category": found.category, "probability": found.probability}
-        if found.embedding is not None:
-            columns["embedding"] = list(found.embedding)
-        return pd.DataFrame(columns, index=model_input.index)
+    def fault(self) -> str | None:
+        """What is wrong with its answer to a question of its own, or None."""
 
 
-def load(uri: str) -> TextModel:
+def load(uri: str) -> Any:
     """The model that `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `models:/ID` or `runs:/RUN/PATH` names.
 
     It is copied, and the copy checked, also against what the store says of it, before anything is done with
@@ -103,7 +86,7 @@ def load(uri: str) -> TextModel:
     with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
         try:
             place, content = _resolve(client, uri)
-            return _read(verify(_download(client, place, scratch), content))
+            return read(verify(_download(client, place, scratch), content))
         except (ConvoyError, MlflowException) as error:
             # The copy, below `scratch`, is gone when this is read.
             reason = re.sub(rf"{re.escape(scratch)}/[^/: ]+", lambda _: uri, _reason(error))
@@ -140,7 +123,7 @@ def verify(folder: Path, content: str | None = None) -> Path:
     return folder / name
 
 
-def _load_pyfunc(path: str) -> TextModel:
+def _load_pyfunc(path: str) -> Served:
     """What MLflow calls with the folder of the data, as MLmodel names it."""
     data = Path(path)
     try:
@@ -149,36 +132,22 @@ def _load_pyfunc(path: str) -> TextModel:
     except ConvoyError:
         _forget_code(data)
         raise
-    return _read(data)
+    return read(data)
 
 
-def _read(folder: Path) -> TextModel:
+def read(folder: Path) -> Served:
+    """The model of a model folder, as its task serves it; ConvoyError where it was changed."""
     from convoy.storage import models
+
+    stored = models.read(folder)
+    if stored.config.get("task") == "climate/downscaling":
+        from convoy.tracking.fields_model import FieldsModel
+
+        return FieldsModel(stored)
     from convoy.streamrec.prediction import Predictor
+    from convoy.tracking.text_model import TextModel
 
-    return TextModel(Predictor(models.read(folder)))
-
-
-def _texts(table: Any) -> tuple[list[Any], list[Any]]:
-    """The titles and synopses of a table, whatever pandas writes for nulls as None; titles may be missing."""
-    import pandas as pd
-
-    if not isinstance(table, pd.DataFrame):
-        raise InputError(
-            f"input: expected a table with title and synopsis, found {type(table).__name__}; "
-            'send {"dataframe_records": [{"title": ..., "synopsis": ...}]}'
-        )
-    names = [str(name) for name in table.columns]
-    if "synopsis" not in names or len(set(names)) != len(names):
-        raise InputError(
-            f"input: expected the columns title and synopsis, each once, found {', '.join(names) or 'none'}"
-        )
-
-    def column(name: str) -> list[Any]:
-        values = table[name] if name in names else [None] * len(table)
-        return [None if pd.api.types.is_scalar(value) and pd.isna(value) else value for value in values]
-
-    return column("title"), column("synopsis")
+    return TextModel(Predictor(stored))
 
 
 def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:

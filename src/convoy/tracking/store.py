@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from convoy.errors import ConvoyError
 from convoy.storage import journal
+from convoy.tracking.probe import LATER, MAKE_AGAIN, in_short, is_broken, probe, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,8 +63,8 @@ def artifacts(tracking_uri: str | None = None) -> Path:
     """The folder of artifacts that belongs to a SQLite store: beside it, wherever the checkout was moved."""
     # MLflow's own server tells its processes the store by this variable.
     for candidate in (tracking_uri, os.environ.get("_MLFLOW_SERVER_FILE_STORE"), uri()):
-        if candidate and candidate.startswith("sqlite:///"):
-            return Path(candidate.removeprefix("sqlite:///").partition("?")[0]).resolve().parent / "artifacts"
+        if candidate and (path := sqlite_file(candidate)) is not None:
+            return path.resolve().parent / "artifacts"
     return journal.repository() / "mlruns" / "artifacts"
 
 
@@ -95,7 +96,7 @@ def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
     """
     for name, value in {**_SETTINGS, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}.items():
         os.environ.setdefault(name, value)
-    shown()  # refuses what is no URI at all
+    probe(uri(), shown(), timeout)
     import mlflow
 
     with reachable():
@@ -104,26 +105,55 @@ def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
         with turn("store"):
             found = mlflow.MlflowClient(uri(), uri())
             found.search_experiments(max_results=1)
-            if uri().startswith("sqlite:///"):
-                _readers_do_not_wait(uri().removeprefix("sqlite:///").partition("?")[0])
+            if (path := sqlite_file(uri())) is not None:
+                _readers_do_not_wait(path)
     return found
+
+
+def existing(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
+    """A client of a store that is there already; ConvoyError, and none is made, where there is none."""
+    path = sqlite_file(uri())
+    if path is not None and not path.is_file():
+        probe(uri(), shown(), timeout)  # which may know why
+        raise ConvoyError(f"MLflow: no store at {shown()}; `convoy publish` makes it")
+    return client(timeout)
 
 
 @contextlib.contextmanager
 def reachable() -> Iterator[None]:
     """Turn what MLflow raises when its store is out of reach or refuses into one line."""
+    from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-        reason = " ".join(str(error).split())
-        reason = reason if len(reason) <= 300 else f"{reason[:297]}..."
+    except CommandError as error:  # of the migrations
+        raise ConvoyError(_other_version(error)) from error
+    except RequestException as error:
+        raise ConvoyError(f"MLflow at {shown()}: {in_short(error)}; {LATER}") from error
+    except (MlflowException, SQLAlchemyError) as error:
+        if "database schema" in str(error):
+            raise ConvoyError(_other_version(error)) from error
+        broken = isinstance(error, DatabaseError) and is_broken(error)
         raise ConvoyError(
-            f"MLflow at {shown()}: {reason}; DVC's outputs are whole, run `convoy publish` when it answers"
+            f"MLflow at {shown()}: {in_short(error)}; {MAKE_AGAIN if broken else LATER}"
         ) from error
+    except OSError as error:
+        if error.filename is None:
+            raise ConvoyError(f"MLflow at {shown()}: {in_short(error)}; {LATER}") from error
+        raise ConvoyError(
+            f"{error.filename}: {error.strerror}; tracking keeps its files there: mend it, then run "
+            "`convoy publish`"
+        ) from error
+
+
+def _other_version(error: Exception) -> str:
+    return (
+        f"MLflow at {shown()}: made by another version of MLflow ({in_short(error).partition('. ')[0]}); use "
+        f"that version, or `mlflow db upgrade` where it is the older one, or {MAKE_AGAIN}"
+    )
 
 
 @contextlib.contextmanager
@@ -139,7 +169,7 @@ def turn(name: str) -> Iterator[None]:
         yield
 
 
-def _readers_do_not_wait(path: str) -> None:
+def _readers_do_not_wait(path: Path) -> None:
     import sqlite3
 
     with contextlib.closing(sqlite3.connect(path, timeout=30)) as connection:

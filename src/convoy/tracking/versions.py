@@ -1,15 +1,14 @@
 """Model versions: a new content of a network becomes a version of its task's registered model."""
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.storage import plots, predictions
+from convoy.storage import plots
 from convoy.tracking import packaging, runs
-from convoy.tracking.tasks import Text, Trained
+from convoy.tracking.task import Task, Trained
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,7 +20,7 @@ CONTENT = "convoy.content"
 
 
 def ensure(
-    client: "MlflowClient", task: Text, experiment: str, trained: Trained, run: "Run",
+    client: "MlflowClient", task: Task, experiment: str, trained: Trained, run: "Run",
     metrics: Mapping[str, Any],
 ) -> tuple[str, bool]:  # fmt: skip
     """The id of the logged model with this content, and whether its version is new."""
@@ -34,7 +33,7 @@ def ensure(
         CONTENT: trained.content,
         "convoy.model": trained.kind,
         "convoy.lock_key": trained.key,
-        "convoy.test_split": test_split(trained.predictions),
+        "convoy.test_split": test_split(task, trained),
         "convoy.data": json.dumps(dict(trained.data)),
         **{name: f"{figures[name]:.6g}" for name in task.shown_with_versions if name in figures},
     }
@@ -49,17 +48,17 @@ def ensure(
     return model.model_id, True
 
 
-def describe(client: "MlflowClient", task: Text) -> None:
+def describe(client: "MlflowClient", task: Task) -> None:
     """Say on the registered model what goes in and out."""
     if _registered(client, task).description != task.version_note:
         client.update_registered_model(task.registered, task.version_note)
 
 
-def challenge(client: "MlflowClient", task: Text, new: Sequence[Trained]) -> None:
+def challenge(client: "MlflowClient", task: Task, new: Sequence[Trained]) -> None:
     """Give the alias `challenger` to the best of the new versions, by validation, never by test."""
     if not new:
         return
-    best = max(new, key=_validation_accuracy)
+    best = task.best(new, lambda trained: _validation(task, trained))
     for version in all_versions(client, task.registered):
         if version.tags.get(CONTENT) == best.content:
             client.set_registered_model_alias(task.registered, CHALLENGER, version.version)
@@ -73,25 +72,21 @@ def all_versions(client: "MlflowClient", registered: str) -> "list[ModelVersion]
 
 
 def metrics(
-    figures: Mapping[str, float], time_ms: int, model_id: str, run_id: str, digest: str
+    task: Task, figures: Mapping[str, float], time_ms: int, model_id: str, run_id: str, digest: str
 ) -> "list[Metric]":
     """Final metrics as those of the model on its data, beside those of the run."""
     from mlflow.entities import Metric
 
-    of = {"model_id": model_id, "run_id": run_id, "dataset_name": "corpus", "dataset_digest": digest}
+    of = {"model_id": model_id, "run_id": run_id, "dataset_name": task.dataset, "dataset_digest": digest}
     return [Metric(name, value, time_ms, 0, **of) for name, value in figures.items()]
 
 
-def test_split(path: Path) -> str:
-    """A hash of the test items and their categories: models with the same one may be compared in pairs."""
-    found = predictions.read(path)
-    digest = hashlib.sha256()
-    for column in (found.item_ids, found.category):
-        digest.update("\0".join(column.to_pylist()).encode())
-    return digest.hexdigest()
+def test_split(task: Task, trained: Trained) -> str:
+    """A hash of what a model was tested on: models with the same one may be compared in pairs."""
+    return task.judge.test_split(trained.evaluation[task.judge.file], trained.data)
 
 
-def _registered(client: "MlflowClient", task: Text) -> Any:
+def _registered(client: "MlflowClient", task: Task) -> Any:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -104,7 +99,7 @@ def _registered(client: "MlflowClient", task: Text) -> Any:
 
 
 def _logged(
-    client: "MlflowClient", task: Text, experiment: str, trained: Trained, run: "Run"
+    client: "MlflowClient", task: Task, experiment: str, trained: Trained, run: "Run"
 ) -> "LoggedModel":
     """The uploaded model with this content; what an interrupted upload left is removed."""
     from mlflow.entities import LoggedModelOutput
@@ -128,10 +123,11 @@ def _logged(
     return model
 
 
-def _validation_accuracy(trained: Trained) -> float:
+def _validation(task: Task, trained: Trained) -> dict[str, float]:
+    """The figure of the epoch whose weights were kept."""
     text = plots.read_curve(trained.folder)
     if text is None:
-        return 0.0
+        return {}
     curve = plots.columns(text, trained.folder / "curve.csv")
     kept = min(range(len(curve["epoch"])), key=lambda row: float(curve["validation_loss"][row]))
-    return float(curve["validation_accuracy"][kept])
+    return {task.best_metric: float(curve[task.validation][kept])}

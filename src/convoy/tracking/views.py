@@ -8,7 +8,7 @@ arrangement.
 import json
 from typing import Any
 
-from convoy.tracking.tasks import Text
+from convoy.tracking.task import Task
 
 VIEW, TITLE = "convoy", "Best first"
 TAG = f"mlflow.sharedViewState.{VIEW}"
@@ -19,7 +19,7 @@ _WIDTHS = {_NAME: 260, _NOTE: 330, _MODELS: 110}  # pixels
 _FIGURE_WIDTH = 122
 
 
-def tags(task: Text) -> dict[str, str]:
+def tags(task: Task) -> dict[str, str]:
     """The experiment's tags: pages for training, and the view."""
     # Older servers refuse values of more than 5,000 characters.
     packed = json.dumps(state(task), separators=(",", ":"))
@@ -27,7 +27,7 @@ def tags(task: Text) -> dict[str, str]:
     return {**KIND, TAG: json.dumps(envelope, separators=(",", ":"))}
 
 
-def state(task: Text) -> dict[str, Any]:
+def state(task: Task) -> dict[str, Any]:
     """The table's columns and order, and the charts, as MLflow's pages keep them."""
     figures = [f"metrics.`{name}`" for name in task.columns]
     order = [_NAME, *figures, _NOTE, _MODELS, "runDateAndNestInfo", "duration"]
@@ -40,7 +40,7 @@ def state(task: Text) -> dict[str, Any]:
     return {
         "searchFilter": "",
         "orderByKey": f"metrics.`{task.best_metric}`",
-        "orderByAsc": False,
+        "orderByAsc": task.lower_is_better,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
@@ -90,7 +90,7 @@ def _section(uuid: str, name: str, columns: int, height: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _charts(task: Text) -> list[dict[str, Any]]:
+def _charts(task: Task) -> list[dict[str, Any]]:
     bars = [{"type": "BAR", **_metrics("results", names)} for names in task.bars]
     lines = [
         {"type": "LINE", **_metrics("curves", names), "xAxisKey": "step", "yAxisKey": "metric",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convoy.tracking import views
-from convoy.tracking.tasks import Text
+from convoy.tracking.task import Task
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Shown:
     metrics: Mapping[str, Any]
 
 
-def best(task: Text, models: Sequence[Shown]) -> Shown:
+def best(task: Task, models: Sequence[Shown]) -> Shown:
     """The model with the best figure of the task."""
-    return max(models, key=lambda model: task.figures(model.kind, model.metrics)[task.best_metric])
+    return task.best(models, lambda model: task.figures(model.kind, model.metrics))
 
 
-def overview(task: Text, experiment: str, models: Sequence[Shown], parent: str) -> str:
+def overview(task: Task, experiment: str, models: Sequence[Shown], parent: str) -> str:
     """The experiment's description; pages show its first paragraph at once, lists its first words."""
     winner = best(task, models)
     result = task.in_short(winner.kind, winner.metrics)
@@ -38,20 +38,20 @@ def overview(task: Text, experiment: str, models: Sequence[Shown], parent: str) 
     )
 
 
-def in_lists(task: Text, models: Sequence[Shown]) -> dict[str, str]:
+def in_lists(task: Task, models: Sequence[Shown]) -> dict[str, str]:
     """The experiment's tags that lists of experiments show."""
     winner = best(task, models)
     return {"best": f"{winner.kind}, {task.row(winner.kind, winner.metrics)[0]}"}
 
 
-def comparison(task: Text, experiment: str, models: Sequence[Shown], report: str | None) -> list[str]:
+def comparison(task: Task, experiment: str, models: Sequence[Shown], report: str | None) -> list[str]:
     """Paragraphs for the run of the whole: title, table, link to the report if there is one, findings."""
     title, found = task.comparison_words()
     link = [] if report is None else [f"[The whole report]({report})"]
     return [f"{title}.", table(task, experiment, models), *link, *found]
 
 
-def table(task: Text, experiment: str, models: Sequence[Shown]) -> str:
+def table(task: Task, experiment: str, models: Sequence[Shown]) -> str:
     """The models in markdown, best first."""
     rows = [["model", *task.heads], ["---"] * (1 + len(task.heads))]
     left = list(models)

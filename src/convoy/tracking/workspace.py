@@ -18,7 +18,7 @@ from convoy.storage import embeddings, models
 from convoy.storage.files import MANIFEST, check_manifest, read_json, sha256
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
-from convoy.tracking.tasks import TASKS
+from convoy.tracking.text import Text
 from convoy.tracking.tree import Node, checked
 
 SHORT = 12  # characters of a hash that are shown
@@ -152,18 +152,15 @@ class Workspace:
 
     def _catalogue(self, digest: str, entry: Entry | None) -> Node:
         text = f"catalogue sha256 {digest[:SHORT]}"
-        names = [(task.data / "catalogue.parquet").as_posix() for task in TASKS]
-        for name in names:
-            file = self.root / name
-            if file.is_file() and sha256(file) == digest:
-                node = Node(f"{text} of {name}", "ok")
-                node.below += [self.output(name)] if name in self.makers else []
-                return node
-        for name in names:
-            if entry is not None and name in entry.deps and (self.root / name).is_file():
-                node = checked(f"{text} of {name}", "another one lies there now")
-                node.below.append(self.output(name))
-                return node
+        name = (Text.data / "catalogue.parquet").as_posix()
+        file = self.root / name
+        if file.is_file() and sha256(file) == digest:
+            below = [self.output(name)] if name in self.makers else []
+            return Node(f"{text} of {name}", "ok", below)
+        if entry is not None and name in entry.deps and file.is_file():
+            node = checked(f"{text} of {name}", "another one lies there now")
+            node.below.append(self.output(name))
+            return node
         return Node(f"{text}: no such catalogue here", "not here")
 
     def _made(self, name: str) -> Node:

@@ -1,0 +1,160 @@
+"""Training and inference of the default downscaling network against a plain eager float32 loop of it.
+
+Both sides are the same function with the same weights (checked here), the same days and batches of 32 days;
+the plain one works at the fine grid throughout and takes day by day from a DataLoader. Training is one
+epoch, for ours with its validation left out of neither side's time: ours validates on 64 days, the plain
+loop on none. Inference starts from prepared days and ends with fields in memory. The limits are a product of
+two square bfloat16 matrices and a copy, measured here; the operations are those of our network's layers by
+their definition, twice that for the backward pass; the bytes are the field written and the inputs read.
+"""
+
+import argparse
+import contextlib
+import io
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from benchmarks import plain
+from benchmarks.machine import RESULTS, cores, in_turn, report
+from convoy.climate import networks, synthetic
+from convoy.climate.days import GridExamples, scaling
+from convoy.learning.loop import fit, predict, seeded
+from convoy.nn.downscaling import Downscaler
+from convoy.storage.grids import Domain
+
+REQUIRED = {"cpu": {"training": 3, "inference": 5}, "cuda": {"training": 10, "inference": 5}}
+FIELDS_REQUIRED = {"cpu": None, "cuda": 100_000}
+VALIDATION_DAYS = 64
+Figures = dict[str, float]
+
+
+def run(days: int, rounds: int, results: Path = RESULTS) -> Path:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(cores())
+    home = _home(days + VALIDATION_DAYS)
+    train, validation = home.at(slice(0, days)), home.at(slice(days, None))
+    scale = scaling([train], "tasmax")
+    examples, others = (GridExamples([part], "tasmax", scale) for part in (train, validation))
+    with seeded(0):
+        network = Downscaler(
+            examples.weather.shape[1], len(scale.static_names), "residual", conserve="additive",
+            scale=scale.residual, level=scale.level,
+        )  # fmt: skip
+        torch.nn.init.normal_(network.out.weight, std=0.1)
+    same = plain.PlainDownscaler(network, examples.geometry)
+    params = networks.DownscalingTraining(epochs=1, patience=1, threads=cores())
+    gap = _largest_gap(network, same, others)
+    areas = torch.from_numpy(home.fine.areas).float()
+    batches, ordered = plain.loader(examples, True), plain.loader(examples, False)
+    goal = networks.objective("none", train)
+
+    def ours() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            fit(network, examples, others, params, 0, "residual", objective=goal)
+
+    if device == "cuda":
+        same.geometry = type(same.geometry)(*(matrix.cuda() for matrix in same.geometry))
+    seconds = {
+        "training": in_turn(
+            {"plain": lambda: plain.train(same, batches, areas, device), "ours": ours}, rounds
+        ),
+        "inference": in_turn(
+            {
+                "plain": lambda: plain.infer(same, ordered, device),
+                "ours": lambda: predict(network, examples, params),
+            },
+            rounds,
+        ),
+    }
+    limits = _limits(device)
+    rows = [_row(phase, values, days, device, network, examples, limits) for phase, values in seconds.items()]
+    measured = {
+        "what": " ".join((__doc__ or "").split()), "days": days, "largest difference, K": gap,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "million multiplications a field": _multiplications(network, examples) / 1e6,
+        "limits": limits, "fields a second required": FIELDS_REQUIRED[device], "seconds": seconds,
+    }  # fmt: skip
+    return report(f"downscaling-{device}", rows, measured, ["torch", "numpy"], results)
+
+
+def _home(days: int) -> Domain:
+    years = max(4, -(-days // 365))
+    return next(iter(synthetic.domains(synthetic.SyntheticParams(years=years)))).at(slice(0, days))
+
+
+@torch.inference_mode()
+def _largest_gap(network: Downscaler, same: plain.PlainDownscaler, examples: GridExamples) -> float:
+    network.eval()
+    inputs, _ = examples.batch(torch.arange(len(examples)), 0, False)
+    straight = torch.cat(list(plain.infer(same, plain.loader(examples, False))))
+    gap = float((network(inputs)[:, 0] - straight).abs().max())
+    assert gap < 1e-2, gap
+    return gap
+
+
+def _row(
+    phase: str, seconds: dict[str, list[float]], days: int, device: str, network: Downscaler,
+    examples: GridExamples, limits: Figures,
+) -> dict[str, Any]:  # fmt: skip
+    own, straight = median(seconds["ours"]), median(seconds["plain"])
+    operations = 2 * _multiplications(network, examples) * (3 if phase == "training" else 1)
+    field = examples.coarse[0].numel() * 5 + examples.ground.elevation_km[0].numel()
+    return {
+        "phase": phase, "plain, fields/s": days / straight, "ours, fields/s": days / own,
+        "times": straight / own, "required": REQUIRED[device][phase],
+        "share of arithmetic limit": operations * days / own / limits["operations/s"],
+        "share of bandwidth": 4 * field * days / own / limits["bytes/s"],
+    }  # fmt: skip
+
+
+def _multiplications(network: Downscaler, examples: GridExamples) -> float:
+    """Multiplications of one field by the definition of our layers."""
+    coarse, fine = examples.coarse[0].numel(), examples.ground.elevation_km[0].numel()
+    hidden = network.from_weather.out_features
+    rows, columns = examples.geometry.up_lat.shape[0], examples.geometry.up_lon.shape[0]
+    trunk = sum(
+        module.weight.numel() for module in network.trunk.modules() if isinstance(module, torch.nn.Conv2d)
+    )
+    at_coarse = coarse * (trunk + network.from_weather.weight.numel() + 25)
+    sampling = hidden * (coarse * rows + rows * examples.coarse.shape[-1] * columns)
+    at_fine = fine * sum(layer.weight.numel() for layer in (*network.layers, network.out))
+    return float(at_coarse + sampling + at_fine)
+
+
+def _limits(device: str) -> Figures:
+    """The best of several products of bfloat16 matrices and copies."""
+    size = 8192 if device == "cuda" else 2048
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    source = torch.empty(2**28 if device == "cuda" else 2**26, dtype=torch.float32, device=device)
+    target = torch.empty_like(source)
+    return {
+        "operations/s": 2 * size**3 / _best(lambda: torch.mm(a, b), device),
+        "bytes/s": 2 * 4 * source.numel() / _best(lambda: target.copy_(source), device),
+    }
+
+
+def _best(action: Any, device: str) -> float:
+    found = []
+    for _ in range(8):
+        began = time.perf_counter()
+        action()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--days", type=int, default=960)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    run(options.days, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

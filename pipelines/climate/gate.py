@@ -1,0 +1,29 @@
+"""Refuse unsound grids before anything is learnt from them."""
+
+from pathlib import Path
+
+from convoy.params import load
+from convoy.quality.grids import GateParams, judge
+from convoy.stage import run
+from convoy.storage.files import atomic_directory, write_json, write_manifest, write_text
+from convoy.storage.grid_headers import read_headers
+
+DATA = Path("data/climate")
+GRIDS = DATA / "grids"
+
+
+def main() -> None:
+    """Judge the grids; write the Data Docs and the metrics only where they are sound."""
+    params = load("climate.gate", GateParams)
+    facts, domains = read_headers(GRIDS)
+    verdict, page = judge(facts, domains, params)
+    print(verdict.summary(), flush=True)
+    verdict.require_success(GRIDS, "mend the source files, or what climate.grids says of them")
+    with atomic_directory(DATA / "gate") as folder:
+        write_text(folder / "index.html", page)
+        write_manifest(folder)
+    write_json(DATA / "gate.json", verdict.metrics())
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,63 @@
+"""Numbers as other people's files store them: fill values, packing, and fills that nobody declared."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+# Numbers that stand for "missing" by habit; so does whatever is larger than any quantity (1e20, 9.97e36).
+HABITUAL_FILLS = (-9999.0, -99999.0, -999999.0)
+LARGEST = 1e15
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+
+
+def unpacked(raw: npt.NDArray[Any], attributes: Mapping[str, Any]) -> Floats:
+    """Floats with NaN for declared fill values, scaled and shifted where the attributes say so.
+
+    By CF-1.11, 2.5.1 and 8.1: `_FillValue`, `missing_value`, `scale_factor`, `add_offset`; and `_Unsigned`
+    of NetCDF-3. A NaN that is not declared becomes infinity, so that it cannot pass for a missing value.
+    """
+    missing = np.zeros(raw.shape, bool)
+    for key in ("_FillValue", "missing_value"):
+        for fill in np.atleast_1d(attributes.get(key, [])):
+            missing |= _equals(raw, fill)
+    if str(attributes.get("_Unsigned", "")).lower() == "true" and raw.dtype.kind == "i":
+        raw = raw.view(raw.dtype.str.replace("i", "u"))
+    scale, offset = _number(attributes, "scale_factor", 1.0), _number(attributes, "add_offset", 0.0)
+    plain = scale == 1.0 and offset == 0.0
+    values: Floats = raw.astype(np.float32 if plain and raw.dtype.itemsize <= 4 else np.float64)
+    if not plain:
+        values = values * scale + offset
+    values[np.isnan(values) & ~missing] = np.inf
+    values[missing] = np.nan
+    return values
+
+
+def undeclared_fill(values: Floats, attributes: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """Where unpacked values are not finite, or look like a fill value, but are not declared as one."""
+    wrong: npt.NDArray[np.bool_] = np.abs(values) >= LARGEST  # infinity is, NaN is not
+    if not {"scale_factor", "add_offset"} & set(attributes):
+        wrong |= np.isin(values, np.array(HABITUAL_FILLS, values.dtype))
+    return wrong
+
+
+def _equals(raw: npt.NDArray[Any], fill: Any) -> npt.NDArray[np.bool_]:
+    """Where `raw` holds the fill value, which may be declared in another type."""
+    nowhere = np.zeros(raw.shape, bool)
+    try:
+        number = float(fill)
+    except ValueError:
+        return nowhere
+    if raw.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return np.isnan(raw) if np.isnan(number) else raw == np.float64(number).astype(raw.dtype)
+    # Whole numbers beyond the type (an unsigned fill of a signed variable) match nothing.
+    return raw == int(number) if number.is_integer() else nowhere
+
+
+def _number(attributes: Mapping[str, Any], key: str, default: float) -> float:
+    try:
+        return float(np.ravel(attributes[key])[0])
+    except (KeyError, ValueError, IndexError):
+        return default

@@ -1,0 +1,143 @@
+"""A downscaling model as it is served: a day of coarse fields per row in, the fine field of that day out."""
+
+import contextlib
+import dataclasses
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+import cftime
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from convoy.climate import models
+from convoy.storage.cf import EPOCH
+from convoy.storage.grids import Days, Domain, Fields
+from convoy.storage.models import StoredModel
+from convoy.tracking.pyfunc import InputError
+
+if TYPE_CHECKING:
+    from mlflow.types import Schema
+
+DATE = "date"
+SPREAD = "_sd"  # after the target's name: the column of its standard deviation
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_PROBED = "2001-07-01"
+
+
+class FieldsModel:
+    """Predicts days on the ground that the model was fitted on."""
+
+    def __init__(self, stored: StoredModel) -> None:
+        """Raise ConvoyError for a kind of model that is none of ours."""
+        models.params_model(stored.config["kind"])
+        self._stored = _on_any_machine(stored)
+        self._turn = threading.Lock()
+        self._coarse, self._fine, self._coarse_static, self._static = models.home(stored)
+        self.target: str = stored.config["target"]
+        self.inputs: list[str] = list(stored.config["inputs"])
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
+        """The date and the fine field of each row, and its standard deviation where the model has one.
+
+        `model_input` has a column `date` (YYYY-MM-DD) and one per input variable; each of its values is the
+        coarse field of the day as one list, row by row from south to north, each from west to east, in SI
+        units. Fine fields are given likewise. Raises InputError for other columns, lengths and dates.
+        """
+        if not isinstance(model_input, pd.DataFrame):
+            raise InputError(f"input: expected a table, found {type(model_input).__name__}")
+        names = [str(name) for name in model_input.columns]
+        expected = [DATE, *self.inputs]
+        if sorted(names) != sorted(expected):
+            raise InputError(f"input: expected the columns {', '.join(expected)}, found {', '.join(names)}")
+        days = self._days(model_input[DATE].tolist())
+        fields = {name: self._fields(name, model_input[name].tolist()) for name in self.inputs}
+        answer = {DATE: days.labels}
+        with self._turn:
+            found = self._found(days, fields)
+        for name, field in zip((self.target, f"{self.target}{SPREAD}"), found, strict=True):
+            if field is not None:
+                answer[name] = [day.ravel().astype(np.float32) for day in field]
+        return pd.DataFrame(answer, index=model_input.index)
+
+    def downscale(self, domain: Domain) -> Fields | None:
+        """The fine field (T, H, W) of any domain; None where the model cannot go to its ground."""
+        found = models.downscale(self._stored, domain)
+        return None if found is None else found[0]
+
+    def schema(self) -> "Schema":
+        """A date, and a list of numbers per input."""
+        from mlflow.types.schema import Array, ColSpec, Schema
+
+        return Schema([ColSpec("string", DATE), *(ColSpec(Array("double"), name) for name in self.inputs)])
+
+    def fault(self) -> str | None:
+        """What is wrong with its answer to level fields in the middle of what it was trained on, or None."""
+        cells = int(np.prod(self._coarse.shape))
+        ranges = self._stored.config["range"]
+        row = {name: [np.full(cells, np.mean(ranges[name]))] for name in self.inputs}
+        field = self.predict(pd.DataFrame({DATE: [_PROBED], **row}))[self.target][0]
+        return "its stored model gives no finite number" if not np.isfinite(field).any() else None
+
+    def _found(self, days: Days, fields: dict[str, Fields]) -> tuple[Fields, Fields | None]:
+        if len(days) == 0:
+            none = np.empty((0, *self._fine.shape), np.float32)
+            spread = self._stored.config.get("network", {}).get("spread", "none")
+            return none, None if spread == "none" else none
+        # A rival that knows one ground is served on that one.
+        place = self._stored.config["place"] or "input"
+        domain = Domain(
+            "input", place, self._coarse, self._fine, days, fields, None, self._static, self._coarse_static
+        )
+        found = models.downscale(self._stored, domain)
+        assert found is not None
+        return found
+
+    def _days(self, dates: list[Any]) -> Days:
+        # Folders of before had no calendar.
+        calendar = self._stored.config.get("calendar", "standard")
+        ordinals = [_ordinal(date, row, calendar) for row, date in enumerate(dates, 1)]
+        return Days(calendar, np.array(ordinals, np.int64))
+
+    def _fields(self, name: str, values: list[Any]) -> Fields:
+        """(T, h, w)."""
+        height, width = self._coarse.shape
+        fields = np.empty((len(values), height * width), np.float32)
+        for row, value in enumerate(values, 1):
+            numbers = _numbers(value)
+            if numbers is None or numbers.shape != (height * width,):
+                found = "no list of numbers" if numbers is None else f"an array of shape {numbers.shape}"
+                raise InputError(
+                    f"{name}, row {row}: expected {height * width} numbers, {height} rows from south to "
+                    f"north of {width} from west to east; found {found}"
+                )
+            fields[row - 1] = numbers
+        return fields.reshape(-1, height, width)
+
+
+def _numbers(value: Any) -> npt.NDArray[np.float64] | None:
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _ordinal(date: Any, row: int, calendar: str) -> int:
+    """Days since 1850-01-01."""
+    parts = _DAY.fullmatch(date) if isinstance(date, str) else None
+    if parts is not None:
+        with contextlib.suppress(ValueError):  # there is no such day
+            day = cftime.datetime(*map(int, parts.groups()), calendar=calendar)
+            return int(cftime.date2num(day, EPOCH, calendar))
+    raise InputError(
+        f"{DATE}, row {row}: expected a day as YYYY-MM-DD in the calendar {calendar}, found {repr(date)[:40]}"
+    )
+
+
+def _on_any_machine(stored: StoredModel) -> StoredModel:
+    """The model, to run without a GPU too where its training asked for one."""
+    training = stored.config["training"]
+    if training.get("device") != "cuda":
+        return stored
+    return dataclasses.replace(stored, config={**stored.config, "training": {**training, "device": "auto"}})

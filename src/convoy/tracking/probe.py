@@ -1,0 +1,92 @@
+"""Whether a store is there, asked once and quickly: MLflow itself tries for minutes."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from convoy.errors import ConvoyError
+from convoy.storage import journal
+
+LATER = "DVC's outputs are whole, run `convoy publish` when it answers"
+MAKE_AGAIN = "move it away, and `convoy publish` makes it again from DVC's outputs"
+_SERVERS, _DATA_BASES = ("http", "https"), ("postgresql", "mysql", "mssql")
+_LONGEST = 300  # characters of a reason
+_BROKEN = ("file is not a database", "malformed", "unsupported file format")
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for any other."""
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
+def probe(uri: str, shown: str, timeout: int) -> None:
+    """Raise ConvoyError, in one line, where `uri` is no store that can be used; it may not be made yet.
+
+    `shown` is the URI without its password; `timeout` is in seconds. Servers are asked when they are used.
+    """
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    path = sqlite_file(uri)
+    if path is not None:
+        _probe_file(path, timeout)
+    elif scheme in _DATA_BASES:
+        _probe_data_base(uri, shown, timeout)
+    elif scheme not in _SERVERS:
+        kept = "; MLflow gave up its old folders of files" if scheme in ("", "file") else ""
+        raise ConvoyError(
+            "MLFLOW_TRACKING_URI: expected sqlite:///FILE, postgresql://..., http://... or https://..., "
+            f"found '{shown}'{kept}; unset it for the store of this repository"
+        )
+
+
+def in_short(error: BaseException) -> str:
+    """An error's own words in one line of bounded length."""
+    reason = " ".join(str(error).split())
+    return reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 3]}..."
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether SQLite says that its file is none, or damaged."""
+    return any(words in str(error) for words in _BROKEN)
+
+
+def _probe_file(path: Path, timeout: int) -> None:
+    folder = path.absolute().parent
+    if folder.exists() and not folder.is_dir():
+        raise ConvoyError(f"{folder}: a file, where the folder of MLflow's store should be; move it away")
+    if not folder.exists() and folder != journal.repository() / "mlruns":
+        raise ConvoyError(
+            f"{folder}: no such folder for MLflow's store {path.name}; make it, or name another"
+        )
+    if not path.exists():
+        return
+    try:
+        place = f"file:{quote(str(path.absolute()))}?mode=rw"
+        with contextlib.closing(sqlite3.connect(place, timeout=timeout, uri=True)) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # as a writer does
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.rollback()
+    except sqlite3.DatabaseError as error:
+        if is_broken(error):
+            raise ConvoyError(f"MLflow's store {path}: broken ({in_short(error)}); {MAKE_AGAIN}") from None
+        todo = "try again when it ends" if "locked" in str(error) else "see to it that it can be written"
+        raise ConvoyError(
+            f"MLflow's store {path}: {in_short(error)}; {todo}, or name another store in MLFLOW_TRACKING_URI"
+        ) from None
+
+
+def _probe_data_base(uri: str, shown: str, timeout: int) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    mssql = urlsplit(uri).scheme.startswith("mssql")
+    try:
+        limits = {} if mssql else {"connect_timeout": timeout}
+        with create_engine(uri, poolclass=NullPool, connect_args=limits).connect():
+            pass
+    except ImportError as error:
+        raise ConvoyError(f"MLflow at {shown}: {in_short(error)}; install it in .venv") from None
+    except (SQLAlchemyError, ValueError) as error:
+        reason = in_short(error).partition(" (Background on this error")[0]
+        raise ConvoyError(f"MLflow at {shown}: {reason}; {LATER}") from None

@@ -1,0 +1,160 @@
+"""StreamRec: the task from texts to categories and embeddings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from convoy.report.numbers import percent
+from convoy.storage import catalogues
+from convoy.storage.files import read_json
+from convoy.streamrec.findings import OWN_CEILING, findings, headline
+from convoy.streamrec.models import NETWORKS
+from convoy.tracking.accuracy import Accuracy
+from convoy.tracking.dvclock import Entry
+from convoy.tracking.task import FIGURES, Metrics, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Text(Task):
+    """From texts to categories and embeddings."""
+
+    experiment = "streamrec/text"
+    registered = "streamrec-text"
+    prefix = "streamrec"
+    data = Path("data/streamrec")
+    dataset = "corpus"
+    judge = Accuracy()
+    best_metric = "test_accuracy"
+    lower_is_better = False
+    validation = "validation_accuracy"
+    columns = ("test_accuracy", "ceiling", "share_of_ceiling", "test_macro_f1", "test_log_loss", "test_ece")
+    shown_with_versions = ("test_accuracy_low", "test_accuracy_high", *columns)
+    bars = (("test_accuracy", "ceiling"), ("share_of_ceiling",))
+    lines = (("validation_accuracy", "ceiling"), ("validation_loss", "train_loss"))
+    horizons = ("ceiling",)
+    data_stages = ("catalogue", "corpus")
+    heads = ("test accuracy", "95% interval", "ceiling", "share of it")
+    about = "StreamRec: the category of a title from its text, and an embedding of each item."
+    description = (
+        "**How to read this.** Each run is one trained model; the run named *All models* compares those of "
+        "one pipeline run in words, with a report and a picture. All figures named `test_…` are on items "
+        "that no training has seen.\n\n"
+        "| figure | meaning |\n|---|---|\n"
+        "| `test_accuracy` | share of test items whose category is named rightly; `…_low` and `…_high` are "
+        "its 95% interval |\n"
+        "| `ceiling` | synthetic catalogues only: the accuracy of the best possible reader with this model's "
+        "view of word order (`ceiling_full`, or `ceiling_order_blind` for models that ignore it) |\n"
+        "| `share_of_ceiling` | `test_accuracy` divided by `ceiling` |\n"
+        "| `test_macro_f1` | F1, averaged over categories |\n"
+        "| `test_log_loss` | smaller is better |\n"
+        "| `test_ece` | expected calibration error: how far probabilities are from frequencies |\n\n"
+        "`textcnn` and `bow` are the networks, `linear` and `linear_pairs` yardsticks that they should beat."
+    )
+    version_note = (
+        "Text in (`title`, `synopsis`); `category`, its `probability` and the item's `embedding` out. A "
+        "version per trained network; its description says how good it is.\n\n"
+        "`champion` is the version in use, `challenger` the newest candidate. `convoy promote` compares them "
+        "and records what it decides, `convoy rollback` goes back; the buttons of these pages do neither."
+    )
+    names: ClassVar[Mapping[str, str]] = {
+        "textcnn": "TextCNN",
+        "bow": "Bag of words",
+        "linear": "Linear, words",
+        "linear_pairs": "Linear, words and pairs",
+    }
+    # As in the pictures, whose own list of them would import matplotlib.
+    colours: ClassVar[Mapping[str, str]] = {
+        "textcnn": "#d8741a", "bow": "#1f6fb5", "linear": "#8b93a1", "linear_pairs": "#3f8f6e",
+    }  # fmt: skip
+    meaning: ClassVar[Mapping[str, str]] = {
+        "textcnn": "TextCNN (Kim, 2014) takes convolutions over word embeddings, and their maxima: it sees "
+        "word order.",
+        "bow": "Bag of words takes the mean of word embeddings through a linear layer: it is blind to word "
+        "order.",
+        "linear": "A yardstick: logistic regression on TF-IDF of words, blind to word order.",
+        "linear_pairs": "A yardstick: logistic regression on TF-IDF of words and adjacent pairs.",
+    }
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        return ("accuracy", "confusion", "curve", "reliability")
+
+    def data_name(self, lock: Mapping[str, Entry]) -> str:
+        entry = lock.get(f"{self.prefix}-catalogue")
+        params = entry.params.get("streamrec.catalogue", {}) if entry is not None else {}
+        source = params.get("source", "unknown data")
+        if source != "synthetic":
+            return Path(str(source)).stem
+        synthetic = params.get("synthetic", {})
+        return f"synthetic {synthetic.get('preset', '')} {synthetic.get('items', 0):,}"
+
+    def delivers(self, kind: str) -> bool:
+        return kind in NETWORKS  # yardsticks have no embeddings
+
+    def figures(self, kind: str, metrics: Mapping[str, Any]) -> Metrics:
+        figures = {f"test_{name}": value for name, value in metrics["test"].items()}
+        if metrics["ceiling"] is not None:
+            figures |= {f"ceiling_{name}": value for name, value in metrics["ceiling"].items()}
+            figures["ceiling"] = metrics["ceiling"][OWN_CEILING[kind]]
+            figures["share_of_ceiling"] = metrics["share_of_ceiling"][OWN_CEILING[kind]]
+        return {name: float(value) for name, value in figures.items() if value is not None}
+
+    def in_short(self, kind: str, metrics: Mapping[str, Any]) -> str:
+        figures = self.figures(kind, metrics)
+        result = f"{self.names[kind]}: {percent(figures['test_accuracy'])} of test items rightly named"
+        if "share_of_ceiling" not in figures:
+            return result
+        return f"{result}, {percent(figures['share_of_ceiling'])} of what is possible"
+
+    def summary(self, kind: str, metrics: Mapping[str, Any]) -> str:
+        test, figures = metrics["test"], self.figures(kind, metrics)
+        possible = (
+            f" The best possible reader with its view of word order reaches {percent(figures['ceiling'])}."
+            if "ceiling" in figures
+            else ""
+        )
+        return (
+            f"{self.in_short(kind, metrics)}. 95% interval of the accuracy: "
+            f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}, on {test['n']:,} items."
+            f"{possible} Macro-F1 {test['macro_f1']:.3f}, log-loss {test['log_loss']:.3f}, calibration error "
+            f"{test['ece']:.3f}.\n\n{self.meaning[kind]}"
+        )
+
+    def row(self, kind: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
+        test, figures = metrics["test"], self.figures(kind, metrics)
+        interval = f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}"
+        share = [percent(figures[key]) if key in figures else "–" for key in ("ceiling", "share_of_ceiling")]
+        return (percent(test["accuracy"]), interval, *share)
+
+    def comparison_words(self) -> tuple[str, list[str]]:
+        comparison = read_json(self.data / "metrics" / "comparison.json")
+        return headline(comparison), findings(comparison)
+
+    def comparison_files(self) -> dict[str, Path]:
+        files = {
+            "report.html": self.data / "report.html",
+            "comparison.json": self.data / "metrics" / "comparison.json",
+            "accuracy.png": self.data / "plots" / "comparison" / "accuracy.png",
+            "gate.json": self.data / "gate.json",
+        }
+        return {name: path for name, path in files.items() if path.is_file()}
+
+    def examples(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        table, _ = catalogues.read(self.data / "catalogue.parquet")
+        rows = table.slice(0, 5)
+        return pd.DataFrame({name: rows[name].to_pylist() for name in ("title", "synopsis")})
+
+    def _outputs(self, kind: str) -> tuple[dict[str, Path], Path | None]:
+        evaluation = {
+            Accuracy.file: self.data / "predictions" / f"{kind}.parquet",
+            FIGURES: self.data / "metrics" / f"{kind}.json",
+        }
+        return evaluation, self.data / "plots" / kind
+
+    def _data(self, md5s: Mapping[str, str]) -> dict[str, str]:
+        paths = [self.data / name for name in ("catalogue.parquet", "truth.parquet", "corpus")]
+        return {path.name: md5s[str(path)] for path in paths if str(path) in md5s}

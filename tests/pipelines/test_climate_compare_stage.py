@@ -1,0 +1,81 @@
+"""The climate-compare stage in a folder of its own, behind tiny worlds and models with known errors."""
+
+import runpy
+
+import numpy as np
+import pytest
+
+from convoy.errors import ConvoyError
+from convoy.storage import daily, grids, maps, plots
+from convoy.storage import models as folders
+from convoy.storage.files import read_json, sha256, write_json
+from tests.climate import rated
+from tests.climate.rated import Rated, always, at_home
+from tests.conftest import ROOT
+
+STAGE = ROOT / "pipelines/climate/compare.py"
+CURVE = "epoch,train_loss,validation_loss,validation_rmse,learning_rate\n1,2,2.1,1.4,0.1\n2,1,1.5,1.2,0\n"
+ERRORS = {"ridge": at_home(0.3), "bicubic": always(0.9), "residual": always(0.4)}
+OUTPUTS = (
+    "report.html",
+    "metrics/comparison.json",
+    "plots/comparison/table.csv",
+    "plots/comparison/days.png",
+)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A workspace as the evaluate stages leave it: ridge was not chosen."""
+    folder = tmp_path_factory.mktemp("measured")
+    data = folder / "data/climate"
+    parts = rated.splits(60)
+    spans = {
+        split: [{"domain": found[0].name, "from": "2004-01-01", "to": "2004-12-31"}]
+        for split, found in parts.items()
+    }
+    facts = {**rated.FACTS, "inputs": ["tasmax"], "splits": spans, "floor": 0.2}
+    grids.write(data / "grids", (domains[0] for domains in parts.values()), facts)
+    found = Rated(ERRORS, parts)
+    daily.write(data / "rivals.parquet", {model: found.daily[model] for model in ("ridge", "bicubic")})
+    for model in ("bicubic", "residual"):
+        write_json(data / f"metrics/downscaling/{model}.json", found.metrics[model])
+        maps.write(data / f"maps/{model}.safetensors", found.maps[model])
+        daily.write(data / f"daily/{model}.parquet", {model: found.daily[model]})
+        curve = CURVE if model == "residual" else None
+        folders.write(data / "models" / model, {"kind": model}, {0: {"a": np.zeros(1)}}, None, curve)
+    (folder / "params.yaml").write_text("climate: {evaluate: {resamples: 200}, models: [bicubic, residual]}")
+    return folder
+
+
+def test_a_rival_that_was_not_chosen_wins_first(measured, monkeypatch, capsys):
+    monkeypatch.chdir(measured)
+    main = runpy.run_path(str(STAGE))["main"]
+    main()
+    data = measured / "data/climate"
+    comparison = read_json(data / "metrics/comparison.json")
+    assert comparison["words"][0] == (
+        "A rival beats every network on the test days and in worlds 2 K and 4 K warmer; the residual network "
+        "beats every rival on unseen terrain"
+    )
+    assert comparison["words"][1].startswith("On the test days a rival wins: ridge regression by pixel has")
+    assert capsys.readouterr().out.splitlines() == comparison["words"]
+    html = (data / "report.html").read_text()
+    assert html.index("a rival wins") < html.index("the residual network wins") < html.index("<table>")
+    # Splits, days, habits, parts, spectra, and the network's learning curve.
+    assert html.count("<img") == 6
+    table = plots.read(data / "plots/comparison")["table.csv"]
+    assert table["model"][:3] == ["ridge", "residual", "bicubic"]
+    assert [float(value) for value in table["rmse"][:3]] == pytest.approx([0.3, 0.4, 0.9], rel=1e-3)
+    names = {path.name for path in (data / "plots/comparison").iterdir()} - {"manifest.json", "table.csv"}
+    assert names == {f"{name}.png" for name in ("splits", "days", "habits", "parts", "spectra")}
+    before = [sha256(data / output) for output in OUTPUTS]
+    main()
+    assert [sha256(data / output) for output in OUTPUTS] == before
+
+
+def test_a_model_that_was_not_measured_is_named(measured, monkeypatch):
+    monkeypatch.chdir(measured)
+    (measured / "params.yaml").write_text("climate: {evaluate: {}, models: [bicubic, unet]}")
+    with pytest.raises(ConvoyError, match=r"downscaling/unet\.json: no such file; run `dvc repro`"):
+        runpy.run_path(str(STAGE))["main"]()
