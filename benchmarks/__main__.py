@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-NAMES = ("generation", "embedding", "training", "bow", "memory", "tracking", "downscaling")
+NAMES = ("generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century")
 
 
 def main() -> int:

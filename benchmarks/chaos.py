@@ -1,6 +1,6 @@
 """Kill every stage at random moments, repeat, and compare with an unbroken run.
 
-In a clone of the committed HEAD, with a small catalogue and short training, the pipeline runs once without
+In a clone of the committed HEAD, with a small catalogue, few years and short training, the pipeline runs once without
 a break. Then each stage is made stale ten times and killed (-9) somewhere between its start and its end:
 DVC alone (the stage lives on), the stage alone, or both. A plain `dvc repro` must then give the same
 dvc.lock, and in between no output may be half-written. Ctrl-C must end without a traceback.
@@ -49,6 +49,10 @@ PRESET = {
     "streamrec.signal.items": 2000,
     "streamrec.signal.synonyms": [8],
     "streamrec.signal.word_fidelity": [0.35],
+    "climate.grids.synthetic.years": 4,
+    "climate.models": ["ridge", "residual"],
+    "climate.settings.residual": {"width": 4, "hidden": 8, "depth": 1, "training": TRAINING},
+    "climate.evaluate.resamples": 200,
 }
 
 

@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import bow, embedding, generation, machine, memory, textbook, workload
+from benchmarks import (
+    bow,
+    century,
+    century_files,
+    downscaling,
+    embedding,
+    generation,
+    machine,
+    memory,
+    textbook,
+    workload,
+)  # fmt: skip
 from benchmarks.__main__ import NAMES
 from tests.conftest import ROOT
 
@@ -85,6 +96,23 @@ def test_memory(tmp_path):
     assert [row["items"] for row in found["rows"]] == [50, 400]
     # Libraries alone take more than 50 MB.
     assert all(row["peak, GB"] > 0.05 for row in found["rows"])
+
+
+def test_downscaling(tmp_path):
+    found = facts(downscaling.run(days=48, rounds=1, results=tmp_path), "downscaling-cpu")
+    assert [row["phase"] for row in found["rows"]] == ["training", "inference"]
+    for row in found["rows"]:
+        assert row["times"] == pytest.approx(row["ours, fields/s"] / row["plain, fields/s"])
+        assert 0 < row["share of arithmetic limit"] < 1
+    assert 0 < found["measured"]["largest difference, K"] < 1e-2
+
+
+def test_century(tmp_path):
+    century_files.write(tmp_path, [1, 2])
+    found = facts(century.measure(tmp_path, [1, 2], results=tmp_path), "century")
+    assert [row["years"] for row in found["rows"]] == [1, 2]
+    # 64 x 64 float32 a day, and a little for coordinates.
+    assert found["rows"][1]["written, GB"] == pytest.approx(2 * 365 * 64 * 64 * 4e-9, rel=0.1)
 
 
 def test_peak_memory_is_that_of_the_process_itself(tmp_path):

@@ -214,11 +214,11 @@ def test_maps_hold_the_errors_by_cell_and_the_telling_days() -> None:
     (test,) = splits()["test"]
     error = np.random.default_rng(3).normal(0.2, 1, test.target.shape).astype(np.float32)
     holed = replace(test, target=test.target.copy())
-    holed.target[:, 2, 3] = np.nan
+    holed.target[:, 2, 3] = holed.target[:50, 4, 5] = np.nan
     maps = scored(lambda domain: (test.target[: len(domain.days)] + error[: len(domain.days)], None),
                   test=[holed]).maps  # fmt: skip
     expected = error.mean(axis=0)
-    expected[2, 3] = np.nan
+    expected[2, 3], expected[4, 5] = np.nan, error[50:, 4, 5].mean()
     np.testing.assert_allclose(maps["bias"], expected, atol=1e-3)
     assert np.isnan(maps["rmse"][2, 3])
     assert maps["rmse"][0, 0] == pytest.approx(np.sqrt(np.mean(error[:, 0, 0] ** 2)), rel=1e-3)

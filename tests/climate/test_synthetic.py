@@ -85,7 +85,7 @@ def days_of(split: list[dict[str, str]]) -> set[tuple[str, str]]:
             for year in range(int(part["from"][:4]), int(part["to"][:4]) + 1)}  # fmt: skip
 
 
-@pytest.mark.parametrize("years", [4, 5, 7, 8, 10, 20, 33, 200])
+@pytest.mark.parametrize("years", [4, 5, 7, 8, 10, 20, 33, 60])
 def test_no_split_shares_a_year_of_a_domain_with_another(years) -> None:
     parts = splits(SyntheticParams(years=years))
     assert list(parts) == ["train", "validation", "test", "unseen_terrain", *WORLDS]

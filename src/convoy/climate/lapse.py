@@ -11,6 +11,8 @@ from convoy.climate.regridding import Regridding, interpolation
 from convoy.storage.grids import Domain, Fields
 
 STANDARD_K_PER_KM = 6.5
+# Other variables are taken as they are: they do not fall with height in a way that a line tells.
+TEMPERATURES = ("tas", "tasmax", "tasmin")
 
 
 def filled(field: Fields) -> Fields:
@@ -39,8 +41,10 @@ def daily_lapse(domain: Domain, target: str) -> npt.NDArray[np.float32]:
     """How much the coarse field falls per km of height on each day, (T,).
 
     Least squares on height, latitude and longitude over the coarse cells that are not missing; 0 where their
-    ground is flat, NaN on a day without any.
+    ground is flat, and for a variable that is no temperature; NaN on a day without any.
     """
+    if target not in TEMPERATURES:
+        return np.zeros(len(domain.days), np.float32)
     height = domain.coarse_static["elevation"].astype(np.float64).ravel() / 1000
     lat = np.repeat(domain.coarse.lat.centres, len(domain.coarse.lon))
     lon = np.tile(domain.coarse.lon.centres, len(domain.coarse.lat))

@@ -21,9 +21,11 @@ from convoy.storage.checkpoints import Checkpoint
 from convoy.storage.grids import Domain, Fields, Grid
 
 Array = npt.NDArray[Any]
-# Area means of the truth that differ more from the coarse input show another model's climate.
-AGREEMENT = 0.05
+# Area means of the truth that differ more from the coarse input, in its standard deviations, show another
+# model's climate: some 0.05 K.
+AGREEMENT = 0.007
 FIGURE = "rmse"
+DEEPEST_UNET = 4  # each level halves the grid and doubles the channels
 
 
 class DownscalingTraining(TrainingParams):
@@ -60,6 +62,8 @@ def train(
     Raises ConvoyError where a split is too small or `softmax` meets grids that do not nest.
     """
     domains, validation = (_known(parts, target) for parts in (domains, validation))
+    if name == "unet" and params.depth > DEEPEST_UNET:
+        raise ConvoyError(f"unet: depth {params.depth}: expected at most {DEEPEST_UNET} levels")
     for split, parts in (("training", domains), ("validation", validation)):
         if sum(len(part.days) for part in parts) < 2:
             raise ConvoyError(
@@ -158,7 +162,8 @@ def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], targe
     differs = disagreement(domains, target)
     chosen = params.conserve
     if chosen == "auto":
-        chosen = "additive" if nests and differs <= AGREEMENT else "none"
+        spread = float(np.nanstd(np.concatenate([domain.inputs[target].ravel() for domain in domains])))
+        chosen = "additive" if nests and differs <= AGREEMENT * spread else "none"
     known = float(f"{differs:.3g}") if np.isfinite(differs) else None
     return {"asked": params.conserve, "done": chosen, "disagreement": known}
 

@@ -61,7 +61,11 @@ def whole_ratio(coarse: Grid, fine: Grid) -> int | None:
     factors = set()
     for wide, narrow in ((coarse.lat, fine.lat), (coarse.lon, fine.lon)):
         factor, rest = divmod(len(narrow), len(wide))
-        if rest or not np.allclose(narrow.bounds[::factor, 0], wide.bounds[:, 0], atol=1e-4):
+        if rest or factor == 0:
+            return None
+        parts = np.arange(factor) / factor
+        edges = (wide.bounds[:, :1] + parts * np.diff(wide.bounds, axis=1)).ravel()
+        if not np.allclose(narrow.bounds[:, 0], edges, atol=1e-4):
             return None
         factors.add(factor)
     return factors.pop() if len(factors) == 1 else None

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convoy.climate.lapse import STANDARD_K_PER_KM, at_height, daily_lapse, filled
+from convoy.climate.lapse import STANDARD_K_PER_KM, TEMPERATURES, at_height, daily_lapse, filled
 from convoy.climate.regridding import Method, interpolation
 from convoy.params import Section
 from convoy.storage.grids import Domain, Fields
@@ -46,7 +46,7 @@ def _interpolated(method: Method) -> Callable[[Mapping[str, Any], Domain, str], 
 
 
 def _with_fixed_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
-    return at_height(domain, target, STANDARD_K_PER_KM)
+    return at_height(domain, target, STANDARD_K_PER_KM if target in TEMPERATURES else 0.0)
 
 
 def _with_daily_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:

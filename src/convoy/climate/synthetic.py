@@ -2,7 +2,8 @@
 
 tasmax = D(pressure, humidity, season, ground) + g, where D (convoy.climate.temperature) takes the coarse
 fields as a model gets them, and g is a Gaussian field that a model sees through its coarse means alone. How
-well g can be known is computed exactly: convoy.climate.floor.
+well g can be known is computed exactly: convoy.climate.floor. The two warmer worlds are named by the warming
+of the globe: over land, and more so on heights, it is larger.
 """
 
 from collections.abc import Iterator
@@ -36,9 +37,7 @@ class SyntheticParams(Section):
     """The size of the synthetic climate and what the coarse model is like."""
 
     seed: int = Field(0, ge=0, lt=2**32)
-    years: int = Field(
-        20, ge=4, le=200, description="of the home region; a quarter of them per other terrain"
-    )
+    years: int = Field(20, ge=4, le=60, description="of the home region; a quarter of them per other terrain")
     inputs: Literal["perfect", "imperfect"] = Field(
         "perfect", description="imperfect: a coarse model with a bias and a smoothed orography of its own"
     )

@@ -1,6 +1,7 @@
 """The one training loop: every network of every task is fitted here."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -232,6 +233,11 @@ class _Run:
             self.plan(seed, self.epoch + 1)
             self._finite(losses, plan, 0)
         loss, figure = figures.tolist()
+        if not math.isfinite(loss):
+            raise ConvoyError(
+                f"training: the validation loss is not finite after epoch {self.epoch + 1}; "
+                "lower the learning rate or look at the validation examples"
+            )
         self.curve.append(Epoch(self.epoch + 1, float(mean_loss), loss, figure, rate))
         if self.best_row is self.curve[-1]:
             state = self.network.state_dict()

@@ -110,10 +110,19 @@ class Downscaler(nn.Module):
         sampled = _sampled(self.from_weather(features), geometry)
         ground = self.from_ground(inputs.ground.static.permute(0, 2, 3, 1))
         # In place: these tensors are the largest, and each pass over them costs as much as a product.
-        x = F.relu(sampled.add_(ground if len(ground) == 1 else ground[inputs.domain]), inplace=True)
+        x = F.relu(sampled.add_(_of_days(ground, inputs.domain)), inplace=True)
         for layer in self.layers:
             x = F.relu(layer(x), inplace=True)
         return self.out(x)
+
+
+def _of_days(ground: Tensor, domain: Tensor) -> Tensor:
+    """Each day's piece of ground, (N, ...) from (D, ...) and (N,); one piece stands for all days."""
+    if len(ground) == 1:
+        return ground
+    # A product: the gradient of a look-up is summed by one thread, slowly.
+    chosen = (domain[:, None] == torch.arange(len(ground), device=domain.device)).to(ground.dtype)
+    return (chosen @ ground.flatten(1)).view(-1, *ground.shape[1:])
 
 
 def _sampled(features: Tensor, geometry: Geometry) -> Tensor:

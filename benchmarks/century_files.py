@@ -1,0 +1,35 @@
+"""Writes what `benchmarks.century` runs on: a model of the default size, coarse files of so many years."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from convoy.climate import models, synthetic
+from convoy.climate.networks import NetworkParams
+from convoy.storage import cf
+from convoy.storage import models as folders
+from convoy.storage.grids import Days, Domain
+
+FACTS = {"target": "tasmax", "inputs": list(synthetic.VARIABLES), "source": "synthetic"}
+
+
+def write(folder: Path, years: Sequence[int], network: NetworkParams | None = None) -> None:
+    home = next(iter(synthetic.domains(synthetic.SyntheticParams(years=4))))
+    train, validation = home.at(slice(0, 64)), home.at(slice(64, 96))
+    params = network or NetworkParams.model_validate({"training": {"epochs": 1, "patience": 1}})
+    config, tensors, curve = models.train("residual", params, [train], [validation], FACTS, (0,))
+    folders.write(folder / "model", config, tensors, None, curve)
+    for count in years:
+        _coarse(folder / f"coarse-{count}.nc", home, Days.years(1901, count))
+
+
+def _coarse(path: Path, home: Domain, days: Days) -> None:
+    with cf.dataset(path, home.coarse, days) as file:
+        for name, field in home.inputs.items():
+            cf.put(file, name, field[np.arange(len(days)) % len(field)])
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), [int(count) for count in sys.argv[2:]])
