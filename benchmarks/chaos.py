@@ -1,8 +1,8 @@
 """Kill every stage at random moments, repeat, and compare with an unbroken run.
 
-In a clone of the committed HEAD, with a small catalogue, few years and short training, the pipeline runs once without
-a break. Then each stage is made stale ten times and killed (-9) somewhere between its start and its end:
-DVC alone (the stage lives on), the stage alone, or both. A plain `dvc repro` must then give the same
+In a clone of the committed HEAD, with a small catalogue, few years and short training, the pipeline runs
+once without a break. Then each stage is made stale ten times and killed (-9) somewhere between its start and
+its end: DVC alone (the stage lives on), the stage alone, or both. A plain `dvc repro` must then give the same
 dvc.lock, and in between no output may be half-written. Ctrl-C must end without a traceback.
 Exit code 1 where anything differs; the table is also written to benchmarks/results/chaos.json.
 """
