@@ -23,9 +23,9 @@ def main() -> None:
             files = {path: reader.facts(path) for path in section.paths()}
             domain, facts = home(section, files, reader.days)
         grids.write(GRIDS, [domain], facts)
-        for path in section.unwatched():
-            print(f"note: DVC does not watch {path}; name its folder in climate.grids.folder")
     print(summary(facts))
+    for path in section.unwatched():
+        print(f"note: DVC does not watch {path}; name its folder in climate.grids.folder")
 
 
 if __name__ == "__main__":

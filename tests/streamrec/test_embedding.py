@@ -164,7 +164,7 @@ def test_models_that_cannot_embed_are_refused(stored):
     with pytest.raises(ConvoyError, match=r"tokenizer\.json has \d+ ids, model\.safetensors rows for 9"):
         embedder(few)
     with pytest.raises(ConvoyError, match="not a tokenizer"):
-        embedder(dataclasses.replace(stored["bow"], tokenizer_json='{"model": {"vocab": {}}}'))
+        embedder(dataclasses.replace(stored["bow"], tokenizer='{"model": {"vocab": {}}}'))
 
 
 def test_vectors_that_would_break_the_contract_are_refused(stored):

@@ -129,7 +129,7 @@ def test_models_that_are_none_of_ours_or_do_not_fit_are_refused(product):
     with pytest.raises(ConvoyError, match="model 'oracle': expected one of bow"):
         Predictor(dataclasses.replace(stored, config=stored.config | {"kind": "oracle"}))
     with pytest.raises(ConvoyError, match="not a tokenizer"):
-        Predictor(dataclasses.replace(stored, tokenizer_json='{"model": {"vocab": {}}}'))
+        Predictor(dataclasses.replace(stored, tokenizer='{"model": {"vocab": {}}}'))
 
 
 def test_a_model_trained_on_a_gpu_predicts_without_one(product, predictors):

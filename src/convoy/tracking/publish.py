@@ -35,7 +35,7 @@ def publish(lock_file: Path = Path("dvc.lock")) -> dict[str, Any]:
     """
     lock = dvclock.read(lock_file)
     published = {}
-    found = [(task, models) for task in TASKS if (models := task.trained(lock))]
+    found = _here([(task, models) for task in TASKS if (models := task.trained(lock))])
     if not found:
         raise ConvoyError(f"{lock_file}: no trained and evaluated model in it; run `dvc repro`")
     for task, models in found:
@@ -59,6 +59,17 @@ def publish(lock_file: Path = Path("dvc.lock")) -> dict[str, Any]:
                 for model in models
             }
     return published
+
+
+def _here(found: list[tuple[Task, list[Trained]]]) -> list[tuple[Task, list[Trained]]]:
+    """The tasks of which there are outputs: who works on one of them need not have those of the other."""
+    here = [(task, models) for task, models in found if any(model.folder.exists() for model in models)]
+    for task, models in found:
+        if here and (task, models) not in here:
+            print(
+                f"publish: {task.experiment}: left out, its outputs are not here; `dvc checkout` brings them"
+            )
+    return here or found
 
 
 def _task(client: "MlflowClient", task: Task, models: Sequence[Trained], lock: Mapping[str, Entry]) -> None:
