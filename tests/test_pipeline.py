@@ -131,6 +131,13 @@ def test_the_readme_shows_pictures_that_the_pipeline_made(project: Path) -> None
         assert (project / picture).read_bytes().startswith(b"\x89PNG"), picture
 
 
+def test_the_readme_sets_params_that_need_not_stand_in_the_file() -> None:
+    """In the small workspace they do stand there, in the checkout's own params.yaml they do not."""
+    keys = re.findall(r"(?:-S|--set-param)[ =](\S+)=", README)
+    assert len(keys) >= 3
+    assert all(key.startswith("++") for key in keys)
+
+
 def test_every_command_of_the_readme_works(
     project: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
