@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convoy.climate import models, synthetic
-from convoy.climate.networks import NetworkParams
+from convoy.climate.downscaling import models
+from convoy.climate.downscaling.networks import NetworkParams
+from convoy.climate.world import synthetic
 from convoy.storage import cf
 from convoy.storage import models as folders
 from convoy.storage.grids import Days, Domain

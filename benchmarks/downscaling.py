@@ -20,8 +20,9 @@ import torch
 
 from benchmarks import plain
 from benchmarks.machine import RESULTS, cores, in_turn, report
-from convoy.climate import networks, synthetic
-from convoy.climate.days import GridExamples, scaling
+from convoy.climate.downscaling import networks
+from convoy.climate.downscaling.days import GridExamples, scaling
+from convoy.climate.world import synthetic
 from convoy.learning.loop import fit, predict, seeded
 from convoy.nn.downscaling import Downscaler
 from convoy.storage.grids import Domain

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from convoy.climate import models
-from convoy.climate.networks import NetworkParams
-from convoy.climate.rivals import RivalParams
-from convoy.climate.synthetic import SyntheticParams, domains
+from convoy.climate.downscaling import models
+from convoy.climate.downscaling.networks import NetworkParams
+from convoy.climate.downscaling.rivals import RivalParams
+from convoy.climate.world.synthetic import SyntheticParams, domains
 from convoy.storage.cf import EPOCH
 from convoy.storage.grids import Axis, Days, Domain, Grid
 from convoy.storage.models import StoredModel

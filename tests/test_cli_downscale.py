@@ -15,7 +15,7 @@ import xarray
 from compliance_checker.base import BaseCheck
 from compliance_checker.suite import CheckSuite
 
-from convoy.climate import models
+from convoy.climate.downscaling import models
 from convoy.storage import models as folders
 from convoy.storage.grids import Axis, Grid
 from tests import downscaled, gridfiles

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from convoy.climate.comparison import compare, table
-from convoy.climate.comparison_page import comparison_pictures, page
-from convoy.climate.evaluation import EvaluateParams
-from convoy.climate.findings import beside, findings, headline, limits
+from convoy.climate.comparison.findings import beside, findings, headline, limits
+from convoy.climate.comparison.page import comparison_pictures, page
+from convoy.climate.comparison.paired import compare, table
+from convoy.climate.skill.evaluation import EvaluateParams
 from convoy.params import load, load_names
 from convoy.report.style import LIGHT
 from convoy.stage import run

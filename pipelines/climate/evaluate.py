@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from convoy.climate.evaluation import EvaluateParams, evaluate
-from convoy.climate.models import downscale
+from convoy.climate.downscaling.models import downscale
+from convoy.climate.skill.evaluation import EvaluateParams, evaluate
 from convoy.params import load
 from convoy.stage import run
 from convoy.storage import daily, grids, maps, models

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from convoy import params
-from convoy.climate.grids import SYNTHETIC, GridsParams, made, summary
-from convoy.climate.pairs import home
+from convoy.climate.grids.pairs import home
+from convoy.climate.grids.source import SYNTHETIC, GridsParams, made, summary
 from convoy.stage import run
 from convoy.storage import grids
 from convoy.storage.netcdf import Reader

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from convoy.climate.evaluation import rival_daily
-from convoy.climate.rivals import RIVALS
+from convoy.climate.downscaling.rivals import RIVALS
+from convoy.climate.skill.evaluation import rival_daily
 from convoy.stage import run
 from convoy.storage import daily, grids
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.climate import models
+from convoy.climate.downscaling import models
 from convoy.learning.params import TrainParams
 from convoy.params import load
 from convoy.stage import run

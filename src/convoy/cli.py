@@ -127,8 +127,8 @@ def _downscale(
     # Read when torch is loaded. Threads that wait must not spin: where other programs have the cores, that is
     # ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from convoy.climate import application, application_ground
-    from convoy.climate.conventions import ELEVATION
+    from convoy.climate.downscaling import application, application_ground
+    from convoy.climate.grids.conventions import ELEVATION
     from convoy.storage import downscaled, files, models
     from convoy.storage.netcdf import GridFile, Reader
 
@@ -175,7 +175,7 @@ def _check_out_file(out: Path, inputs: list[Path], force: bool) -> None:
 @contextmanager
 def _by_options() -> Iterator[None]:
     """Tell of a command's options where a message tells of the params that stages have in their place."""
-    from convoy.climate.conventions import SECTION
+    from convoy.climate.grids.conventions import SECTION
 
     key = re.compile(re.escape(SECTION) + r"(?:: \{|\.)(\w+)(?:: \{|\.)(name|units)(?:: ([^{}]*)\}\})?")
     options = {"name": "--variables", "units": "--units"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convoy.climate.synthetic import SyntheticParams, domains
+from convoy.climate.world.synthetic import SyntheticParams, domains
 from convoy.storage.grids import Domain
 
 

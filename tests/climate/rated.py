@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from convoy.climate.evaluation import EvaluateParams, evaluate
-from convoy.climate.names import is_network
+from convoy.climate.comparison.names import is_network
+from convoy.climate.skill.evaluation import EvaluateParams, evaluate
 from convoy.storage.daily import Daily
 from convoy.storage.grids import Days, Domain
 from tests.climate.worlds import first, noisy, world

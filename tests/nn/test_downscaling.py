@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convoy.climate.days import geometry
+from convoy.climate.downscaling.days import geometry
 from convoy.nn.downscaling import TRUNKS, Downscaler, Ground, Inputs, lapse_base
 from convoy.storage.grids import Axis, Grid
 

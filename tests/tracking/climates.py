@@ -9,10 +9,12 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from convoy.climate import comparison, evaluation, models
-from convoy.climate.networks import DownscalingTraining, NetworkParams
-from convoy.climate.rivals import RivalParams
-from convoy.climate.synthetic import FACTOR, SyntheticParams, domains
+from convoy.climate.comparison import paired as comparison
+from convoy.climate.downscaling import models
+from convoy.climate.downscaling.networks import DownscalingTraining, NetworkParams
+from convoy.climate.downscaling.rivals import RivalParams
+from convoy.climate.skill import evaluation
+from convoy.climate.world.synthetic import FACTOR, SyntheticParams, domains
 from convoy.storage import daily, grids, maps
 from convoy.storage import models as folders
 from convoy.storage.files import write_json, write_text

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
-from convoy.climate import models
+from convoy.climate.downscaling import models
 from convoy.errors import ConvoyError
 from convoy.storage import grids, journal
 from convoy.storage import models as folders

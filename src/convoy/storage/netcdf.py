@@ -1,8 +1,8 @@
 """Other people's NetCDF files and Zarr stores, read in a child process: what is in them, and days of it.
 
-Nothing is brought to our convention here (see convoy.climate.conventions): variables keep their names, units
-and order of dimensions. Declared fill values become NaN, packed numbers are unpacked, and numbers that look
-like a fill value that nobody declared are refused.
+Nothing is brought to our convention here (see convoy.climate.grids.conventions): variables keep their names,
+units and order of dimensions. Declared fill values become NaN, packed numbers are unpacked, and numbers that
+look like a fill value that nobody declared are refused.
 """
 
 import json

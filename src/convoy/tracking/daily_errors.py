@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convoy import statistics
-from convoy.climate.evaluation import TODAY
-from convoy.climate.skill import daily_squared_error
+from convoy.climate.skill.evaluation import TODAY
+from convoy.climate.skill.measures import daily_squared_error
 from convoy.errors import ConvoyError
 from convoy.report.numbers import percent
 from convoy.storage import daily, grids

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from convoy.climate.evaluation import TODAY
-from convoy.climate.findings import findings, headline
-from convoy.climate.models import NETWORKS, TASK
-from convoy.climate.names import capital, label, split_label, spoken
+from convoy.climate.comparison.findings import findings, headline
+from convoy.climate.comparison.names import capital, label, split_label, spoken
+from convoy.climate.downscaling.models import NETWORKS, TASK
+from convoy.climate.skill.evaluation import TODAY
 from convoy.report.numbers import Measure, percent
 from convoy.storage import grids
 from convoy.storage.files import read_json

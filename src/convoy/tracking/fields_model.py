@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from convoy.climate import models
+from convoy.climate.downscaling import models
 from convoy.storage.cf import EPOCH
 from convoy.storage.grids import Days, Domain, Fields
 from convoy.storage.models import StoredModel

@@ -1,0 +1,1 @@
+"""Which model is better, in words, numbers and pictures."""

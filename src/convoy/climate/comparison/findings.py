@@ -1,0 +1,245 @@
+"""What a comparison found, in plain words: where a rival wins comes first, then ties, then the rest."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from convoy.climate.comparison.names import capital, listed, places, spoken
+from convoy.climate.comparison.paired import NETWORK, RIVAL, TIE, UNKNOWN, change_splits, splits_with
+from convoy.climate.skill.evaluation import TODAY
+from convoy.report.numbers import Measure, percent
+
+# The order in which verdicts are told.
+VERDICTS = (RIVAL, TIE, UNKNOWN, NETWORK)
+# Fewer blocks of days than this make a rough interval: the bootstrap knows no others than those it saw.
+FEW_BLOCKS = 10
+# A ratio of standard deviations outside these is worth a word.
+TAME, WILD = 0.95, 1.05
+
+Comparison = Mapping[str, Any]
+
+
+def measure(comparison: Comparison) -> Measure:
+    """How figures in the target's units are written, wherever they stand."""
+    errors = [row["rmse"] for found in comparison["splits"].values() for row in found["models"].values()]
+    return Measure(min(errors), comparison["units"])
+
+
+def headline(comparison: Comparison) -> str:
+    """A few words for the top of a page."""
+    if not comparison["networks"]:
+        best = comparison["splits"][TODAY]["best_rival"]
+        rmse = measure(comparison)(comparison["splits"][TODAY]["models"][best]["rmse"])
+        return f"No network was compared; the best rival on the test days is {spoken(best)}, RMSE {rmse}"
+    where = {verdict: splits for verdict in VERDICTS if (splits := splits_with(comparison, verdict))}
+    claims = {
+        RIVAL: "a rival beats every network",
+        TIE: "a tie of network and rival",
+        UNKNOWN: "too few days to tell network from rival",
+        NETWORK: f"{_winner(comparison)} beats every rival",
+    }
+    everywhere = len(where) == 1 and len(comparison["splits"]) > 1
+    said = [
+        f"{claims[verdict]} {'everywhere' if everywhere else places(splits)}"
+        for verdict, splits in where.items()
+    ]
+    return capital("; ".join(said))
+
+
+def findings(comparison: Comparison) -> list[str]:
+    """Sentences: split by split, a rival's wins first; what follows from them; how other networks do."""
+    if not comparison["networks"]:
+        return _rivals_alone(comparison)
+    said = [_split(comparison, split) for verdict in VERDICTS for split in splits_with(comparison, verdict)]
+    return said + _meaning(comparison) + _other_networks(comparison)
+
+
+def beside(comparison: Comparison) -> list[str]:
+    """Sentences on what the error alone does not tell: the climate signal, variability, conservation."""
+    said = _change(comparison)
+    return said + _variability(comparison) + _coarse(comparison) if comparison["networks"] else said
+
+
+def limits(comparison: Comparison) -> list[str]:
+    """Sentences: what could not be measured, and how far the figures can be believed."""
+    return _unknown(comparison) + _few_days(comparison) + _not_chosen(comparison)
+
+
+def _winner(comparison: Comparison) -> str:
+    winners = {comparison["splits"][split]["best_network"] for split in splits_with(comparison, NETWORK)}
+    return spoken(winners.pop()) if len(winners) == 1 else "a network"
+
+
+def _split(comparison: Comparison, split: str) -> str:
+    found, figure, where = comparison["splits"][split], measure(comparison), places([split])
+    network, rival = found["best_network"], found["best_rival"]
+    rmse, best = (figure(found["models"][model]["rmse"]) for model in (network, rival))
+    pair = found["networks"][network]
+    difference = figure(abs(pair["difference"]))
+    if found["verdict"] == UNKNOWN:
+        text = (
+            f"{where} the days are too few for an interval: {spoken(network)} has an RMSE of {rmse}, the "
+            f"best rival, {spoken(rival)}, {best}; which is better cannot be said"
+        )
+    elif found["verdict"] == TIE:
+        text = (
+            f"{where} it is a tie: {spoken(network)} has an RMSE of {rmse}, the best rival, {spoken(rival)}, "
+            f"{best}; the difference cannot be told from chance (network minus rival, 95% interval: "
+            f"{figure.span(pair['low'], pair['high'])})"
+        )
+    else:
+        low, high = sorted(abs(pair[end]) for end in ("low", "high"))
+        less = f"{difference} less (95% interval {figure.span(low, high)}; {_apart(pair)})"
+        text = (
+            f"{where} {spoken(network)} wins: RMSE {rmse} against {best} of the best rival, {spoken(rival)}, "
+            f"{less}{_share(comparison, split)}"
+            if found["verdict"] == NETWORK
+            else f"{where} a rival wins: {spoken(rival)} has an RMSE of {best} against {rmse} of the best "
+            f"network, {spoken(network)}, {less}"
+        )
+    return f"{capital(text)}."
+
+
+def _apart(pair: Mapping[str, Any]) -> str:
+    return "their own intervals " + ("are apart" if pair["intervals_apart"] else "overlap")
+
+
+def _share(comparison: Comparison, split: str) -> str:
+    """How far the best network went from the best rival down to the floor; "" where that is not known."""
+    found = comparison["splits"][split]
+    row = found["models"][found["best_network"]]
+    if comparison["floor"] is None or row["floor_share"] is None:
+        return ""
+    share = percent(row["floor_share"])
+    if row["floor_share_low"] is not None:
+        share += f" ({percent(row['floor_share_low'])} to {percent(row['floor_share_high'])})"
+    floor = measure(comparison)(comparison["floor"])
+    return f". That is {share.replace('-', '−')} of the way from that rival to the floor of {floor}"
+
+
+def _meaning(comparison: Comparison) -> list[str]:
+    """What follows for who has to choose; nothing where the days are too few."""
+    lost, tied, won = (splits_with(comparison, verdict) for verdict in (RIVAL, TIE, NETWORK))
+    if not lost and not tied:
+        return [f"So {_winner(comparison)} earns its place {places(won)}."] if won else []
+    well = " or ".join(["does as well"] * bool(tied) + ["does better"] * bool(lost))
+    afternoon = f"what a climatologist does in an afternoon {well}"
+    afternoon += ", as far as these days tell" if tied else ""
+    if not won:
+        return [f"So no network earns its place here: {afternoon}."]
+    return [f"So {_winner(comparison)} earns its place {places(won)}; {places([*lost, *tied])} {afternoon}."]
+
+
+def _rivals_alone(comparison: Comparison) -> list[str]:
+    figure, said = measure(comparison), []
+    for split, found in comparison["splits"].items():
+        best = found["best_rival"]
+        row = found["models"][best]
+        known = row["rmse_low"] is not None
+        interval = f" (95% interval {figure.span(row['rmse_low'], row['rmse_high'])})" if known else ""
+        where = capital(places([split]))
+        said.append(f"{where} the best rival is {spoken(best)}, RMSE {figure(row['rmse'])}{interval}.")
+    return said
+
+
+def _other_networks(comparison: Comparison) -> list[str]:
+    """A network that is not the best of its kind must not be taken for a winner."""
+    said = []
+    stands = {RIVAL: "behind", TIE: "level with", NETWORK: "ahead of"}
+    for network in comparison["networks"]:
+        verdicts = {
+            split: found["networks"][network]["verdict"]
+            for split, found in comparison["splits"].items()
+            if network in found["networks"] and network != found["best_network"]
+        }
+        parts = [
+            f"{stand} the best rival {places(splits)}"
+            for verdict, stand in stands.items()
+            if (splits := [split for split, found in verdicts.items() if found == verdict])
+        ]
+        if parts:
+            said.append(f"Of the other networks, {spoken(network)} is {', '.join(parts)}.")
+    return said
+
+
+def _change(comparison: Comparison) -> list[str]:
+    """Whether the change of the mean in a warmer world is told rightly."""
+    worlds, found = change_splits(comparison), comparison["splits"][TODAY]
+    parts = []
+    for model in (found["best_network"], found["best_rival"]):
+        rows = [comparison["splits"][world]["models"].get(model) for world in worlds]
+        errors = [row["change_error"] for row in rows if row is not None and row["change_error"] is not None]
+        if errors and len(errors) == len(worlds):
+            figure = measure(comparison)
+            parts.append(f"{listed([figure(error) for error in errors])} with {spoken(model)}")
+    if not parts:
+        return []
+    missed = ", ".join(parts)
+    return [f"The change of the mean {places(worlds)} is missed by {missed} (root mean square over cells)."]
+
+
+def _variability(comparison: Comparison) -> list[str]:
+    found = comparison["splits"][TODAY]
+    network = found["best_network"]
+    ratio = found["models"][network]["sd_ratio"]
+    if ratio is None:
+        return []
+    verdict = "too tame" if ratio < TAME else "too wild" if ratio > WILD else "as lively as the truth"
+    ratio_words = f"the standard deviation of its anomalies is {ratio:.2f} of the true one on the test days"
+    return [f"Day-to-day weather with {spoken(network)} is {verdict}: {ratio_words}."]
+
+
+def _coarse(comparison: Comparison) -> list[str]:
+    found, figure = comparison["splits"][TODAY], measure(comparison)
+    network = found["best_network"]
+    error = found["models"][network]["coarse_error"]
+    if error is None:
+        return []
+    negligible = error < figure.smallest / 1000
+    said = f"next to nothing ({error:.0e} {figure.units})" if negligible else figure(error)
+    plain = found["models"].get("bicubic", {}).get("coarse_error")
+    others = "" if plain is None else f", bicubic interpolation by {figure(plain)}"
+    text = f"Averaged over coarse cells, {spoken(network)} differs from what it was given by {said}{others}"
+    return [f"{text} (root mean square)."]
+
+
+def _unknown(comparison: Comparison) -> list[str]:
+    said = []
+    if comparison["floor"] is None:
+        said.append(
+            "How near this is to the best that is possible, nobody knows: a floor can be computed for the "
+            "synthetic climate with perfect inputs alone."
+        )
+    for split, found in comparison["splits"].items():
+        if found["absent"]:
+            names = listed([spoken(model) for model in found["absent"]])
+            where = capital(places([split]))
+            said.append(f"{where} there is no measuring {names}: fitted pixel by pixel, on other ground.")
+    if list(comparison["splits"]) == [TODAY]:
+        said.append(
+            "These grids have test days alone: how any model does on unseen terrain or in a warmer world was "
+            "not measured."
+        )
+    return said
+
+
+def _few_days(comparison: Comparison) -> list[str]:
+    said = []
+    for split, found in comparison["splits"].items():
+        count, where = found["blocks"], places([split])
+        blocks = "1 block" if count == 1 else f"{count} blocks"
+        size = f"{found['days']:,} days, {blocks} of at most {comparison['block_days']}"
+        if count < 2:
+            said.append(f"There is no interval {where}: {size}, do not tell how blocks differ.")
+        elif count < FEW_BLOCKS:
+            said.append(f"Intervals {where} are rough: {size}, say little of other years.")
+    return said
+
+
+def _not_chosen(comparison: Comparison) -> list[str]:
+    best = {found["best_rival"] for found in comparison["splits"].values()} - set(comparison["models"])
+    if not best:
+        return []
+    names = listed(sorted(spoken(model) for model in best))
+    shown = "is" if len(best) == 1 else "are"
+    text = f"The rival to beat is the best of all rivals: {names} {shown} not among climate.models"
+    return [f"{text}, and shown with the error alone."]

@@ -1,0 +1,170 @@
+"""The pictures of a comparison: from metrics and maps by model to what convoy.report draws."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convoy.climate.comparison.findings import measure
+from convoy.climate.comparison.names import capital, is_network, label, split_label
+from convoy.climate.comparison.paired import Metrics
+from convoy.climate.skill.evaluation import DAYS_DRAWN, TODAY
+from convoy.climate.skill.measures import SEASONS
+from convoy.report import charts, maps, skill
+from convoy.report.style import Theme
+from convoy.storage.daily import Table
+from convoy.storage.plots import Columns
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Comparison = Mapping[str, Any]
+
+# Series of the theme: rivals share one, of which the best stands out; each network has its own.
+OTHER_RIVALS, BEST_RIVAL = 3, 0
+COLOURS = {"residual": 1, "srcnn": 4, "separable": 2, "unet": 5}
+
+
+def colour(model: str) -> int:
+    """The series that draws a model wherever few are shown: a rival there is the best one."""
+    return COLOURS.get(model, 1) if is_network(model) else BEST_RIVAL
+
+
+def drawn(comparison: Comparison, mapped: Mapping[str, Arrays]) -> list[str]:
+    """The best rival and the best network on the test days, of those that have maps."""
+    ranking = [model for model in comparison["splits"][TODAY]["ranking"] if model in mapped]
+    best = {is_network(model): model for model in reversed(ranking)}
+    return [best[kind] for kind in (False, True) if kind in best]
+
+
+def splits_picture(comparison: Comparison, theme: Theme) -> bytes:
+    """Every model's error on every split, the best on the test days first."""
+    splits = comparison["splits"]
+    ranked = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
+    best = {found["best_rival"] for found in splits.values()}
+    rows = []
+    for model in ranked:
+        cells = [found["models"].get(model) for found in splits.values()]
+        series = colour(model) if is_network(model) or model in best else OTHER_RIVALS
+        rows.append(
+            skill.Score(
+                label(model),
+                [None if cell is None else cell["rmse"] for cell in cells],
+                [_ends(cell) for cell in cells],
+                series,
+                is_network(model),
+            )
+        )
+    titles = [split_label(split) for split in splits]
+    return skill.by_split(rows, titles, comparison["floor"], comparison["units"], theme)
+
+
+def _ends(cell: Mapping[str, Any] | None) -> tuple[float, float] | None:
+    return None if cell is None or cell["rmse_low"] is None else (cell["rmse_low"], cell["rmse_high"])
+
+
+def days_picture(
+    comparison: Comparison, mapped: Mapping[str, Arrays], daily: Table, dates: Sequence[str], theme: Theme
+) -> bytes:
+    """Truth, best rival, best network and their errors on the days that tell most; `dates` names these."""
+    models = drawn(comparison, mapped)
+    first, figure = mapped[models[0]], measure(comparison)
+    rows = []
+    for place, (which, date) in enumerate(zip(DAYS_DRAWN, dates, strict=True)):
+        ordinal = int(first["ordinal"][place])
+        fields = {label(model): mapped[model]["days"][place] for model in models}
+        scores = {label(model): f"RMSE {figure(_rmse(daily, model, ordinal))}" for model in models}
+        title = f"{capital(which)}\n{date}".replace("shaped by", "shaped\nby")
+        rows.append(maps.Day(title, first["truth_days"][place], fields, scores))
+    return maps.days(rows, _ground(first), comparison["units"], theme)
+
+
+def _rmse(daily: Table, model: str, ordinal: int) -> float:
+    """The error of one day of the test split's first domain, which is the one that is drawn."""
+    days = daily[model][TODAY]
+    return float(np.sqrt(days.squared_error[np.flatnonzero(days.ordinal == ordinal)[0]]))
+
+
+def _ground(arrays: Arrays) -> maps.Ground:
+    return maps.Ground(arrays["lat"], arrays["lon"], arrays["elevation"])
+
+
+def habits_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme: Theme) -> bytes:
+    """Bias and RMSE of the best rival and network over the test days, cell by cell."""
+    models = drawn(comparison, mapped)
+    rows = [maps.Habit(label(model), mapped[model]["bias"], mapped[model]["rmse"]) for model in models]
+    return maps.habits(rows, _ground(mapped[models[0]]), comparison["units"], theme)
+
+
+def spectra_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme: Theme) -> bytes:
+    """Mean spectra of the truth, the best rival and the best network over the test days."""
+    models = drawn(comparison, mapped)
+    first = mapped[models[0]]
+    lines = [skill.Line(label(model), mapped[model]["power"].tolist(), colour(model)) for model in models]
+    truth = skill.Line("Truth", first["truth_power"].tolist(), None)
+    cell = cell_degrees(first)
+    factor = comparison["factor"]
+    nyquist = None if factor is None else 1 / (2 * factor * cell)
+    wavenumber = (first["wavenumber"] / cell).tolist()
+    return skill.spectra(wavenumber, truth, lines, nyquist, comparison["units"], theme)
+
+
+def cell_degrees(arrays: Arrays) -> float:
+    """Width of a fine cell in degrees of latitude."""
+    return float(np.median(np.diff(arrays["lat"])))
+
+
+def parts_picture(comparison: Comparison, metrics: Metrics, theme: Theme) -> bytes:
+    """Errors by season and by elevation band of the best rival and all networks on the test days."""
+    models = shown_in_parts(comparison, metrics)
+    first = metrics[models[0]][TODAY]
+    seasons = [season for season in SEASONS if season in first["by_season"]]
+    rows = {model: [metrics[model][TODAY]["by_season"][season] for season in seasons] for model in models}
+    bands = {model: metrics[model][TODAY]["by_elevation"] for model in models}
+    panels = [
+        ("By season", seasons, _lines(rows)),
+        ("By elevation", [band(row) for row in first["by_elevation"]], _lines(bands)),
+    ]
+    shown = [panel for panel in panels if panel[1]]
+    return skill.categories(shown, comparison["units"], theme)
+
+
+def _lines(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[skill.Line]:
+    """A line of errors per model; what is not known leaves a gap."""
+    return [
+        skill.Line(
+            label(model),
+            [math.nan if row["rmse"] is None else row["rmse"] for row in parts],
+            colour(model),
+            is_network(model),
+        )
+        for model, parts in rows.items()
+    ]
+
+
+def shown_in_parts(comparison: Comparison, metrics: Metrics) -> list[str]:
+    """The best rival that has metrics, then all networks."""
+    ranking = [model for model in comparison["splits"][TODAY]["ranking"] if model in metrics]
+    rivals = [model for model in ranking if not is_network(model)]
+    return rivals[:1] + [model for model in ranking if is_network(model)]
+
+
+def band(row: Mapping[str, float | None]) -> str:
+    """An elevation band in a few characters."""
+    low, high = row["from_m"], row["to_m"]
+    if low is None:
+        return "sea"
+    return f">{low:g} m" if high is None else f"{low:g}–\n{high:g} m"
+
+
+def curves_picture(curves: Mapping[str, Columns], units: str, theme: Theme) -> bytes:
+    """Learning curves of the networks; `curves` holds the tables beside their weights."""
+    rows = [
+        charts.Curve(
+            label(model),
+            {name: [float(cell) for cell in cells] for name, cells in table.items()},
+            colour(model),
+        )
+        for model, table in curves.items()
+    ]
+    return charts.curves(rows, theme, f"Validation RMSE, {units}" if units else "Validation RMSE")

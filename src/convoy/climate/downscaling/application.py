@@ -1,0 +1,237 @@
+"""A stored model on somebody's own file: days in, fine fields out, and a record of what was odd."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convoy.climate.downscaling.application_ground import Ground
+from convoy.climate.downscaling.models import TASK, Downscaling
+from convoy.climate.grids import conventions
+from convoy.climate.grids.conventions import ELEVATION, Layout, VariableParams
+from convoy.climate.grids.sides import extent
+from convoy.errors import ConvoyError
+from convoy.storage.cf import ATTRIBUTES
+from convoy.storage.downscaled import Part
+from convoy.storage.grids import Days, Domain, Fields, Grid
+from convoy.storage.models import StoredModel
+from convoy.storage.netcdf import FileFacts
+
+# Fine values computed at a time: three of a network's batches of 32 days on 64 x 64 cells.
+VALUES_A_SLICE = 96 * 64 * 64
+LONGEST_SLICE_DAYS = 96
+# A mean over less than a year may be anything that single days are.
+_DAYS_OF_A_MEAN = 365
+
+
+class Application:
+    """Downscales one file, block by block: call it with each block of days, in order.
+
+    ground: see `ground_for`. `names`: the file's names of the inputs; `days`, `grid`, `variables`: of
+    the output.
+    """
+
+    def __init__(self, stored: StoredModel, layout: Layout, ground: Ground) -> None:
+        assert layout.days is not None
+        self._downscaling = Downscaling(stored)
+        self._layout = layout.window(ground.rows, ground.columns)
+        self._ground = ground
+        self._inputs: list[str] = stored.config["inputs"]
+        self._target: str = stored.config["target"]
+        self._kind, self._source = str(stored.config["kind"]), str(stored.config["source"])
+        ranges = stored.config["range"]
+        self._record = Record(layout.days, {name: ranges[name] for name in self._inputs})
+        self.names = list(dict.fromkeys(layout.stored[name].name for name in self._inputs))
+        self.days: Days = layout.days
+        self.grid: Grid = ground.fine
+        self.variables = variables(stored.config)
+
+    def __call__(self, start: int, raw: Mapping[str, Fields]) -> Iterator[Part]:
+        """Spans of days and their fields (T, H, W), from the file's own fields of the days from `start` on.
+
+        A day on which an input is missing in all cells has no fine field: NaN.
+        """
+        block, absent = self._block(start, raw)
+        for first in range(0, len(block.days), length := slice_days(self.grid)):
+            chosen = slice(first, first + length)
+            found = self._downscaling(block.at(chosen))
+            assert found is not None, "the ground was chosen for the model"
+            fields = {
+                name: field for name, field in zip(self.variables, found, strict=False) if field is not None
+            }
+            for field in fields.values():
+                field[absent[chosen]] = np.nan
+            yield slice(start + first, start + min(first + length, len(block.days))), fields
+
+    def parts(
+        self, blocks: Iterable[tuple[int, Mapping[str, Fields]]], report: Callable[[str, int, int], None]
+    ) -> Iterator[Part]:
+        """Spans of days and their fields, of all blocks; `report` is told how far that is."""
+        for start, raw in blocks:
+            for part in self(start, raw):
+                yield part
+                report("days", part[0].stop, len(self.days))
+
+    def warnings(self) -> list[str]:
+        """What was odd about the days so far, a line each."""
+        return self._record.lines()
+
+    def remarks(self) -> str:
+        """The warnings and what the model was trained on, for whoever gets the file without our output."""
+        return "; ".join([f"The model was trained on {self._source}", *self.warnings()])
+
+    def summary(self) -> str:
+        """One line for the log."""
+        first, last = self.days.at([0, -1]).labels
+        cells = " x ".join(map(str, self.grid.shape))
+        return (
+            f"downscaled: {len(self.days):,} days, {first} to {last} ({self.days.calendar}); "
+            f"{', '.join(self.variables)} by {self._kind} on {cells} cells at {extent(self.grid)}"
+        )
+
+    def _block(self, start: int, raw: Mapping[str, Fields]) -> tuple[Domain, npt.NDArray[np.bool_]]:
+        inputs = {}
+        for name in self._inputs:
+            field = self._layout.fields(name, raw[self._layout.stored[name].name], start)
+            if start == 0 and len(field) >= _DAYS_OF_A_MEAN and not np.isnan(field).all():
+                self._layout.check_mean(name, float(np.nanmean(field)))
+            inputs[name] = field
+        ground = self._ground
+        days = self.days.at(slice(start, start + len(inputs[self._target])))
+        absent = self._record.note(days, inputs)
+        return Domain(
+            self._layout.path, ground.place, ground.coarse, ground.fine, days, inputs, None, ground.static,
+            ground.coarse_static,
+        ), absent  # fmt: skip
+
+
+class Record:
+    """Per input, the days outside the range that a model was trained on, and what is missing."""
+
+    def __init__(self, days: Days, ranges: Mapping[str, Sequence[float]]) -> None:
+        self._days = days
+        self._found = {name: _Found(name, float(low), float(high)) for name, (low, high) in ranges.items()}
+
+    def note(self, days: Days, inputs: Mapping[str, Fields]) -> npt.NDArray[np.bool_]:
+        """Take in a block of days; return on which of them an input is missing in all cells, (T,)."""
+        return np.logical_or.reduce([self._found[name].note(days, field) for name, field in inputs.items()])
+
+    def lines(self) -> list[str]:
+        """One line for each kind of oddity of each input."""
+        return [line for found in self._found.values() for line in found.lines(len(self._days))]
+
+
+class _Found:
+    """What was seen of one input."""
+
+    def __init__(self, name: str, low: float, high: float) -> None:
+        self.name, self.low, self.high = name, low, high
+        # Units that were converted, or packed numbers, are a little off.
+        self.margin = 1e-4 * (high - low)
+        self.outside_days = self.holed_days = self.absent_days = self.missing = self.values = 0
+        self.farthest: tuple[float, float, str] = (0.0, 0.0, "")
+
+    def note(self, days: Days, field: Fields) -> npt.NDArray[np.bool_]:
+        holes = np.isnan(field).sum(axis=(1, 2))
+        absent: npt.NDArray[np.bool_] = holes == field[0].size
+        self.values += field.size
+        self.missing += int(holes[~absent].sum())
+        self.holed_days += int(((holes > 0) & ~absent).sum())
+        self.absent_days += int(absent.sum())
+        least, greatest = (extreme.reduce(field, axis=(1, 2)) for extreme in (np.fmin, np.fmax))
+        beyond = np.nan_to_num(np.maximum(self.low - least, greatest - self.high))
+        self.outside_days += int((beyond > self.margin).sum())
+        day = int(beyond.argmax())
+        if beyond[day] > max(self.farthest[0], self.margin):
+            value = least[day] if self.low - least[day] >= beyond[day] else greatest[day]
+            self.farthest = float(beyond[day]), float(value), days.at([day]).labels[0]
+        return absent
+
+    def lines(self, days: int) -> Iterator[str]:
+        if self.outside_days:
+            _, value, day = self.farthest
+            known = f"{self.low:.6g} to {self.high:.6g} {ATTRIBUTES[self.name]['units']}"
+            yield (
+                f"{self.name}: {_share(self.outside_days, days)} have values outside the {known} that the "
+                f"model was trained on; the farthest is {value:.6g}, on {day}"
+            )
+        if self.missing:
+            yield (
+                f"{self.name}: {self.missing / self.values:.2%} of the values are missing, on "
+                f"{_share(self.holed_days, days)}; the nearest cell stands in for each"
+            )
+        if self.absent_days:
+            yield f"{self.name}: missing in all cells on {_share(self.absent_days, days)}: no fine fields"
+
+
+def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, VariableParams]:
+    """By our names, what files call a variable and its units, where that is not as usual."""
+    return {name: VariableParams(name=names.get(name), units=units.get(name)) for name in {**names, **units}}
+
+
+def inputs_layout(facts: FileFacts, stored: StoredModel, given: Mapping[str, VariableParams]) -> Layout:
+    """How the model's inputs lie in a file; `given` are `settings`.
+
+    Raises ConvoyError for what is no downscaling model, a name that the model does not need, a file without
+    days, an input that is not there, and all that `conventions.layout` refuses.
+    """
+    kind, inputs = stored.config.get("kind"), stored.config.get("inputs")
+    if stored.config.get("task") != TASK or not inputs:
+        raise ConvoyError(f"model: a model '{kind}' downscales nothing; name one of data/climate/models")
+    for name in given:
+        if name not in (*inputs, ELEVATION):
+            raise ConvoyError(f"no input '{name}' to name: the model needs {', '.join(inputs)}")
+    for name, variable in facts.variables.items():
+        if variable.shape == (0,) and " since " in str(variable.attributes.get("units", "")):
+            raise ConvoyError(f"{facts.path}: no days in it: '{name}' has length 0")
+    of_inputs = {name: value for name, value in given.items() if name != ELEVATION}
+    conventions.check_names([facts], of_inputs)
+    found = conventions.layout(facts, of_inputs, inputs)
+    conventions.require([facts], [found], inputs)
+    assert found is not None
+    return found
+
+
+def attributes(facts: FileFacts, stored: StoredModel, version: str, model_sha256: str) -> dict[str, str]:
+    """The output's own attributes (CF-1.11, 2.6.2): no dates, so that the same input gives the same bytes.
+
+    version: of convoy; model_sha256: of the model folder's manifest.
+    """
+    name, said = PurePath(facts.path).name, facts.attributes
+    made = f"convoy {version} downscale, model {stored.config['kind']}, sha256 {model_sha256[:16]}"
+    what = ATTRIBUTES[stored.config["target"]]["long_name"]
+    found = {
+        "title": f"{what}, downscaled from {name}",
+        "institution": str(said.get("institution") or f"not stated in {name}"),
+        "source": f"{made}; input: {said.get('source') or name}",
+        "history": "\n".join([f"{made}: {name}", *([str(said["history"])] if said.get("history") else [])]),
+    }
+    return found | ({"references": str(said["references"])} if said.get("references") else {})
+
+
+def slice_days(fine: Grid) -> int:
+    """How many days are computed at a time: about 90, fewer on large grids."""
+    return min(LONGEST_SLICE_DAYS, max(1, VALUES_A_SLICE // (len(fine.lat) * len(fine.lon))))
+
+
+def variables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """CF attributes of what a model gives: its target and, where it has one, the standard deviation."""
+    target = config["target"]
+    own = ATTRIBUTES[target]
+    kelvin = own["units"] == "K"
+    found = {target: {**own, **({"units_metadata": "temperature: on_scale"} if kelvin else {})}}
+    if config.get("network", {}).get("spread") == "normal":
+        found[target]["ancillary_variables"] = f"{target}_sd"
+        found[f"{target}_sd"] = {
+            **own,
+            "standard_name": f"{own['standard_name']} standard_error",
+            "long_name": f"Standard deviation of: {own['long_name']}",
+            **({"units_metadata": "temperature: difference"} if kelvin else {}),
+        }
+    return found
+
+
+def _share(days: int, of: int) -> str:
+    return f"{days:,} of {of:,} days ({days / of:.1%})"

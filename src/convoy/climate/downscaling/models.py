@@ -1,0 +1,178 @@
+"""Rivals and networks in one registry: params, fitting and fine fields by the name of the model.
+
+Networks are imported where they are used: a rival does not wait for torch.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convoy.climate.downscaling import rivals
+from convoy.climate.downscaling.rivals import RIVALS, RivalParams, Tensors
+from convoy.errors import ConvoyError
+from convoy.params import Section
+from convoy.storage.grids import Axis, Domain, Fields, Grid
+from convoy.storage.models import StoredModel
+
+if TYPE_CHECKING:
+    from convoy.climate.downscaling.networks import Fitted
+    from convoy.storage.checkpoints import Checkpoint
+
+NETWORKS = ("residual", "srcnn", "separable", "unet")
+TASK = "climate/downscaling"
+OnEpoch = Callable[[int, dict[str, float], bool], None]
+_STATIC, _GRID, _NETWORK = "static.", "grid.", "network."
+
+
+def params_model(name: str) -> type[Section]:
+    """The params of `climate.settings.<name>`; ConvoyError for a name that no model has."""
+    if name in RIVALS:
+        return RivalParams
+    if name not in NETWORKS:
+        raise ConvoyError(f"model '{name}': expected one of {', '.join((*RIVALS, *NETWORKS))}")
+    from convoy.climate.downscaling.networks import NetworkParams
+
+    return NetworkParams
+
+
+def device(params: Section) -> str:
+    """Where a model with these params is fitted: `cpu` or `cuda`; ConvoyError where that is missing."""
+    training = getattr(params, "training", None)
+    if training is None:
+        return "cpu"
+    from convoy.learning.devices import Device
+
+    return Device(training).torch.type
+
+
+def train(
+    name: str, params: Any, domains: Sequence[Domain], validation: Sequence[Domain],
+    facts: Mapping[str, Any], seeds: tuple[int, ...],
+    checkpoint: "Callable[[int], Checkpoint] | None" = None, on_epoch: OnEpoch | None = None,
+) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
+    """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
+
+    facts: of the folder of grids. Beside its weights a model keeps the ground that it was fitted on, so that
+    its folder is all that is needed. A rival has no randomness and is fitted for the first seed alone.
+    """
+    target = facts["target"]
+    config: dict[str, Any] = {
+        "schema": 1, "task": TASK, "kind": name, "target": target, "inputs": list(facts["inputs"]),
+        "source": facts["source"], "calendar": domains[0].days.calendar,
+        "range": _ranges(domains), "place": None,
+    }  # fmt: skip
+    place = rivals.main_place(domains)
+    home = ground_of(next(domain for domain in domains if domain.place == place))
+    if name in RIVALS:
+        config["training"] = {}
+        tensors, config["place"] = rivals.fit(name, domains, target)
+        home = ground_of(next(domain for domain in domains if config["place"] in (None, domain.place)))
+        return config, {seeds[0]: {**tensors, **home}}, None
+    from convoy.climate.downscaling import networks
+
+    fitted, curves = {}, []
+    for seed in seeds:
+        of_seed = checkpoint(seed) if checkpoint is not None else None
+        told = partial(_tell, on_epoch, seed)
+        more, weights, curve = networks.train(name, params, domains, validation, target, seed, of_seed, told)
+        config |= more
+        fitted[seed] = {**{f"{_NETWORK}{key}": value for key, value in weights.items()}, **home}
+        curves.append(curve)
+    config["training"] = params.training.model_dump(mode="json")
+    return config, fitted, curves[0]
+
+
+class Downscaling:
+    """A stored model made ready for any number of domains, such as the slices of a century."""
+
+    def __init__(self, stored: StoredModel) -> None:
+        self.config, self._tensors = stored.config, stored.tensors
+        self._network: Fitted | None = None
+        if self.config["kind"] not in RIVALS:
+            from convoy.climate.downscaling import networks
+
+            weights = {
+                key.removeprefix(_NETWORK): value
+                for key, value in self._tensors.items()
+                if key.startswith(_NETWORK)
+            }
+            self._network = networks.Fitted(self.config, weights)
+
+    def __call__(self, domain: Domain) -> tuple[Fields, Fields | None] | None:
+        """The fine field (T, H, W) and, where the model has one, its standard deviation.
+
+        None where the model cannot go to the domain's ground. Raises ConvoyError where the domain lacks an
+        input or a static field that the model was fitted with.
+        """
+        kind, target = self.config["kind"], self.config["target"]
+        inputs, static = self.config["inputs"], self.config.get("scaling", {}).get("static_names", ())
+        missing = [name for name in inputs if name not in domain.inputs]
+        missing += [name for name in static if name not in domain.static]
+        if missing:
+            raise ConvoyError(f"{domain.name}: no variable {', '.join(missing)}, which the model needs")
+        # The order of the inputs is that of the model's channels.
+        domain = replace(domain, inputs={name: domain.inputs[name] for name in inputs})
+        if self._network is not None:
+            return self._network.downscale(domain, target)
+        field = rivals.predict(kind, self._tensors, self.config["place"], domain, target)
+        return None if field is None else (field, None)
+
+
+def downscale(stored: StoredModel, domain: Domain) -> tuple[Fields, Fields | None] | None:
+    """One domain by a stored model: see `Downscaling`."""
+    return Downscaling(stored)(domain)
+
+
+def ground_of(domain: Domain) -> Tensors:
+    """The grids and static fields of a domain as tensors to keep beside weights."""
+    grids = {"fine": domain.fine, "coarse": domain.coarse}
+    tensors: Tensors = {
+        f"{_GRID}{which}.{axis}.{part}": getattr(getattr(grid, axis), part)
+        for which, grid in grids.items()
+        for axis in ("lat", "lon")
+        for part in ("centres", "bounds")
+    }
+    tensors |= {f"{_STATIC}fine.{name}": field for name, field in domain.static.items()}
+    return tensors | {f"{_STATIC}coarse.{name}": field for name, field in domain.coarse_static.items()}
+
+
+def home(stored: StoredModel) -> tuple[Grid, Grid, dict[str, Fields], dict[str, Fields]]:
+    """The coarse and fine grid that a model was fitted on, and the static fields of both."""
+    tensors = stored.tensors
+    coarse, fine = (
+        Grid(*(
+            Axis(*(tensors[f"{_GRID}{which}.{axis}.{part}"] for part in ("centres", "bounds")))
+            for axis in ("lat", "lon")
+        ))
+        for which in ("coarse", "fine")
+    )  # fmt: skip
+    static = [
+        {
+            key.removeprefix(f"{_STATIC}{which}."): value
+            for key, value in tensors.items()
+            if key.startswith(f"{_STATIC}{which}.")
+        }
+        for which in ("coarse", "fine")
+    ]
+    return coarse, fine, static[0], static[1]
+
+
+def _ranges(domains: Sequence[Domain]) -> dict[str, list[float]]:
+    """The smallest and largest value of each input in training, to warn of days beyond it."""
+    return {
+        name: [
+            float(min(np.nanmin(domain.inputs[name]) for domain in domains)),
+            float(max(np.nanmax(domain.inputs[name]) for domain in domains)),
+        ]
+        for name in domains[0].inputs
+    }
+
+
+def _tell(on_epoch: OnEpoch | None, seed: int, row: Any, resumed: bool) -> None:
+    if on_epoch is not None:
+        from convoy.climate.downscaling.networks import FIGURE
+
+        on_epoch(seed, row.columns(FIGURE), resumed)

@@ -1,0 +1,181 @@
+"""The downscaling networks, from grids to weights and from weights to fine fields."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from convoy.climate.downscaling.days import GridExamples, Scaling, geometry, scaling, scaling_from
+from convoy.climate.regridding import area_mean, whole_ratio
+from convoy.errors import ConvoyError
+from convoy.learning.loop import Objective, OnEpoch, curve_csv, fit, predict, seeded
+from convoy.learning.params import TrainingParams
+from convoy.nn.downscaling import Downscaler, Geometry
+from convoy.params import Section
+from convoy.storage.checkpoints import Checkpoint
+from convoy.storage.grids import Domain, Fields, Grid
+
+Array = npt.NDArray[Any]
+# Area means of the truth that differ more from the coarse input, in its standard deviations, show another
+# model's climate: some 0.05 K.
+AGREEMENT = 0.007
+FIGURE = "rmse"
+DEEPEST_UNET = 4  # each level halves the grid and doubles the channels
+
+
+class DownscalingTraining(TrainingParams):
+    """The training loop's params with the defaults found for downscaling."""
+
+    learning_rate: float | None = Field(8e-3, gt=0, le=10)
+    weight_decay: float | None = Field(1e-2, ge=0, le=10)
+    batch_size: int = Field(16, ge=2, le=65536)
+    epochs: int = Field(8, ge=1, le=10000)
+    patience: int = Field(8, ge=1, le=10000)
+    label_smoothing: float = Field(0.0, ge=0, le=0, description="is for classes")
+
+
+class NetworkParams(Section):
+    """A network of convoy.nn.downscaling and how it is fitted; its trunk is named by the model."""
+
+    width: int = Field(32, ge=1, le=4096, description="channels of the coarse trunk")
+    depth: int = Field(2, ge=1, le=64, description="blocks of the trunk; levels of the U-Net")
+    hidden: int = Field(64, ge=1, le=4096, description="channels of the fine head")
+    layers: int = Field(2, ge=1, le=16, description="of the fine head")
+    conserve: Literal["none", "additive", "softmax", "auto"] = Field(
+        "auto", description="auto: additive where the area means of the truth are the coarse input"
+    )
+    spread: Literal["none", "normal"] = Field("none", description="normal: a standard deviation as well")
+    training: DownscalingTraining = DownscalingTraining()
+
+
+def train(
+    name: Any, params: NetworkParams, domains: Sequence[Domain], validation: Sequence[Domain], target: str,
+    seed: int, checkpoint: Checkpoint | None = None, on_epoch: OnEpoch = lambda _row, _resumed: None,
+) -> tuple[dict[str, Any], dict[str, Array], str]:  # fmt: skip
+    """Fit one network: what its config is to hold, its tensors by state_dict name, its curve as CSV.
+
+    Raises ConvoyError where a split is too small or `softmax` meets grids that do not nest.
+    """
+    domains, validation = (_known(parts, target) for parts in (domains, validation))
+    if name == "unet" and params.depth > DEEPEST_UNET:
+        raise ConvoyError(f"unet: depth {params.depth}: expected at most {DEEPEST_UNET} levels")
+    for split, parts in (("training", domains), ("validation", validation)):
+        if sum(len(part.days) for part in parts) < 2:
+            raise ConvoyError(
+                f"{name}: fewer than 2 days with values in the {split} split; give it a longer range"
+            )
+    scale = scaling(domains, target)
+    conserve = _conserve(name, params, domains, target)
+    arguments: dict[str, Any] = {
+        "channels": len(scale.weather_mean), "static_fields": len(scale.static_names), "trunk": name,
+        "width": params.width, "depth": params.depth, "hidden": params.hidden, "layers": params.layers,
+        "conserve": conserve["done"], "spread": params.spread, "scale": scale.residual, "level": scale.level,
+    }  # fmt: skip
+    with seeded(seed):
+        network = Downscaler(**arguments)
+    goal = objective(params.spread, domains[0])
+    fitted = fit(
+        network, GridExamples(domains, target, scale), GridExamples(validation, target, scale),
+        params.training, seed, name, checkpoint, goal, on_epoch,
+    )  # fmt: skip
+    tensors = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
+    facts = {"network": arguments, "scaling": asdict(scale), "conserve": conserve}
+    return facts, tensors, curve_csv(fitted.curve, FIGURE)
+
+
+class Fitted:
+    """A network with its weights, made ready once for any number of domains."""
+
+    def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
+        self._network = Downscaler(**config["network"])
+        self._network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+        self._scale: Scaling = scaling_from(config["scaling"])
+        # Where training asked for a GPU, the fitted network runs without one too.
+        asked = config["training"]
+        device = "auto" if asked["device"] == "cuda" else asked["device"]
+        self._training = DownscalingTraining(**{**asked, "device": device})
+        self._spread = config["network"]["spread"] == "normal"
+        self._between: tuple[Grid, Grid, Geometry] | None = None
+
+    def downscale(self, domain: Domain, target: str) -> tuple[Fields, Fields | None]:
+        """The fine field (T, H, W) in the target's unit, and its standard deviation where there is one."""
+        examples = GridExamples([domain], target, self._scale, self._geometry(domain.coarse, domain.fine))
+        outputs = predict(self._network, examples, self._training).numpy()
+        spread = outputs[:, 1] if self._spread else None
+        return outputs[:, 0] + np.float32(self._scale.level), spread
+
+    def _geometry(self, coarse: Grid, fine: Grid) -> Geometry:
+        """The matrices between two grids; those of large ones are slow to make, and mostly needed again."""
+        if self._between is None or self._between[0] is not coarse or self._between[1] is not fine:
+            self._between = coarse, fine, geometry(coarse, fine)
+        return self._between[2]
+
+
+def objective(spread: str, domain: Domain) -> Objective:
+    """Area-weighted squared error, or CRPS of a Gaussian, over the cells that have a truth."""
+    areas = torch.from_numpy(domain.fine.areas.astype(np.float32))
+
+    def mean(errors: Tensor, targets: Tensor) -> Tensor:
+        # Only what the truth lacks is passed over: an output that is no number must not look like no error.
+        weights = areas.to(errors.device) * ~torch.isnan(targets)
+        return (errors * weights).sum() / weights.sum()
+
+    def squared(outputs: Tensor, targets: Tensor, _smoothing: float) -> Tensor:
+        return mean((outputs[:, 0] - torch.nan_to_num(targets)) ** 2, targets)
+
+    def crps(outputs: Tensor, targets: Tensor, _smoothing: float) -> Tensor:
+        return mean(_crps(outputs[:, 0], outputs[:, 1], torch.nan_to_num(targets)), targets)
+
+    def rmse(outputs: Tensor, targets: Tensor) -> Tensor:
+        return squared(outputs, targets, 0.0).sqrt()
+
+    return Objective(squared if spread == "none" else crps, rmse, FIGURE)
+
+
+def _crps(mean: Tensor, deviation: Tensor, truth: Tensor) -> Tensor:
+    """Continuous ranked probability score of a Gaussian (Gneiting et al. 2005, eq. 5)."""
+    z = (truth - mean) / deviation
+    density = torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5
+    return deviation * (z * torch.erf(z / 2**0.5) + 2 * density - torch.pi**-0.5)
+
+
+def _known(domains: Sequence[Domain], target: str) -> list[Domain]:
+    """The days that have a truth and something to tell it from; a domain without any is left out."""
+    found = []
+    for domain in domains:
+        assert domain.target is not None
+        known = ~np.isnan(domain.target).all(axis=(1, 2)) & ~np.isnan(domain.inputs[target]).all(axis=(1, 2))
+        found.append(domain if known.all() else domain.at(known))
+    return [domain for domain in found if len(domain.days)]
+
+
+def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], target: str) -> dict[str, Any]:
+    """What is asked and what is done, with the disagreement that decides it."""
+    nests = whole_ratio(domains[0].coarse, domains[0].fine) is not None
+    if params.conserve == "softmax" and not nests:
+        raise ConvoyError(f"{name}: conserve 'softmax' needs grids that nest; choose additive, auto or none")
+    differs = disagreement(domains, target)
+    chosen = params.conserve
+    if chosen == "auto":
+        spread = float(np.nanstd(np.concatenate([domain.inputs[target].ravel() for domain in domains])))
+        chosen = "additive" if nests and differs <= AGREEMENT * spread else "none"
+    known = float(f"{differs:.3g}") if np.isfinite(differs) else None
+    return {"asked": params.conserve, "done": chosen, "disagreement": known}
+
+
+def disagreement(domains: Sequence[Domain], target: str) -> float:
+    """RMSE between the coarse input and the area means of the truth; infinite where cells are missing."""
+    total, days = 0.0, 0
+    for domain in domains:
+        assert domain.target is not None
+        means = area_mean(domain.fine, domain.coarse)
+        difference = means(domain.target) - domain.inputs[target]
+        total += float((difference.astype(np.float64) ** 2 * domain.coarse.areas).sum())
+        days += len(domain.days)
+    value = float(np.sqrt(total / max(days, 1)))
+    return value if np.isfinite(value) else float("inf")

@@ -1,0 +1,1 @@
+"""Grids from any source under one convention."""

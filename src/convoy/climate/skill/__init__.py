@@ -1,0 +1,1 @@
+"""How good fine fields are, measured on every split."""

@@ -1,0 +1,178 @@
+import pytest
+
+from convoy.climate.comparison.findings import beside, findings, headline, limits
+from convoy.climate.comparison.paired import compare
+from tests.climate import rated
+from tests.climate.rated import FACTS, PARAMS, Rated, always, at_home, in_turns
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return rated.splits()
+
+
+def compared(errors, parts, floor=0.2, chosen=None):
+    found = Rated(errors, parts, floor, chosen)
+    return compare(found.metrics, found.daily, FACTS, PARAMS)
+
+
+def only_where(split, there, elsewhere):
+    """An error on one split and another on all others."""
+    return lambda domain: there if domain.name == split else elsewhere
+
+
+def test_words_where_the_network_wins_everywhere(parts):
+    found = compared({"ridge": always(0.5), "bicubic": always(0.9), "residual": always(0.3)}, parts)
+    assert headline(found) == "The residual network beats every rival everywhere"
+    said = findings(found)
+    assert said[0] == (
+        "On the test days the residual network wins: RMSE 0.300 K against 0.500 K of the best rival, ridge "
+        "regression by pixel, 0.200 K less (95% interval 0.200 to 0.200; their own intervals are apart). "
+        "That is 66.7% (66.7% to 66.7%) of the way from that rival to the floor of 0.200 K."
+    )
+    assert said[4] == (
+        "So the residual network earns its place on the test days, on unseen terrain and in worlds 2 K and "
+        "4 K warmer."
+    )
+    assert len(said) == 5
+    assert limits(found) == []
+
+
+def test_a_rival_that_wins_somewhere_comes_first(parts):
+    network = only_where("warmer_4k", 0.8, 0.3)
+    found = compared({"ridge": always(0.5), "residual": network}, parts)
+    assert headline(found) == (
+        "A rival beats every network in a world 4 K warmer; the residual network beats every rival on the "
+        "test days, on unseen terrain and in a world 2 K warmer"
+    )
+    said = findings(found)
+    assert said[0] == (
+        "In a world 4 K warmer a rival wins: ridge regression by pixel has an RMSE of 0.500 K against "
+        "0.800 K of the best network, the residual network, 0.300 K less (95% interval 0.300 to 0.300; "
+        "their own intervals are apart)."
+    )
+    assert [sentence.split(" the residual")[0] for sentence in said[1:4]] == [
+        "On the test days", "On unseen terrain", "In a world 2 K warmer",
+    ]  # fmt: skip
+    assert said[4] == (
+        "So the residual network earns its place on the test days, on unseen terrain and in a world 2 K "
+        "warmer; in a world 4 K warmer what a climatologist does in an afternoon does better."
+    )
+
+
+def test_no_network_earns_its_place(parts):
+    found = compared({"ridge": always(0.5), "unet": always(0.6), "srcnn": always(0.9)}, parts)
+    assert headline(found) == "A rival beats every network everywhere"
+    said = findings(found)
+    assert said[4] == (
+        "So no network earns its place here: what a climatologist does in an afternoon does better."
+    )
+    assert said[5] == (
+        "Of the other networks, SRCNN is behind the best rival on the test days, on unseen terrain and in "
+        "worlds 2 K and 4 K warmer."
+    )
+
+
+def test_a_tie_is_told_before_a_win_and_claims_nothing(parts):
+    level = in_turns(0.3, 0.7)
+    network = lambda domain: always(0.3)(domain) if domain.name == "unseen" else level(domain)  # noqa: E731
+    found = compared({"ridge": always(0.5), "residual": network}, parts)
+    assert headline(found) == (
+        "A tie of network and rival on the test days and in worlds 2 K and 4 K warmer; the residual network "
+        "beats every rival on unseen terrain"
+    )
+    first = findings(found)[0]
+    pair = found["splits"]["test"]["networks"]["residual"]
+    assert first.startswith("On the test days it is a tie: the residual network has an RMSE of ")
+    interval = f"{pair['low']:.3f} to {pair['high']:.3f}".replace("-", "−")
+    assert first.endswith(f"cannot be told from chance (network minus rival, 95% interval: {interval}).")
+    assert findings(found)[4].endswith(
+        "what a climatologist does in an afternoon does as well, as far as these days tell."
+    )
+
+
+def test_the_paired_difference_may_be_sure_where_intervals_overlap(parts):
+    errors = {"ridge": in_turns(0.5, 1.5), "residual": in_turns(0.45, 1.4)}
+    said = findings(compared(errors, parts))
+    assert "; their own intervals overlap)" in said[0]
+
+
+def test_rivals_alone(parts):
+    found = compared({"ridge": at_home(0.4), "bicubic": always(0.9)}, parts)
+    assert headline(found) == (
+        "No network was compared; the best rival on the test days is ridge regression by pixel, RMSE 0.400 K"
+    )
+    assert findings(found)[1] == (
+        "On unseen terrain the best rival is bicubic interpolation, RMSE 0.900 K (95% interval 0.900 to "
+        "0.900)."
+    )
+    (said,) = limits(found)
+    assert said == (
+        "On unseen terrain there is no measuring ridge regression by pixel: fitted pixel by pixel, on other "
+        "ground."
+    )
+
+
+def test_a_network_alone_says_who_it_was_compared_with(parts):
+    found = compared({"ridge": always(0.5), "residual": always(0.3)}, parts, chosen=["residual"])
+    assert headline(found) == "The residual network beats every rival everywhere"
+    (said,) = limits(found)
+    assert said == (
+        "The rival to beat is the best of all rivals: ridge regression by pixel is not among climate.models, "
+        "and shown with the error alone."
+    )
+
+
+def test_few_days_claim_nothing(parts):
+    few = {"test": [parts["test"][0].at(range(20))]}
+    found = compared({"ridge": always(0.5), "residual": always(0.1)}, few)
+    assert headline(found) == "Too few days to tell network from rival on the test days"
+    (said,) = findings(found)
+    assert said == (
+        "On the test days the days are too few for an interval: the residual network has an RMSE of 0.100 K, "
+        "the best rival, ridge regression by pixel, 0.500 K; which is better cannot be said."
+    )
+    assert (
+        "There is no interval on the test days: 20 days, 1 block of at most 30, do not tell"
+        in limits(found)[1]
+    )
+
+
+def test_what_real_grids_do_not_tell_is_said(parts):
+    days = {"test": [parts["test"][0].at(range(90))]}
+    found = compared({"ridge": always(0.5), "residual": always(0.4)}, days, floor=None)
+    assert "floor" not in " ".join(findings(found))
+    said = limits(found)
+    assert said[0].startswith("How near this is to the best that is possible, nobody knows: a floor can be")
+    assert said[1].startswith("These grids have test days alone")
+    assert said[2] == (
+        "Intervals on the test days are rough: 90 days, 3 blocks of at most 30, say little of other years."
+    )
+
+
+def test_signal_variability_and_conservation(parts):
+    # In the warmest world the network is 2 K too warm beside its error of today.
+    network = only_where("warmer_4k", 2.1, 0.1)
+    found = compared({"ridge": always(0.5), "bicubic": always(0.25), "residual": network}, parts)
+    signal, weather, coarse = beside(found)
+    assert signal == (
+        "The change of the mean in worlds 2 K and 4 K warmer is missed by 0.000 K and 2.000 K with the "
+        "residual network, 0.000 K and 0.000 K with bicubic interpolation (root mean square over cells)."
+    )
+    assert weather == (
+        "Day-to-day weather with the residual network is as lively as the truth: the standard deviation of "
+        "its anomalies is 1.00 of the true one on the test days."
+    )
+    # A constant error is kept by area means.
+    assert coarse == (
+        "Averaged over coarse cells, the residual network differs from what it was given by 0.100 K, bicubic "
+        "interpolation by 0.250 K (root mean square)."
+    )
+
+
+@pytest.mark.parametrize(("ratio", "word"), [(0.94, "too tame"), (1.2, "too wild"), (0.96, "as lively as")])
+def test_variability_in_words(parts, ratio, word):
+    found = compared({"ridge": always(0.5), "residual": always(0.1)}, {"test": parts["test"]})
+    found["splits"]["test"]["models"]["residual"]["sd_ratio"] = ratio
+    assert f"is {word}" in beside(found)[0]
+    assert f"{ratio:.2f} of the true one" in beside(found)[0]
