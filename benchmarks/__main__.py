@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 
-NAMES = ("generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century")
+NAMES = (
+    "generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century", "larger",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -36,7 +36,13 @@ def climate() -> tuple[Domain, Domain]:
 
 def trained(name: str, home: Domain, **changes: Any) -> tuple[dict[str, Any], dict[int, Any]]:
     """Config and tensors of a model of `TRAINED_DAYS` days at home; networks are the smallest."""
-    small = {"width": 4, "hidden": 8, "depth": 1, "training": {"epochs": 1, "patience": 1, "threads": 1}}
+    small = {
+        "width": 4,
+        "hidden": 8,
+        "depth": 1,
+        "habits": "none",
+        "training": {"epochs": 1, "patience": 1, "threads": 1},
+    }
     network = name in models.NETWORKS
     params = NetworkParams.model_validate({**small, **changes}) if network else RivalParams()
     train, validation = home.at(slice(0, TRAINED_DAYS)), home.at(slice(TRAINED_DAYS, TRAINED_DAYS + 40))

@@ -136,6 +136,27 @@ def test_the_same_days_in_other_habits_give_the_same_fields(folder, home, habit,
     np.testing.assert_allclose(file["lon"], -7.875 + 0.25 * np.arange(64))
 
 
+def test_variables_and_years_in_several_files_are_as_one(folder, home):
+    for name in downscaled.UNITS:
+        for part, days in ((0, slice(0, 60)), (1, slice(60, None))):
+            alone = replace(home.at(days), inputs={name: home.inputs[name][days]})
+            gridfiles.write(folder / f"{name}_{part}.nc", variables(alone))
+    files = [f"{name}_{part}.nc" for part in (1, 0) for name in downscaled.UNITS]
+    result = invoke("downscale", *files, "out.nc", "--model", "network")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("downscaled: 130 days, 2002-01-06 to 2002-05-15 (noleap); tasmax")
+    _, expected = downscale("in.nc", "whole.nc", "--model", "network")
+    with xarray.open_dataset("out.nc") as file:
+        xarray.testing.assert_equal(file, expected)
+        assert file.attrs["title"].endswith("downscaled from tasmax_1.nc and 5 more")
+    assert complaints(folder / "out.nc") == []
+    line = refused("downscale", "tasmax_0.nc", "psl_0.nc", "huss_1.nc", "x.nc", "--model", "lapse")
+    assert line.startswith("convoy: no day is in all variables: input tasmax 2002-01-06 to 2002-03-06; ")
+    gridfiles.write(folder / "orog.nc", heights(home.fine, home.static["elevation"]))
+    line = refused("downscale", "in.nc", "orog.nc", "x.nc", "--model", "lapse")
+    assert "orog.nc has orog; leave the file out, or say what they are called in --variables" in line
+
+
 def test_a_calendar_of_360_days_stays_one(folder, climate):
     days = in_calendar(climate[0].at(slice(0, 100)), "360_day")
     gridfiles.write(folder / "hadgem.nc", variables(days))
@@ -159,7 +180,7 @@ def test_rivals_downscale_too_and_per_pixel_ones_on_their_own_ground_alone(folde
     field, _ = models.downscale(folders.read(folder / "network"), terrain)
     np.testing.assert_allclose(file["tasmax"], field, rtol=0, atol=2e-3)
     line = refused("downscale", "there.nc", "x.nc", "--model", "ridge", "--orography", "orog.nc")
-    assert "a model 'ridge' knows the ground alone that it was fitted on" in line
+    assert "this model 'ridge' knows the ground alone that it was fitted on" in line
     other = replace(terrain, coarse=Grid(Axis.regular(41, 1, 16), terrain.coarse.lon))
     gridfiles.write(folder / "north.nc", variables(other))
     line = refused("downscale", "north.nc", "x.nc", "--model", "network")
@@ -214,14 +235,15 @@ def test_options_that_say_nothing_useful_are_refused_in_one_line(folder):
 
 def test_out_is_replaced_only_when_forced_and_what_is_read_never(folder):
     arguments = ("--model", "lapse")
-    gridfiles.write(folder / "out.nc", {"x": (("x",), np.zeros(3))})
+    downscale("in.nc", "out.nc", *arguments)
     line = refused("downscale", "in.nc", "out.nc", *arguments)
     assert "out.nc: is there already; name another file, or replace it with --force" in line
     downscale("in.nc", "out.nc", *arguments, "--force")
     (folder / "notes.txt").write_text("mine")
-    for other in ("notes.txt", "."):
+    gridfiles.write(folder / "years.nc", {"x": (("x",), np.zeros(3))})
+    for other in ("notes.txt", ".", "years.nc"):
         line = refused("downscale", "in.nc", other, *arguments, "--force")
-        assert "--force replaces NetCDF files only" in line
+        assert "--force replaces what this command has made, and this is something else" in line
     (folder / "again.nc").symlink_to("in.nc")
     before = (folder / "in.nc").read_bytes()
     for read in ("in.nc", "again.nc", "lapse/out.nc"):

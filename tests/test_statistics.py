@@ -212,6 +212,31 @@ def test_paired_intervals_see_only_what_differs():
     assert low < measured < high
 
 
+def test_draws_of_a_single_training_are_those_of_its_days_alone():
+    daily = np.random.default_rng(17).gamma(2.0, size=(90, 2))
+    blocks = statistics.blocks(np.arange(90))
+    means = statistics.block_bootstrap(daily, blocks, 50, np.random.default_rng(18))
+    for sides in ([daily[:, 0], daily[:, 1]], [daily[:, :1], daily[:, 1]]):
+        found = statistics.rmse_draws(sides, blocks, 50, np.random.default_rng(18))
+        np.testing.assert_array_equal(found, np.sqrt(means))
+
+
+def test_draws_of_several_trainings_hold_the_spread_of_both():
+    # Trainings whose RMSEs are 1, 2 and 3 on every day: two of them are drawn, their mean RMSE counts.
+    squared = np.tile([1.0, 4.0, 9.0], (60, 1))
+    blocks = statistics.blocks(np.arange(60))
+    rng = np.random.default_rng(19)
+    found, alone = statistics.rmse_draws([squared, np.full(60, 4.0)], blocks, 6000, rng).T
+    values, counts = np.unique(found.round(9), return_counts=True)
+    np.testing.assert_allclose(values, [1, 1.5, 2, 2.5, 3])
+    np.testing.assert_allclose(counts / 6000, np.array([1, 2, 3, 2, 1]) / 9, atol=0.02)
+    np.testing.assert_allclose(alone, 2)
+    # The variance of a mean of three with unit variance is 1/3, and days add their own.
+    assert np.var(found) == pytest.approx(1 / 3, rel=0.05)
+    noisy = squared * np.repeat([0.5, 1.5], 30)[:, None]
+    assert np.var(statistics.rmse_draws([noisy], blocks, 6000, rng)) > np.var(found) + 0.03
+
+
 def test_intervals_that_cannot_be_known_are_none():
     rng = np.random.default_rng(16)
     daily = rng.random(40) + 1

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.climate.downscaling.models import downscale
+from convoy.climate.downscaling.models import Downscaling
 from convoy.climate.skill.evaluation import EvaluateParams, evaluate
 from convoy.params import load
 from convoy.stage import run
@@ -23,8 +23,8 @@ def main(model: str) -> None:
     }
     stored = models.read(DATA / "models" / model)
     evaluation = evaluate(
-        lambda domain: downscale(stored, domain),
-        splits, facts["target"], facts["floor"], daily.read(DATA / "rivals.parquet"), params,
+        model, [Downscaling(stored, seed) for seed in stored.seeds], splits, facts["target"], facts["floor"],
+        daily.read(DATA / "rivals.parquet"), params,
     )  # fmt: skip
     maps.write(DATA / "maps" / f"{model}.safetensors", evaluation.maps)
     daily.write(DATA / "daily" / f"{model}.parquet", {model: evaluation.daily})

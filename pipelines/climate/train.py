@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from convoy.climate.downscaling import models
-from convoy.learning.params import TrainParams
+from convoy.learning.params import TrainParams, device_of
 from convoy.params import load
 from convoy.stage import run
 from convoy.storage import grids
@@ -31,7 +31,7 @@ def main(model: str) -> None:
         "model": model,
         "key": key,
         "seeds": list(shared.seeds),
-        "device": models.device(params),
+        "device": device_of(params),
         "params": params.model_dump(mode="json"),
     }
     with recorded(start, follower="convoy.tracking.live") as journal:

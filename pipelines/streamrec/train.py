@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.learning.params import TrainParams
+from convoy.learning.params import TrainParams, device_of
 from convoy.params import load
 from convoy.stage import run
 from convoy.storage import corpus as corpora
@@ -30,7 +30,7 @@ def main(model: str) -> None:
         "model": model,
         "key": key,
         "seeds": list(shared.seeds),
-        "device": models.device(params),
+        "device": device_of(params),
         "params": params.model_dump(mode="json", exclude={"kind"}),
     }
     with recorded(facts, follower="convoy.tracking.live") as journal:

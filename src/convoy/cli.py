@@ -7,16 +7,19 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from convoy.commands import naming, pairs, progress, without_new_parents
+from convoy.commands import naming, pairs, progress, stored_model, without_new_parents
 from convoy.errors import ConvoyError
 from convoy.stage import guarded
+
+if TYPE_CHECKING:
+    from convoy.storage.netcdf import Reader
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -40,6 +43,7 @@ def _convoy(
         raise typer.Exit
 
 
+MODEL = "PATH_OR_URI"
 # \b keeps the lines of what follows as they are.
 EMBED_EXAMPLE = """\b
 Example:
@@ -53,7 +57,9 @@ Example:
 def embed(
     catalogue: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet file of items.")],
     out: Annotated[Path, typer.Argument(help="The folder to write: Parquet parts, .npy sidecar, manifest.")],
-    model: Annotated[Path, typer.Option(help="A model folder, such as data/streamrec/models/textcnn.")],
+    model: Annotated[
+        str, typer.Option(metavar=MODEL, help="A model folder, or models:/streamrec-text@champion.")
+    ],
     columns: Annotated[
         str, typer.Option(help="Our names of columns that are called otherwise in the file: ours=theirs,…")
     ] = "",
@@ -65,16 +71,16 @@ def embed(
 
 
 def _embed(
-    catalogue: Path, out: Path, model: Path, columns: str, normalise: Literal["none", "l2"], force: bool
+    catalogue: Path, out: Path, model: str, columns: str, normalise: Literal["none", "l2"], force: bool
 ) -> None:
-    from convoy.storage import embeddings, models
+    from convoy.storage import embeddings
     from convoy.streamrec.embedding import Embedder, EmbedParams, summary
 
     names = pairs("--columns", columns, "item_id=show_id")
-    with naming(out, "folder", catalogue, model):
+    with naming(out, "folder", catalogue, Path(model)):
         out = Path(os.path.realpath(out))
         _check_out(out, force)
-        embedder = Embedder(models.read(model), EmbedParams(normalise=normalise))
+        embedder = Embedder(stored_model(model)[0], EmbedParams(normalise=normalise))
         with without_new_parents(out), progress("items") as report:
             manifest = embeddings.write(
                 out, catalogue, names, embedder, embedder.dimension, embedder.facts, report
@@ -98,68 +104,76 @@ Example:
   convoy downscale cesm.nc fine.nc \\
     --model data/climate/models/residual \\
     --variables tasmax=TREFHTMX,psl=PSL,huss=QREFHT
+  convoy downscale tasmax_*.nc psl_*.nc huss_*.nc fine.nc \\
+    --model models:/climate-downscaling@champion
 """
 
 
 @app.command(epilog=DOWNSCALE_EXAMPLE)
 def downscale(
-    coarse: Annotated[Path, typer.Argument(metavar="IN", help="Daily coarse fields: NetCDF or Zarr.")],
-    out: Annotated[Path, typer.Argument(help="The NetCDF-4 file to write, by CF-1.11.")],
-    model: Annotated[Path, typer.Option(help="A model folder, such as data/climate/models/residual.")],
+    coarse: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IN", help="Daily coarse fields: NetCDF or Zarr; variables and years in any files."
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The NetCDF-4 file to write, by CF-1.11.")],
+    model: Annotated[
+        str, typer.Option(metavar=MODEL, help="A model folder, or models:/climate-downscaling@champion.")
+    ],
     orography: Annotated[
         Path | None, typer.Option(help="Heights on the fine grid to make, if not the training's own.")
     ] = None,
     variables: Annotated[
-        str, typer.Option(help="Our names of variables that are called otherwise in the file: ours=theirs,…")
+        str, typer.Option(help="Our names of variables that are called otherwise in the files: ours=theirs,…")
     ] = "",
     units: Annotated[
-        str, typer.Option(help="Units where the file states none or wrong ones: tasmax=degC,…")
+        str, typer.Option(help="Units where the files state none or wrong ones: tasmax=degC,…")
     ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT where it is a NetCDF file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where this command made it.")] = False,
 ) -> None:
     """Bring daily fields of any length to a fine grid, in little memory."""
     _finish(lambda: _downscale(coarse, out, model, orography, variables, units, force))
 
 
 def _downscale(
-    coarse: Path, out: Path, model: Path, orography: Path | None, variables: str, units: str, force: bool
+    coarse: list[Path], out: Path, model: str, orography: Path | None, variables: str, units: str, force: bool
 ) -> None:
     # Read when torch is loaded. Threads that wait must not spin: where other programs have the cores, that is
     # ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from convoy.climate.downscaling import application, application_ground
     from convoy.climate.grids.conventions import ELEVATION
-    from convoy.storage import downscaled, files, models
-    from convoy.storage.netcdf import GridFile, Reader
+    from convoy.storage import downscaled
+    from convoy.storage.netcdf import Reader
 
     names = pairs("--variables", variables, "tasmax=tx"), pairs("--units", units, "tasmax=degC")
-    read = [path for path in (coarse, model, orography) if path is not None]
+    read = [*coarse, Path(model), *([] if orography is None else [orography])]
     with naming(out, "file", *read), _by_options(), Reader() as reader:
         out = Path(os.path.realpath(out))
-        _check_out_file(out, read, force)
-        stored, given, facts = models.read(model), application.settings(*names), reader.facts(coarse)
-        layout = application.inputs_layout(facts, stored, given)
+        _check_out_file(out, read, force, reader)
+        stored, digest = stored_model(model)
+        given, facts = application.settings(*names), [reader.facts(path) for path in coarse]
+        inputs = application.inputs_side(facts, stored, given)
         heights = None
         if orography is not None:
             fine = application_ground.heights_layout(reader.facts(orography), given)
             heights = fine, reader.days(orography, fine.stored[ELEVATION].name)
-        ground = application_ground.ground_for(stored, layout, heights)
-        applied = application.Application(stored, layout, ground)
-        digest = files.sha256(model / files.MANIFEST)
+        ground = application_ground.ground_for(stored, inputs, heights)
+        applied = application.Application(stored, inputs, ground)
         attributes = application.attributes(facts, stored, version("convoy"), digest)
         with without_new_parents(out), progress("days") as report:
-            blocks = downscaled.blocks(GridFile(coarse, reader), applied.names, len(applied.days))
+            parts = applied.parts(reader.days, report)
             downscaled.write(
-                out, applied.grid, applied.days, applied.variables, attributes,
-                applied.parts(blocks, report), applied.remarks,
-            )  # fmt: skip
+                out, applied.grid, applied.days, applied.variables, attributes, parts, applied.remarks
+            )
     for line in applied.warnings():
         print(f"convoy: warning: {line}", file=sys.stderr)
     print(applied.summary())
 
 
-def _check_out_file(out: Path, inputs: list[Path], force: bool) -> None:
-    from convoy.storage.downscaled import is_netcdf
+def _check_out_file(out: Path, inputs: list[Path], force: bool, reader: "Reader") -> None:
+    from convoy.climate.downscaling.application import is_downscaled
 
     for path in map(os.path.realpath, inputs):
         if Path(path) in (out, *out.parents):
@@ -168,14 +182,18 @@ def _check_out_file(out: Path, inputs: list[Path], force: bool) -> None:
         return
     if not force:
         raise ConvoyError(f"{out}: is there already; name another file, or replace it with --force")
-    if not is_netcdf(out):
-        raise ConvoyError(f"{out}: --force replaces NetCDF files only, and this is something else; remove it")
+    with suppress(ConvoyError):  # whatever cannot be read is none of ours
+        if is_downscaled(reader.facts(out)):
+            return
+    # The last of several inputs stands here where OUT was forgotten.
+    raise ConvoyError(f"{out}: --force replaces what this command has made, and this is something else")
 
 
 @contextmanager
 def _by_options() -> Iterator[None]:
     """Tell of a command's options where a message tells of the params that stages have in their place."""
     from convoy.climate.grids.conventions import SECTION
+    from convoy.climate.grids.sides import SOURCE
 
     key = re.compile(re.escape(SECTION) + r"(?:: \{|\.)(\w+)(?:: \{|\.)(name|units)(?:: ([^{}]*)\}\})?")
     options = {"name": "--variables", "units": "--units"}
@@ -183,7 +201,7 @@ def _by_options() -> Iterator[None]:
         yield
     except ConvoyError as error:
         told = key.sub(lambda at: f"{options[at[2]]} {at[1]}" + (f"={at[3]}" if at[3] else ""), str(error))
-        raise ConvoyError(told) from None
+        raise ConvoyError(told.replace(SECTION, "--variables").replace(f"{SOURCE}: ", "")) from None
 
 
 PUBLISH_EXAMPLE = """\b

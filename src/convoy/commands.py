@@ -1,17 +1,22 @@
-"""What commands share: how far they have come, what the disk refuses in one line, nothing left behind."""
+"""What commands share: the model they are given, how far they are, what the disk refuses, no remains."""
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convoy.errors import ConvoyError
+
+if TYPE_CHECKING:
+    from convoy.storage.models import StoredModel
 
 # Told the phase, what is done and how much there is (0 while unknown).
 Report: TypeAlias = Callable[[str, int, int], None]
 SECONDS_BETWEEN_LINES = 10.0
+_URI = re.compile(r"(models|runs):|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
 
 @contextmanager
@@ -43,6 +48,30 @@ def without_new_parents(out: Path) -> Iterator[None]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def stored_model(named: str) -> "tuple[StoredModel, str]":
+    """The model that a folder's path or a URI of MLflow's names, and the sha256 of its manifest.
+
+    Raises ConvoyError for a model that is not there or was changed, a store that cannot be reached, and any
+    other URI. Nothing is read through a pickle, nor through MLflow's own loaders.
+    """
+    from convoy.storage import files, models
+
+    if _URI.match(named) is None:
+        return models.read(Path(named)), files.sha256(Path(named) / files.MANIFEST)
+    if not named.startswith(("models:", "runs:")):
+        raise ConvoyError(
+            f"--model: expected a model folder, models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or "
+            f"runs:/RUN/PATH; found '{named}'"
+        )
+    from convoy.tracking import store
+
+    client = store.existing(store.LIVE_TIMEOUT)  # which makes MLflow's settings, before it is imported
+    from convoy.tracking import pyfunc
+
+    with store.reachable():
+        return pyfunc.stored(client, named)
 
 
 def pairs(option: str, text: str, example: str) -> dict[str, str]:

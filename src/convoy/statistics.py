@@ -1,5 +1,6 @@
 """Intervals and tests for rates, differences and calibration, used by both projects."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -132,20 +133,18 @@ def floor_share(model_rmse: Any, rival_rmse: Any, floor: float) -> np.ndarray:
 def rmse_interval(
     squared_error: np.ndarray, blocks: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> tuple[float, float] | None:
-    """Interval of the RMSE from daily squared errors (T,), by `block_bootstrap`; None from a single block."""
-    means = block_bootstrap(squared_error[:, None], blocks, resamples, rng)
-    return _interval_if_known(np.sqrt(means[:, 0]))
+    """Interval of the RMSE from daily squared errors as `rmse_draws` takes them; None from a single block."""
+    return _interval_if_known(rmse_draws([squared_error], blocks, resamples, rng)[:, 0])
 
 
 def skill_interval(
     model: np.ndarray, rival: np.ndarray, blocks: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> tuple[float, float] | None:
-    """Interval of `skill` from the daily squared errors (T,) of both on the same days.
+    """Interval of `skill` from the daily squared errors of both on the same days.
 
-    Paired, by `block_bootstrap`; None from a single block.
+    Paired, by `rmse_draws`; None from a single block.
     """
-    means = block_bootstrap(np.stack([model, rival], axis=1), blocks, resamples, rng)
-    model_rmse, rival_rmse = np.sqrt(means).T
+    model_rmse, rival_rmse = rmse_draws([model, rival], blocks, resamples, rng).T
     return _interval_if_known(skill(model_rmse, rival_rmse))
 
 
@@ -153,14 +152,28 @@ def floor_share_interval(
     model: np.ndarray, rival: np.ndarray, floor: float, blocks: np.ndarray, resamples: int,
     rng: np.random.Generator,
 ) -> tuple[float, float] | None:  # fmt: skip
-    """Interval of `floor_share` from the daily squared errors (T,) of both on the same days.
+    """Interval of `floor_share` from the daily squared errors of both on the same days.
 
-    Paired, by `block_bootstrap`, `floor` taken as known. None from a single block, and where a resample
+    Paired, by `rmse_draws`, `floor` taken as known. None from a single block, and where a resample
     leaves no way from the rival to the floor: then no share is sure.
     """
-    means = block_bootstrap(np.stack([model, rival], axis=1), blocks, resamples, rng)
-    model_rmse, rival_rmse = np.sqrt(means).T
+    model_rmse, rival_rmse = rmse_draws([model, rival], blocks, resamples, rng).T
     return _interval_if_known(floor_share(model_rmse, rival_rmse, floor))
+
+
+def rmse_draws(
+    models: Sequence[np.ndarray], blocks: np.ndarray, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """RMSEs over bootstrap samples of blocks of days and of trainings, (resamples, models).
+
+    Each model's daily squared errors are (T,), or (T, S) of S trainings with other seeds, whose mean RMSE
+    counts. Days are resampled by `block_bootstrap`, the same for all models; then each model's trainings by
+    `resampled_seed_means`, so that the draws hold the spread of both. A single training is kept as it is.
+    """
+    columns = [errors.reshape(len(errors), -1) for errors in models]
+    drawn = np.sqrt(block_bootstrap(np.concatenate(columns, axis=1), blocks, resamples, rng))
+    sides = np.split(drawn, np.cumsum([part.shape[1] for part in columns])[:-1], axis=1)
+    return np.stack([resampled_seed_means(side, rng) for side in sides], axis=1)
 
 
 def _interval_if_known(draws: np.ndarray) -> tuple[float, float] | None:

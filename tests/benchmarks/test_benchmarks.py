@@ -19,6 +19,7 @@ from benchmarks import (
     downscaling,
     embedding,
     generation,
+    larger,
     machine,
     memory,
     textbook,
@@ -113,6 +114,18 @@ def test_century(tmp_path):
     assert [row["years"] for row in found["rows"]] == [1, 2]
     # 64 x 64 float32 a day in whole chunks of 90 days, and a little for coordinates.
     assert found["rows"][1]["written, GB"] == pytest.approx(9 * 90 * 64 * 64 * 4e-9, rel=0.02)
+
+
+def test_larger_sets_what_the_readme_says_and_shows_every_split():
+    chosen = larger.settings((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [setting.partition("=")[0] for setting in chosen] == [
+        "++climate.settings.residual.hidden", "++climate.settings.residual.training.epochs",
+    ]  # fmt: skip
+    path = ROOT / "data/climate/metrics/downscaling/ridge.json"
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    rows = {row["split"]: row for row in larger.rows(metrics)}
+    assert sorted(rows) == ["test", "unseen_terrain", "warmer_2k", "warmer_4k"]
+    assert rows["test"]["RMSE, K"] == metrics["test"]["rmse"]
 
 
 def test_peak_memory_is_that_of_the_process_itself(tmp_path):

@@ -58,22 +58,25 @@ class Rated:
     """metrics, maps and daily errors by model; `daily` holds rivals that were not chosen too."""
 
     def __init__(
-        self, errors: Mapping[str, Error], parts: Mapping[str, list[Domain]], floor: float | None = 0.2,
-        chosen: list[str] | None = None,
+        self, errors: Mapping[str, Error | list[Error]], parts: Mapping[str, list[Domain]],
+        floor: float | None = 0.2, chosen: list[str] | None = None,
     ) -> None:  # fmt: skip
+        """`errors`: of a model, or of each of its trainings."""
+        trainings = {name: error if isinstance(error, list) else [error] for name, error in errors.items()}
         self.daily = {
             name: {
-                split: daily(error(domains[0]), domains[0])
+                split: daily([error(domains[0]) for error in of_model], domains[0])
                 for split, domains in parts.items()
-                if error(domains[0]) is not None
+                if of_model[0](domains[0]) is not None
             }
-            for name, error in errors.items()
+            for name, of_model in trainings.items()
         }
         rivals = {name: days for name, days in self.daily.items() if not is_network(name)}
         self.metrics: dict[str, Any] = {}
         self.maps: dict[str, Any] = {}
         for name in chosen or errors:
-            found = evaluate(predictor(errors[name]), parts, "tasmax", floor, rivals, PARAMS)
+            said = [predictor(error) for error in trainings[name]]
+            found = evaluate(name, said, parts, "tasmax", floor, rivals, PARAMS)
             self.metrics[name], self.maps[name] = found.metrics, found.maps
 
 
@@ -85,7 +88,10 @@ def predictor(error: Error) -> Callable[[Domain], Any]:
     return predict
 
 
-def daily(by: Any, domain: Domain) -> Daily:
-    """Daily errors by hand: one that is the same in all cells of a day is squared."""
-    squared = np.broadcast_to(np.square(by, dtype=np.float64), (len(domain.days), 1, 1))[:, 0, 0]
-    return Daily(np.array([domain.name] * len(domain.days)), domain.days.ordinal, squared.copy())
+def daily(trainings: list[Any], domain: Domain) -> Daily:
+    """Daily errors by hand: those of a training that are the same in all cells of a day are squared."""
+    shape = len(domain.days), 1, 1
+    first, *others = (
+        np.broadcast_to(np.square(by, dtype=np.float64), shape)[:, 0, 0].copy() for by in trainings
+    )
+    return Daily(np.array([domain.name] * len(domain.days)), domain.days.ordinal, first, tuple(others))

@@ -1,6 +1,7 @@
 """A small sound folder of grids: 4 x 4 coarse cells of a degree, 16 x 16 fine ones, noise that lasts days."""
 
 import dataclasses
+import json
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from convoy.quality.grids import GateParams, judge
 from convoy.quality.verdict import Verdict
-from convoy.storage.files import MANIFEST, write_manifest
+from convoy.storage.files import MANIFEST, write_json, write_manifest
 from convoy.storage.grid_headers import read_headers
 from convoy.storage.grids import Axis, Days, Domain, Grid, write
 
@@ -119,3 +120,24 @@ def found(verdict: Verdict) -> dict[str, list[str]]:
     return {
         f.name: sorted({re.sub(r" \d{4}-\d\d'$", "'", e.place) for e in f.examples}) for f in verdict.failures
     }
+
+
+def with_facts(sound, folder, **facts):
+    """A copy of a folder that says other things of itself."""
+    edited(sound, folder, {})
+    known = json.loads((folder / "grids.json").read_text())
+    (folder / MANIFEST).unlink()
+    write_json(folder / "grids.json", {**known, **facts})
+    write_manifest(folder)
+    return folder
+
+
+def numbers(variable, change, at=...):
+    """An edit of a file: the values of a variable, changed."""
+
+    def edit(file):
+        values = file[variable][:]
+        values[at] = change(values[at])
+        file[variable][:] = values
+
+    return edit

@@ -10,11 +10,6 @@ from tests.quality import stored_grids as stored
 from tests.quality.stored_grids import found, verdict_of
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    return stored.write_folder(tmp_path_factory.mktemp("sound") / "grids")
-
-
 def attribute(variable, name, value):
     def edit(file):
         file[variable].delncattr(name) if value is None else file[variable].setncattr(name, value)

@@ -1,17 +1,9 @@
 """Which splits may pass, asked one by one."""
 
-import pytest
-
 from convoy.quality.grids_days import Times
 from convoy.quality.grids_splits import Splits, split_checks
 from convoy.storage.grid_headers import read_headers
-from tests.quality import stored_grids as stored
 from tests.quality.stored_grids import spans
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    return stored.write_folder(tmp_path_factory.mktemp("sound") / "grids")
 
 
 def splits_told(sound, split_by="years", future="fail", **parts):

@@ -10,8 +10,8 @@ from convoy.report.style import LIGHT, THEMES
 from tests.report.pictures import pixels, share
 
 SPLITS = ["Test days", "Unseen terrain"]
-RIVAL = Score("Ridge", [0.6, None], [(0.5, 0.7), None], 0, False)
-NETWORK = Score("A network with quite a long name", [0.5, 0.8], [(0.4, 0.6), (0.7, 0.9)], 1, True)
+RIVAL = Score("Ridge", [0.6, None], [(0.5, 0.7), None], [0, 0], False)
+NETWORK = Score("A network with quite a long name", [0.5, 0.8], [(0.4, 0.6), (0.7, 0.9)], [1, 1], True)
 X = [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0]
 TRUTH = Line("Truth", [10.0, 3.0, 1.0, 0.3, 0.1, 0.03], None)
 
@@ -51,7 +51,7 @@ def test_bytes_repeat_on_the_themes_paper_without_metadata():
 
 def test_marks_stand_where_their_errors_are():
     png = skill.by_split(
-        [Score(str(n), [n], [None], n, True) for n in (0, 1, 2)], ["Test days"], None, "", LIGHT
+        [Score(str(n), [n], [None], [n], True) for n in (0, 1, 2)], ["Test days"], None, "", LIGHT
     )
     places = [coloured(png, series) for series in (0, 1, 2)]
     rows, columns = (np.array([place[axis].mean() for place in places]) for axis in (0, 1))
@@ -63,14 +63,28 @@ def test_marks_stand_where_their_errors_are():
 
 
 def test_a_model_that_cannot_go_has_no_mark_and_says_so():
-    able = Score("Ridge", [0.6, 0.6], [None, None], 0, False)
-    shown = [skill.by_split([row, NETWORK], SPLITS, None, "K", LIGHT) for row in (able, RIVAL)]
+    able, unable = (Score("Ridge", [0.6, there], [None, None], [0, 0], False) for there in (0.6, None))
+    shown = [skill.by_split([row, NETWORK], SPLITS, None, "K", LIGHT) for row in (able, unable)]
     marks = [len(coloured(png, 0)[0]) for png in shown]
     assert marks[0] == pytest.approx(2 * marks[1], rel=0.2)
 
 
+def test_a_model_may_stand_out_on_one_split_alone():
+    rows = [Score("Ridge", [0.6, 0.6], [None, None], colours, False) for colours in ([0, 3], [0, 0])]
+    one, both = (len(coloured(skill.by_split([row], SPLITS, None, "K", LIGHT), 0)[0]) for row in rows)
+    assert both == pytest.approx(2 * one, rel=0.1)
+
+
+def test_the_highest_mark_is_drawn_whole():
+    lines = [Line("Ridge", [0.59], 0), Line("SRCNN", [0.6], 2)]
+    png = skill.categories([("By season", ["DJF"], lines)], "K", LIGHT)
+    below, top = (len(coloured(png, series)[0]) for series in (0, 2))
+    # The upper one covers some of the lower one.
+    assert top >= below
+
+
 def test_intervals_and_the_floor_are_lines_of_ink():
-    bare = Score("Ridge", [0.6, None], [None, None], 0, False)
+    bare = Score("Ridge", [0.6, None], [None, None], [0, 0], False)
     without, lines, floor = (
         share(skill.by_split([row], SPLITS, at, "K", LIGHT), LIGHT.ink, 40)
         for row, at in ((bare, None), (RIVAL, None), (bare, 0.4))

@@ -58,6 +58,36 @@ def test_the_rmse_is_the_root_of_the_mean_over_known_days():
     assert np.isnan(Daily(np.array(["x"]), np.arange(1), np.array([np.nan])).rmse)
 
 
+def test_the_rmse_of_several_trainings_is_the_mean_of_theirs_on_the_days_that_all_know():
+    first, second = np.array([1.0, 4.0, np.nan, 7.0]), np.array([9.0, 9.0, 9.0, 9.0])
+    found = Daily(np.array(["x"] * 4), np.arange(4), first, (second,))
+    assert found.rmse == pytest.approx((2 + 3) / 2)
+    assert found.known.tolist() == [True, True, False, True]
+    assert found.at([0, 1]).rmse == pytest.approx((np.sqrt(2.5) + 3) / 2)
+
+
+def test_further_trainings_come_back_and_a_single_one_has_no_column_for_them(tmp_path):
+    first, second, third = (days(seed, 20, "home") for seed in (4, 5, 6))
+    found = Daily(
+        first.domain, first.ordinal, first.squared_error, (second.squared_error, third.squared_error)
+    )
+    daily.write(tmp_path / "daily.parquet", {"residual": {"test": found, "warmer_2k": found.at(slice(5))}})
+    names = pq.read_schema(tmp_path / "daily.parquet").names
+    assert names[4:] == ["squared_error", "squared_error_2", "squared_error_3"]
+    back = daily.read(tmp_path / "daily.parquet")["residual"]
+    np.testing.assert_array_equal(back["test"].trainings, found.trainings)
+    np.testing.assert_array_equal(back["warmer_2k"].trainings, found.trainings[:5])
+    assert found.trainings.shape == (20, 3)
+    np.testing.assert_array_equal(found.trainings[:, 2], third.squared_error)
+
+
+def test_models_of_one_table_have_as_many_trainings_each(tmp_path):
+    one = days(7, 3, "home")
+    two = Daily(one.domain, one.ordinal, one.squared_error, (one.squared_error,))
+    with pytest.raises(pa.ArrowInvalid):
+        daily.write(tmp_path / "daily.parquet", {"a": {"test": one}, "b": {"test": two}})
+
+
 def test_a_day_that_is_not_known_comes_back_as_such(tmp_path):
     errors = np.array([1.0, np.nan])
     table = {"m": {"test": Daily(np.array(["x", "x"]), np.arange(2), errors)}}

@@ -1,4 +1,4 @@
-"""What `convoy downscale` reads and writes: days in blocks, and a whole file or none."""
+"""What `convoy downscale` writes: a whole file or none."""
 
 import os
 import subprocess
@@ -9,12 +9,9 @@ import numpy as np
 import pytest
 
 from convoy.errors import ConvoyError
-from convoy.storage.downscaled import blocks, is_netcdf, write
+from convoy.storage.downscaled import write
 from convoy.storage.grids import Axis, Days, Grid
-from convoy.storage.netcdf import GridFile
 from tests.conftest import ROOT
-from tests.gridfiles import EAST, NORTH
-from tests.gridfiles import write as write_file
 
 GRID = Grid(Axis.regular(40, 0.5, 3), Axis.regular(-1, 0.5, 4))
 DAYS = Days.years(2001, 1, "360_day").at(slice(0, 200))
@@ -89,35 +86,3 @@ def test_a_disk_that_fills_meanwhile_leaves_nothing(tmp_path):
     )
     assert done.stdout == "out.nc: cannot be written (NetCDF: HDF error): is the disk full?\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_blocks_cover_all_days_once(tmp_path):
-    """So many cells that they do not fit into one block."""
-    field = np.arange(100, dtype=np.float32)[:, None, None] + np.zeros((100, 250, 200), np.float32)
-    time = {"units": "days since 2001-01-01"}
-    path = write_file(
-        tmp_path / "in.nc",
-        {
-            "time": (("time",), np.arange(100.0), time),
-            "lat": (("lat",), np.linspace(0, 50, 250), NORTH),
-            "lon": (("lon",), np.linspace(0, 50, 200), EAST),
-            "a": (("time", "lat", "lon"), field),
-            "b": (("lat", "time", "lon"), 1000 + field.transpose(1, 0, 2)),
-        },
-    )
-    with GridFile(path) as file:
-        found = list(blocks(file, ["a", "b"], 100))
-    assert [start for start, _ in found] == [0, 83]  # 4,194,304 // 50,000
-    for (start, fields), stop in zip(found, (83, 100), strict=True):
-        assert fields["a"].shape == (stop - start, 250, 200)
-        np.testing.assert_array_equal(fields["a"][:, 7, 7], np.arange(start, stop))
-        np.testing.assert_array_equal(fields["b"][7, :, 7], 1000 + np.arange(start, stop))
-
-
-def test_netcdf_is_known_by_its_first_bytes(tmp_path):
-    for kind in ("NETCDF4", "NETCDF3_CLASSIC", "NETCDF3_64BIT_DATA"):
-        assert is_netcdf(write_file(tmp_path / f"{kind}.nc", {"x": (("x",), np.arange(3.0))}, kind))
-    (tmp_path / "text.nc").write_text("CDL")
-    assert not is_netcdf(tmp_path / "text.nc")
-    assert not is_netcdf(tmp_path)
-    assert not is_netcdf(tmp_path / "nowhere.nc")

@@ -56,6 +56,20 @@ def test_a_model_without_curve_and_with_one_seed(tmp_path):
     assert list(models.read(tmp_path / "model").seeds) == [0]
 
 
+def test_a_gpu_that_training_asked_for_is_not_asked_for_again():
+    def config_of(training):
+        stored = models.StoredModel({**CONFIG, "training": training}, {0: tensors(0)}, None, {})
+        return stored.on_any_machine().config
+
+    assert config_of({"device": "cuda", "epochs": 3}) == {
+        **CONFIG,
+        "training": {"device": "auto", "epochs": 3},
+    }
+    for training in ({"device": "cpu", "epochs": 3}, {}):
+        assert config_of(training) == {**CONFIG, "training": training}
+    assert models.StoredModel(CONFIG, {0: tensors(0)}, None, {}).on_any_machine().config == CONFIG
+
+
 def test_the_same_model_gives_the_same_bytes(tmp_path, folder):
     models.write(tmp_path / "again", CONFIG, {7: tensors(7), 3: tensors(3)}, TOKENIZER, curve="epoch,loss\n")
     assert files.check_manifest(tmp_path / "again") == files.check_manifest(folder)

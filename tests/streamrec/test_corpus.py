@@ -9,11 +9,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from convoy import params
 from convoy.errors import ConvoyError
 from convoy.storage.corpus import TEST, TRAIN, VALIDATION
 from convoy.streamrec import corpus
+from convoy.streamrec.cleaning import text_of
 
 FACTS = {"source": "items.csv", "source_sha256": None, "max_characters": 500}
 
@@ -105,6 +107,27 @@ def test_an_item_without_a_token_is_kept_but_in_no_split():
     assert len(built.item_ids) == len(built.split) == 9
     assert "3 train, 2 validation, 2 test" in corpus.summary(built)
     assert corpus.summary(built).endswith("; 2 without a token are in no split")
+
+
+@pytest.mark.parametrize("tokenizer", ["word", "bpe"])
+def test_the_texts_are_those_that_were_hashed(tokenizer):
+    # A blank at either end would be a token of bpe.
+    blanks = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    titles = [*(f"{blank}T é {number}" for number, blank in enumerate(blanks)), "", " ", "東京", "title", ""]
+    synopses = [*(f"{blank}🙂 b{blank}" for blank in blanks), "no title", "", "タ", "", ""]
+    texts = [text_of(title, synopsis) for title, synopsis in zip(titles, synopses, strict=True)]
+    more = [text for side in (TRAIN, VALIDATION, TEST) for text in on_side(side, 3)]
+    columns = {"title": titles + [""] * 9, "synopsis": synopses + more}
+    texts += more
+    columns |= {"item_id": texts, "category": ["a"] * len(texts), "text_sha256": map(digest, texts)}
+    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    built = corpus.build(
+        pa.concat_tables([table[:5], table[5:]]), FACTS, section(tokenizer=tokenizer, vocab_size=300)
+    )
+    library = Tokenizer.from_str(built.tokenizer_json)
+    assert len(blanks) > 20
+    assert built.tokens.tolist() == [number for text in texts for number in library.encode(text).ids]
+    assert built.vocab_size == library.get_vocab_size()
 
 
 def test_bpe_corpus():

@@ -33,7 +33,7 @@ SPLITS = {
 }
 QUICK = NetworkParams(
     width=4, depth=1, hidden=4, layers=1,
-    training=DownscalingTraining(epochs=2, patience=2, batch_size=8, threads=1, device="cpu"),
+    habits="none", training=DownscalingTraining(epochs=2, patience=2, batch_size=8, threads=1, device="cpu"),
 )  # fmt: skip
 EVALUATE = evaluation.EvaluateParams(resamples=100)
 
@@ -142,9 +142,8 @@ def _evaluated(
     stored = folders.read(data / "models" / kind)
     tested = {split: days for split, days in splits.items() if split not in ("train", "validation")}
     found = evaluation.evaluate(
-        lambda domain: models.downscale(stored, domain), tested, facts["target"], facts["floor"], table,
-        EVALUATE,
-    )  # fmt: skip
+        kind, [models.Downscaling(stored)], tested, facts["target"], facts["floor"], table, EVALUATE
+    )
     maps.write(data / "maps" / f"{kind}.safetensors", found.maps)
     daily.write(data / "daily" / f"{kind}.parquet", {kind: found.daily})
     write_json(data / "metrics" / "downscaling" / f"{kind}.json", found.metrics)

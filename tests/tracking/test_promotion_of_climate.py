@@ -134,6 +134,16 @@ def test_days_without_an_error_count_in_neither():
     assert found["champion_rmse"] == pytest.approx(math.sqrt(second.squared_error[30:].mean()))
 
 
+def test_several_trainings_count_by_their_mean_and_their_spread():
+    flat = Daily(np.full(DAYS, "home"), np.arange(DAYS), np.ones(DAYS))
+    lucky = replace(flat, squared_error=np.full(DAYS, 0.64))
+    both = replace(lucky, others=(flat.squared_error,))
+    sure, unsure = (difference(candidate, flat, 200, 0) for candidate in (lucky, both))
+    assert [sure[end] for end in ("difference", "low", "high")] == pytest.approx([0.2, 0.2, 0.2])
+    assert [unsure[end] for end in ("difference", "low", "high")] == pytest.approx([0.1, 0.0, 0.2])
+    assert unsure["rmse"] == pytest.approx(0.9)
+
+
 @pytest.mark.parametrize(
     ("metrics", "fault"),
     [

@@ -58,9 +58,9 @@ def test_every_uri_loads_by_us_and_by_mlflow_where_the_checkout_was_moved_to(rep
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        (f"models:/{NAME}/2", r"models:/streamrec-text/2: .*not found"),
-        (f"models:/{NAME}@best", r"models:/streamrec-text@best: .*not found"),
-        ("models:/other/1", r"models:/other/1: .*not found"),
+        (f"models:/{NAME}/2", r"-text/2: no such version at .*; there are models:/streamrec-text/1$"),
+        (f"models:/{NAME}@best", r"streamrec-text@best: no such version at .*; there are .*text/1$"),
+        ("models:/other/1", r"models:/other/1: no such version at .*; there are none, run `convoy publish`"),
         ("models:/m-0123", r"models:/m-0123: .*not found"),
         ("runs:/0123/bow", r"runs:/0123/bow: .*not found"),
         (f"models:/{NAME}/latest", "expected models:/NAME/VERSION"),

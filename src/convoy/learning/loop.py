@@ -100,12 +100,12 @@ def fit(
     """
     with Device(params).active() as device:
         run = _Run(network, train.to(device.torch), validation.to(device.torch), params, device, objective)
-        progress = Progress(f"{name} seed {seed}", params.epochs, objective.name)
+        progress = Progress(f"{name} seed {seed}", run.epochs, objective.name)
         run.resume(checkpoint)
         for row in run.curve:
             on_epoch(row, True)
         saved = time.monotonic()
-        while run.epoch < params.epochs and not run.patience_spent():
+        while run.epoch < run.epochs and not run.patience_spent():
             began = time.monotonic()
             with seeded(_epoch_seed(seed, run.epoch)):
                 row = run.one_epoch(seed, progress)
@@ -169,6 +169,7 @@ class _Run:
         self.network, self.train = network.to(device.torch), train
         self.params, self.device, self.objective = params, device, objective
         self.steps_per_epoch = len(train.plan(params.batch_size, np.random.default_rng(0)))
+        self.epochs = params.epochs_of(self.steps_per_epoch)
         self.optimiser = Optimiser(network, params, self.steps_per_epoch)
         self.on_gpu = device.torch.type == "cuda"
         self.validation = validation.plan(_batch_size(params, validation), None)
@@ -191,7 +192,8 @@ class _Run:
         return min(self.curve, key=lambda row: row.validation_loss)
 
     def patience_spent(self) -> bool:
-        return self.epoch > 0 and self.epoch - self.best_row.epoch >= self.params.patience
+        patience = self.params.patience
+        return patience is not None and self.epoch > 0 and self.epoch - self.best_row.epoch >= patience
 
     def step(self, items: Tensor, width: int) -> Tensor:
         """One update of the weights from one batch; returns the loss without waiting for the device."""

@@ -1,10 +1,14 @@
 """How a network is to be fitted."""
 
+import math
 from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from convoy.params import Section
+
+# What a run is made of where nothing is said of its length.
+FEWEST_EPOCHS, FEWEST_STEPS = 8, 1500
 
 Recipe: TypeAlias = Literal["adagrad_linear", "adam", "adamw_one_cycle", "sgd_cosine"]
 
@@ -16,8 +20,12 @@ class TrainingParams(Section):
     learning_rate: float | None = Field(None, gt=0, le=10, description="peak; None: the recipe's own")
     weight_decay: float | None = Field(None, ge=0, le=10, description="None: the recipe's own")
     batch_size: int = Field(256, ge=2, le=65536)
-    epochs: int = Field(14, ge=1, le=10000, description="at most; early stopping may end sooner")
-    patience: int = Field(4, ge=1, le=10000, description="epochs without a better validation loss")
+    epochs: int | None = Field(
+        14, ge=1, le=10000, description="at most; None: 8, on few examples as many as make 1,500 steps"
+    )
+    patience: int | None = Field(
+        4, ge=1, le=10000, description="epochs without a better validation loss; None: all are run"
+    )
     average_epochs: float = Field(
         0.0,
         ge=0,
@@ -34,9 +42,13 @@ class TrainingParams(Section):
 
     @model_validator(mode="after")
     def _patience_can_end(self) -> Self:
-        if self.recipe != "adam" and self.patience > self.epochs:
+        if self.recipe != "adam" and (self.patience or 0) > (self.epochs or math.inf):
             raise ValueError(f"patience {self.patience} is longer than the run of {self.epochs} epochs")
         return self
+
+    def epochs_of(self, steps: int) -> int:
+        """How many epochs of so many steps are run at most."""
+        return self.epochs or max(FEWEST_EPOCHS, math.ceil(FEWEST_STEPS / steps))
 
 
 class TrainParams(Section):
@@ -53,3 +65,16 @@ class TrainParams(Section):
         if len(set(seeds)) != len(seeds) or min(seeds) < 0 or max(seeds) >= 2**32:
             raise ValueError("expected different seeds from 0 to 4294967295")
         return seeds
+
+
+def device_of(params: Section) -> str:
+    """Where a model with these params is fitted: `cpu` or `cuda`; ConvoyError where that is missing.
+
+    What has no `training` is fitted without a network, and does not wait for torch.
+    """
+    training = getattr(params, "training", None)
+    if training is None:
+        return "cpu"
+    from convoy.learning.devices import Device
+
+    return Device(training).torch.type

@@ -59,7 +59,8 @@ class Optimiser:
         self.peak = recipe.learning_rate if params.learning_rate is None else params.learning_rate
         decay = recipe.weight_decay if params.weight_decay is None else params.weight_decay
         self.share, self.per_epoch = recipe.share, recipe.per_epoch
-        self.steps_per_epoch, self.steps = steps_per_epoch, steps_per_epoch * params.epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.steps = steps_per_epoch * params.epochs_of(steps_per_epoch)
         device = next(network.parameters()).device
         # A tensor on the GPU, so that a captured graph reads today's value.
         self.rate: Tensor | float = (

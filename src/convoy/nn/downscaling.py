@@ -9,7 +9,7 @@ features there and on the static fields. What the coarse means of that estimate 
 interpolated and added: weather that no static field explains comes through it, and nothing else has to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import torch
@@ -58,21 +58,23 @@ class Downscaler(nn.Module):
     """Inputs -> (N, 1, H, W): the fine field in the unit of `coarse`; with `spread`, (N, 2, H, W).
 
     The second channel is then the standard deviation. `scale` is a typical size of the residual, and `level`
-    what was taken off `coarse`. `conserve` makes the area means of the output equal to
-    the coarse field: `additive` by the smallest change, `softmax` by factors (Harder et al. 2023; for grids
-    that nest).
+    what was taken off `coarse`. `pixels` is the shape (H, W) of the one ground whose every cell has habits of
+    its own, learnt beside what the static fields tell; None for any ground. `conserve` makes the area means
+    of the output equal to the coarse field: `additive` by the smallest change, `softmax` by factors (Harder
+    et al. 2023; for grids that nest).
     """
 
     def __init__(
         self, channels: int, static_fields: int, trunk: Trunk = "residual", width: int = 32, depth: int = 2,
         hidden: int = 64, layers: int = 2, conserve: Conserve = "none", spread: Spread = "none",
-        scale: float = 1.0, level: float = 0.0,
+        scale: float = 1.0, level: float = 0.0, pixels: Sequence[int] | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.conserve, self.spread, self.scale, self.level = conserve, spread, scale, level
         self.trunk = TRUNKS[trunk](channels + 4, width, depth)
         self.from_weather = nn.Linear(width, hidden)
         self.from_ground = nn.Linear(static_fields, hidden, bias=False)
+        self.habits = nn.Parameter(torch.zeros(*pixels, hidden)) if pixels else None
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.out = nn.Linear(hidden, 1 if spread == "none" else 2)
         for parameter in self.out.parameters():
@@ -109,6 +111,8 @@ class Downscaler(nn.Module):
         features = self.trunk(torch.cat([weather, season], dim=1)).permute(0, 2, 3, 1)
         sampled = _sampled(self.from_weather(features), geometry)
         ground = self.from_ground(inputs.ground.static.permute(0, 2, 3, 1))
+        if self.habits is not None:
+            ground = ground + self.habits.to(ground.dtype)
         # In place: these tensors are the largest, and each pass over them costs as much as a product.
         x = F.relu(sampled.add_(_of_days(ground, inputs.domain)), inplace=True)
         for layer in self.layers:

@@ -17,12 +17,15 @@ DASHES = (4, 2.5)
 
 @dataclass(frozen=True)
 class Score:
-    """A model's error on each split (None where it cannot go), and the ends of its interval where known."""
+    """A model's error on each split (None where it cannot go), and the ends of its interval where known.
+
+    `colours` index the theme's series, one a split.
+    """
 
     name: str
     values: Sequence[float | None]
     intervals: Sequence[tuple[float, float] | None]
-    colour: int
+    colours: Sequence[int]
     network: bool
 
 
@@ -81,15 +84,15 @@ def _score(axes: Axes, height: int, row: Score, place: int, theme: Theme) -> Non
     if value is None:
         axes.annotate(
             "cannot go there", (0.98, height), xycoords=("axes fraction", "data"), ha="right", va="center",
-            fontsize=8, color=theme.muted,
+            fontsize=8, color=theme.muted, bbox={"facecolor": theme.paper, "linewidth": 0, "pad": 1.5},
         )  # fmt: skip
         return
     marker = NETWORK_MARKER if row.network else RIVAL_MARKER
-    colour = theme.series[row.colour]
+    colour = theme.series[row.colours[place]]
+    axes.plot(value, height, marker, color=colour, markersize=7.5, markeredgecolor=theme.paper)
     if interval is not None:
-        error = [[max(0.0, value - interval[0])], [max(0.0, interval[1] - value)]]
-        axes.errorbar(value, height, xerr=error, color=theme.ink, capsize=4.5, linewidth=1.1, zorder=2)
-    axes.plot(value, height, marker, color=colour, markersize=6.5, markeredgecolor=theme.paper, zorder=3)
+        # Over the mark: most intervals are narrower than it.
+        axes.plot(interval, (height, height), color=theme.ink, linewidth=1.4, solid_capstyle="butt", zorder=3)
 
 
 def categories(
@@ -105,8 +108,10 @@ def categories(
                 _line(axes, np.arange(len(names)), line, theme)
             axes.set_title(title, color=theme.ink)
             axes.set_xticks(range(len(names)), list(names))
-            axes.set(ylim=(0, None), xlim=(-0.4, len(names) - 0.6))
+            axes.set(xlim=(-0.4, len(names) - 0.6))
             quiet_axes(axes, "y")
+        # Marks at the top are not to be cut in half.
+        drawn[0].set_ylim(0, 1.05 * drawn[0].get_ylim()[1])
         drawn[0].set_ylabel(f"RMSE, {units}" if units else "RMSE")
         handles, said = drawn[0].get_legend_handles_labels()
         fig.legend(

@@ -1,7 +1,7 @@
-"""What `convoy downscale` reads and writes: blocks of days of one file in, one CF NetCDF-4 file out."""
+"""What `convoy downscale` writes: one CF NetCDF-4 file, block by block."""
 
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -9,24 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from convoy.errors import ConvoyError
-from convoy.storage import classic
 from convoy.storage.cf import dataset, declare
 from convoy.storage.files import atomic_file
 from convoy.storage.grids import Days, Fields, Grid
-from convoy.storage.netcdf import HDF5_MAGIC, GridFile
-
-# Read at a time, per variable: a file whose chunks span all of time is unpacked a few times, not often.
-_VALUES_A_BLOCK = 1 << 22
 
 Part = tuple[slice, Mapping[str, Fields]]
-
-
-def blocks(file: GridFile, variables: Collection[str], days: int) -> Iterator[tuple[int, dict[str, Fields]]]:
-    """All `days` days of some variables as the file has them: the first day of a block, and its fields."""
-    cells = max(prod(file.facts.variables[name].shape) // days for name in variables)
-    length = max(1, _VALUES_A_BLOCK // max(cells, 1))
-    for start in range(0, days, length):
-        yield start, {name: file.days(name, start, min(start + length, days)) for name in variables}
 
 
 def write(
@@ -51,15 +38,6 @@ def write(
                 variable = stored[name]
                 variable[span] = np.where(np.isnan(field), variable._FillValue, field)
         file.comment = remarks()
-
-
-def is_netcdf(path: Path) -> bool:
-    """Whether a file begins as NetCDF files do."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        first = file.read(len(HDF5_MAGIC))
-    return first == HDF5_MAGIC or first[:4] in classic.MAGIC
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A model folder, complete in itself: weights in safetensors, config in JSON, a tokenizer; no pickle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,13 @@ class StoredModel:
         if self.tokenizer is None:
             raise ConvoyError(f"model '{self.config.get('kind')}' has no tokenizer: it does not read texts")
         return self.tokenizer
+
+    def on_any_machine(self) -> "StoredModel":
+        """The model, to run without a GPU too where its training asked for one."""
+        training = self.config.get("training", {})
+        if training.get("device") != "cuda":
+            return self
+        return replace(self, config={**self.config, "training": {**training, "device": "auto"}})
 
 
 def write(

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -193,39 +192,6 @@ class Reader:
             reason = " ".join(reply["error"].replace(f": '{Path(path).absolute()}'", "").split())[:300]
             raise ConvoyError(f"{path}: {failed}, truncated or broken ({reason}); {AGAIN}")
         return reply, arrays
-
-
-class GridFile:
-    """One file: `with GridFile(path) as file: file.facts; file.days(variable, start, stop)`.
-
-    With a `reader` its child process is shared, which saves the start of one per file.
-    """
-
-    def __init__(self, path: str | Path, reader: Reader | None = None) -> None:
-        self.path = Path(path)
-        self._own = reader is None
-        self._reader = reader or Reader()
-
-    def __enter__(self) -> Self:
-        try:
-            self._reader.facts(self.path)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._own:
-            self._reader.close()
-
-    @cached_property
-    def facts(self) -> FileFacts:
-        """What the file says of itself."""
-        return self._reader.facts(self.path)
-
-    def days(self, variable: str, start: int = 0, stop: int | None = None) -> Fields:
-        """See `Reader.days`."""
-        return self._reader.days(self.path, variable, start, stop)
 
 
 def _start() -> subprocess.Popen[bytes]:

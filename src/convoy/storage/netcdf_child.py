@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Arrays = dict[str, npt.NDArray[Any]]
 # Coordinates are one-dimensional, their bounds (n, 2); longer ones are data.
 LONGEST_COORDINATE = 5_000_000
+# HDF5 keeps 16 MB and more of each: a century in files of a year would fill gigabytes.
+OPEN_FILES = 8
 
 
 def main() -> None:
@@ -48,7 +50,7 @@ def main() -> None:
 
 
 class _Datasets:
-    """Opened files by path; xarray keeps at most 128 of them really open."""
+    """Opened files by path; xarray keeps a few of them really open."""
 
     def __init__(self) -> None:
         self._opened: dict[str, xarray.Dataset] = {}
@@ -74,6 +76,7 @@ class _Datasets:
 def _open(path: str) -> "xarray.Dataset":
     import xarray
 
+    xarray.set_options(file_cache_maxsize=OPEN_FILES)
     # As stored: no dates, no fill values, no scaling. Those are applied where they can be reported.
     if Path(path).is_dir():
         return xarray.open_dataset(

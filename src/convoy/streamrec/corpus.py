@@ -13,7 +13,6 @@ from convoy.errors import ConvoyError
 from convoy.params import Section
 from convoy.storage.corpus import SPLITS, TEST, TRAIN, VALIDATION, Corpus
 from convoy.streamrec import tokens
-from convoy.streamrec.cleaning import text_of
 from convoy.streamrec.tokens import encode
 
 __all__ = ["CorpusParams", "build", "encode", "fit_tokenizer", "split", "summary"]
@@ -50,7 +49,7 @@ class CorpusParams(Section):
         return self
 
 
-def fit_tokenizer(texts: Iterable[str], params: CorpusParams) -> str:
+def fit_tokenizer(texts: tokens.Texts | Iterable[str], params: CorpusParams) -> str:
     """Tokenizer JSON fitted on `texts`, which are those of the training split."""
     return tokens.fit(texts, params.tokenizer, params.vocab_size, params.min_count)
 
@@ -70,10 +69,9 @@ def build(table: pa.Table, facts: Mapping[str, Any], params: CorpusParams) -> Co
     Raises ConvoyError where a split is empty or a category has no training item, and says how many items
     are needed.
     """
-    titles, synopses = table["title"].to_pylist(), table["synopsis"].to_pylist()
-    texts = [text_of(title, synopsis) for title, synopsis in zip(titles, synopses, strict=True)]
+    texts = _texts(table)
     side = split(table["text_sha256"].to_pylist())
-    tokenizer_json = fit_tokenizer([texts[item] for item in np.flatnonzero(side == TRAIN)], params)
+    tokenizer_json = fit_tokenizer(texts.filter(pa.array(side == TRAIN)), params)
     ids, offsets = encode(tokenizer_json, texts, params.max_tokens)
     categories = sorted(table["category"].unique().to_pylist())
     corpus = Corpus(
@@ -103,6 +101,14 @@ def summary(corpus: Corpus) -> str:
         f"{corpus.vocab_size}; {np.count_nonzero(corpus.lengths >= limit)} texts reach {limit} tokens; "
         f"{np.count_nonzero(corpus.lengths == 0)} without a token are in no split"
     )
+
+
+def _texts(table: pa.Table) -> pa.Array:
+    """Each item's text as `convoy.streamrec.cleaning.text_of` makes it, without a Python string."""
+    # 64-bit offsets, since all texts together may hold more than 2 GiB.
+    columns = [table[name].cast(pa.large_string()).combine_chunks() for name in ("title", "synopsis")]
+    joined = pc.binary_join_element_wise(*columns, pa.scalar(" ", pa.large_string()))
+    return pc.utf8_trim_whitespace(joined)  # what Arrow takes for white space, Python does too
 
 
 def _refuse_empty_split(corpus: Corpus) -> None:

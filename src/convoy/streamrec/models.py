@@ -38,16 +38,6 @@ def params_model(name: str) -> type[Section]:
     return BowParams if name == "bow" else TextCNNParams
 
 
-def device(params: Section) -> str:
-    """Where a model with these params is trained: `cpu` or `cuda`; ConvoyError where that is missing."""
-    training = getattr(params, "training", None)
-    if training is None:
-        return "cpu"
-    from convoy.learning.devices import Device
-
-    return Device(training).torch.type
-
-
 def train(
     name: str, params: Any, corpus: Corpus, seeds: tuple[int, ...],
     checkpoint: "Callable[[int], Checkpoint] | None" = None, on_epoch: OnEpoch | None = None,
@@ -88,6 +78,7 @@ def probabilities(
     stored: StoredModel, corpus: Corpus, items: npt.NDArray[np.int64]
 ) -> dict[int, npt.NDArray[np.float64]]:
     """Each seed's probabilities for `items`, (n, categories), categories in the corpus's order."""
+    stored = stored.on_any_machine()
     kind = stored.config["kind"]
     if kind in YARDSTICKS:
         from convoy.streamrec import yardsticks

@@ -31,8 +31,8 @@ class NetworkTraining(TrainingParams):
 
     learning_rate: float | None = Field(4e-3, gt=0, le=10)
     weight_decay: float | None = Field(0.5, ge=0, le=10)
-    epochs: int = Field(12, ge=1, le=10000)
-    patience: int = Field(5, ge=1, le=10000)
+    epochs: int | None = Field(12, ge=1, le=10000)
+    patience: int | None = Field(5, ge=1, le=10000)
     average_epochs: float = Field(1.0, ge=0, le=1000)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
 
@@ -48,8 +48,8 @@ class BowTraining(NetworkTraining):
     learning_rate: float | None = Field(0.4, gt=0, le=10)
     weight_decay: float | None = Field(0.0, ge=0, le=10)
     batch_size: int = Field(64, ge=2, le=65536)
-    epochs: int = Field(3, ge=1, le=10000)
-    patience: int = Field(3, ge=1, le=10000)
+    epochs: int | None = Field(3, ge=1, le=10000)
+    patience: int | None = Field(3, ge=1, le=10000)
     average_epochs: float = Field(0.0, ge=0, le=1000)
     label_smoothing: float = Field(0.5, ge=0, lt=1)
     # The steps are short: a second thread gains a fifth at best, and on a busy machine costs far more.

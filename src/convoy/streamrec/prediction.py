@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,7 @@ class Predictor:
         kind = stored.config["kind"]
         models.params_model(kind)
         self._embedder = Embedder(stored, EmbedParams()) if kind in LOOKUPS else None
-        self._stored = _on_any_machine(stored) if kind in models.NETWORKS else stored
+        self._stored = stored
         self.categories: tuple[str, ...] = tuple(stored.config["categories"])
         self._text: dict[str, int] = stored.config["text"]
         self._vocab_size = vocabulary_size(stored.tokenizer_json)
@@ -114,14 +114,6 @@ class Predictor:
             vocab_size=self._vocab_size,
             text=self._text,
         )
-
-
-def _on_any_machine(stored: StoredModel) -> StoredModel:
-    """The model, to run without a GPU too where its training asked for one."""
-    training: dict[str, Any] = stored.config["training"]
-    if training.get("device") != "cuda":
-        return stored
-    return dataclasses.replace(stored, config={**stored.config, "training": {**training, "device": "auto"}})
 
 
 def _strings(name: str, texts: Texts) -> pa.Array | pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Text to token ids: the tokenizers of the `tokenizers` library, and a faster way to the same ids.
+"""Text to token ids: the tokenizers of the `tokenizers` library, and a faster way to the same results.
 
 A `word` tokenizer lower-cases, keeps letters, marks and digits together with inner apostrophes as words,
 makes every other punctuation mark or symbol a token of its own, likewise every Chinese or Japanese
@@ -8,6 +8,7 @@ the raw bytes; which class a character belongs to is asked of the library, so th
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -36,36 +37,25 @@ _WORDS = rf"{_LETTER}+(?:{_INSIDE}{_LETTER}+)*|[{_SINGLE}\p{{P}}\p{{S}}]"
 _LIBRARY_ROWS = 16_384  # an Encoding of the library takes several kB: keep few alive at a time
 _BLOCK_BYTES = 1 << 22
 _THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # the cores we may use
+# Where `scan` leaves over a larger share of the rows, the library counts all of them sooner, on all cores.
+_LEFT_OVER = 1 / (1 + _THREADS)
 
 
-def fit(texts: Iterable[str], kind: Kind, vocab_size: int, min_count: int) -> str:
+def fit(texts: Texts | Iterable[str], kind: Kind, vocab_size: int, min_count: int) -> str:
     """Tokenizer JSON of at most `vocab_size` ids, the commonest first, from what occurs `min_count` times.
 
     Id 0 is padding and 1 the unknown token. Equal counts are ordered by the word, so the same texts give
     the same JSON. `bpe` works on the bytes of lower-cased words and never meets an unknown character.
+    Exactly what the library's trainers learn; the words are counted some 10 times faster, except where
+    more than a few rows have characters from U+3000 on.
     """
-    special = list(SPECIAL_TOKENS)
-    if kind == "word":
-        tokenizer = _word_tokenizer({})
-        trainer: trainers.Trainer = trainers.WordLevelTrainer(
-            vocab_size=vocab_size, min_frequency=min_count, special_tokens=special, show_progress=False
-        )
-    else:
-        tokenizer = _bpe_tokenizer({}, [])
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size,
-            min_frequency=min_count,
-            special_tokens=special,
-            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-            show_progress=False,
-        )
-    tokenizer.train_from_iterator(texts, trainer)
-    model = json.loads(tokenizer.to_str())["model"]
-    # Built anew, because training also registers the special tokens as text to look for, and a synopsis
-    # that holds "[PAD]" would be given the id of padding.
-    if kind == "word":
-        return _word_tokenizer(model["vocab"]).to_str()
-    return _bpe_tokenizer(model["vocab"], [tuple(pair) for pair in model["merges"]]).to_str()
+    array = _large_strings(texts)
+    if kind == "word" and (counts := _counted(array)) is not None:
+        ordered = sorted(word for word, count in counts.items() if count >= min_count)
+        ordered.sort(key=counts.__getitem__, reverse=True)
+        words = [*SPECIAL_TOKENS, *ordered][:vocab_size]
+        return _word_tokenizer({word: number for number, word in enumerate(words)}).to_str()
+    return _fit_by_library(array, kind, vocab_size, min_count)
 
 
 def encode(tokenizer_json: str, texts: Texts, max_tokens: int) -> Tokens:
@@ -99,6 +89,31 @@ def encode(tokenizer_json: str, texts: Texts, max_tokens: int) -> Tokens:
 def vocabulary_size(tokenizer_json: str) -> int:
     """Number of ids, padding and unknown included."""
     return len(json.loads(tokenizer_json)["model"]["vocab"])
+
+
+def _fit_by_library(array: pa.Array, kind: Kind, vocab_size: int, min_count: int) -> str:
+    special = list(SPECIAL_TOKENS)
+    if kind == "word":
+        tokenizer = _word_tokenizer({})
+        trainer: trainers.Trainer = trainers.WordLevelTrainer(
+            vocab_size=vocab_size, min_frequency=min_count, special_tokens=special, show_progress=False
+        )
+    else:
+        tokenizer = _bpe_tokenizer({}, [])
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            min_frequency=min_count,
+            special_tokens=special,
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        )
+    tokenizer.train_from_iterator(_in_batches(array), trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    # Built anew, because training also registers the special tokens as text to look for, and a synopsis
+    # that holds "[PAD]" would be given the id of padding.
+    if kind == "word":
+        return _word_tokenizer(model["vocab"]).to_str()
+    return _bpe_tokenizer(model["vocab"], [tuple(pair) for pair in model["merges"]]).to_str()
 
 
 def _word_tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
@@ -151,7 +166,7 @@ def _characters() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
     return classes, lower
 
 
-def _large_strings(texts: Texts) -> pa.Array:
+def _large_strings(texts: Texts | Iterable[str]) -> pa.Array:
     """One Arrow array with 64-bit offsets: a list of texts may hold more than 2 GiB."""
     if isinstance(texts, pa.ChunkedArray):
         array = texts.cast(pa.large_string()).combine_chunks()
@@ -168,12 +183,35 @@ def _large_strings(texts: Texts) -> pa.Array:
     return array
 
 
+def _counted(array: pa.Array) -> Counter[str] | None:
+    """How often each word occurs, or None where `scan` leaves too many of the texts to the library."""
+    data, starts = _bytes(array)
+    alphabet = _characters()
+
+    def block(rows: tuple[int, int]) -> tuple[dict[str, int], npt.NDArray[np.bool_]]:
+        first, last = rows
+        return scan.count(data, starts[first : last + 1], *alphabet)
+
+    # Few large blocks: each counts in a table of its own, and the tables have most of their words in common.
+    blocks = _blocks(starts, 1 + int(starts[-1] - starts[0]) // _THREADS)
+    with ThreadPoolExecutor(_THREADS) as executor:
+        parts = list(executor.map(block, blocks))
+    unread = np.concatenate([np.empty(0, np.bool_), *(rows for _, rows in parts)])
+    if np.count_nonzero(unread) > _LEFT_OVER * len(array):
+        return None
+    counts: Counter[str] = Counter()
+    for words, _ in parts:
+        counts.update(words)
+    library = _word_tokenizer({})
+    for row in np.flatnonzero(unread).tolist():
+        text = library.normalizer.normalize_str(array[row].as_py())
+        counts.update(word for word, _ in library.pre_tokenizer.pre_tokenize_str(text))
+    return counts
+
+
 def _scan(table: scan.Table, array: pa.Array, max_tokens: int) -> tuple[npt.NDArray, npt.NDArray]:
     """Tokens of the rows that `scan` can read, and all rows' lengths, -1 where it cannot."""
-    _, offsets_buffer, data_buffer = array.buffers()
-    starts = np.frombuffer(offsets_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
-    data = np.frombuffer(data_buffer or b"", np.uint8)
-    starts.flags.writeable = data.flags.writeable = False  # one kind of array, one compilation
+    data, starts = _bytes(array)
     lengths = np.empty(len(array), np.int64)
 
     def block(rows: tuple[int, int]) -> npt.NDArray[np.int32]:
@@ -182,18 +220,33 @@ def _scan(table: scan.Table, array: pa.Array, max_tokens: int) -> tuple[npt.NDAr
 
     # Threads change the speed only: blocks are cut by size and joined in order.
     with ThreadPoolExecutor(_THREADS) as executor:
-        parts = list(executor.map(block, _blocks(starts)))
+        parts = list(executor.map(block, _blocks(starts, _BLOCK_BYTES)))
     return np.concatenate([np.empty(0, np.int32), *parts]), lengths
 
 
-def _blocks(starts: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges of rows of about `_BLOCK_BYTES` of text, at least one row each."""
+def _bytes(array: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The UTF-8 of N texts in one piece, and where each starts and the last one ends, (N + 1,)."""
+    _, offsets_buffer, data_buffer = array.buffers()
+    starts = np.frombuffer(offsets_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
+    data = np.frombuffer(data_buffer or b"", np.uint8)
+    starts.flags.writeable = data.flags.writeable = False  # one kind of array, one compilation
+    return data, starts
+
+
+def _blocks(starts: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int]]:
+    """Ranges of rows of about `size` bytes of text, at least one row each."""
     first, rows = 0, len(starts) - 1
     while first < rows:
-        last = int(np.searchsorted(starts, starts[first] + _BLOCK_BYTES, side="left"))
+        last = int(np.searchsorted(starts, starts[first] + size, side="left"))
         last = min(max(last, first + 1), rows)
         yield first, last
         first = last
+
+
+def _in_batches(array: pa.Array) -> Iterator[list[str]]:
+    """The texts as Python strings, of which only few exist at a time."""
+    for start in range(0, len(array), _LIBRARY_ROWS):
+        yield array.slice(start, _LIBRARY_ROWS).to_pylist()
 
 
 def _ask_library(

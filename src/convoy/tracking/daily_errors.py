@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from convoy import statistics
 from convoy.climate.skill.evaluation import TODAY
-from convoy.climate.skill.measures import daily_squared_error
+from convoy.climate.skill.judged import Prediction, answers, daily_errors, judged
 from convoy.errors import ConvoyError
 from convoy.report.numbers import percent
 from convoy.storage import daily, grids
 from convoy.storage.daily import Daily
+from convoy.storage.grids import Domain
 from convoy.tracking.task import Judge, Metrics
 
 if TYPE_CHECKING:
@@ -64,22 +66,24 @@ class DailyErrors(Judge):
 
     def again(self, source: Path, measured: Daily, model: Any) -> Daily:  # noqa: ARG002
         """The errors of the model on the test days of the folder of grids `source`."""
-        grids.read_facts(source)
-        found: list[Daily] = []
-        for domain in grids.read(source, TODAY):
+        facts, domains = grids.read_facts(source), grids.read(source, TODAY)
+
+        def predict(domain: Domain) -> Prediction | None:
             field = model.downscale(domain)
-            if field is None or domain.target is None:
-                raise ConvoyError(
-                    f"{source}: the champion cannot go to {domain.name}, where the candidate was"
-                )
-            errors = daily_squared_error(field, domain.target, domain.fine.areas)
-            found.append(Daily(np.full(len(domain.days), domain.name), domain.days.ordinal, errors))
-        parts = zip(*((part.domain, part.ordinal, part.squared_error) for part in found), strict=True)
-        return Daily(*(np.concatenate(part) for part in parts))
+            return None if field is None else (field, None)
+
+        said = None
+        if all(domain.target is not None for domain in domains):
+            said = answers("the champion", predict, TODAY, judged(TODAY, domains), facts["target"])
+        if said is None:
+            names = ", ".join(domain.name for domain in domains)
+            raise ConvoyError(f"{source}: the champion cannot go to {names}, where the candidate was")
+        return daily_errors(said)
 
     def difference(self, candidate: Daily, champion: Daily, resamples: int, seed: int) -> dict[str, float]:
         """1 - RMSE of the candidate / RMSE of the champion on the same n days, with its 95% interval.
 
+        Blocks of 30 days are resampled for both together, and the trainings of each on their own.
         Raises ConvoyError where the days are not the same, and where they are too few for an interval.
         """
         first, second = _by_day(candidate), _by_day(champion)
@@ -91,16 +95,16 @@ class DailyErrors(Judge):
                 f"({len(first.ordinal)} and {len(second.ordinal)}); run `dvc repro` and `convoy publish`, "
                 "then promote again"
             )
-        both = np.isfinite(first.squared_error) & np.isfinite(second.squared_error)
+        both = first.known & second.known
         blocks = statistics.blocks(first.ordinal, first.domain)
-        errors = first.squared_error, second.squared_error
+        errors = first.trainings, second.trainings
         interval = statistics.skill_interval(*errors, blocks, resamples, np.random.default_rng(seed))
         if interval is None:
             raise ConvoyError(
                 f"{np.count_nonzero(both)} test days in common: an interval needs two blocks of 30 days at "
                 "least, and errors in them; give the test split a longer range and run `dvc repro`"
             )
-        rmses = [float(np.sqrt(part[both].mean())) for part in errors]
+        rmses = [part.at(both).rmse for part in (first, second)]
         found = {
             "difference": float(statistics.skill(*rmses)),
             "low": interval[0],
@@ -142,5 +146,5 @@ def signed(share: float) -> str:
 
 
 def _by_day(found: Daily) -> Daily:
-    order = np.lexsort((found.ordinal, found.domain.astype(str)))
-    return Daily(found.domain[order].astype(str), found.ordinal[order], found.squared_error[order])
+    ordered = found.at(np.lexsort((found.ordinal, found.domain.astype(str))))
+    return replace(ordered, domain=ordered.domain.astype(str))

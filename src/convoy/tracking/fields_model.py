@@ -1,7 +1,6 @@
 """A downscaling model as it is served: a day of coarse fields per row in, the fine field of that day out."""
 
 import contextlib
-import dataclasses
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ class FieldsModel:
     def __init__(self, stored: StoredModel) -> None:
         """Raise ConvoyError for a kind of model that is none of ours."""
         models.params_model(stored.config["kind"])
-        self._stored = _on_any_machine(stored)
+        self._stored = stored
         self._turn = threading.Lock()
         self._coarse, self._fine, self._coarse_static, self._static = models.home(stored)
         self.target: str = stored.config["target"]
@@ -133,11 +132,3 @@ def _ordinal(date: Any, row: int, calendar: str) -> int:
     raise InputError(
         f"{DATE}, row {row}: expected a day as YYYY-MM-DD in the calendar {calendar}, found {repr(date)[:40]}"
     )
-
-
-def _on_any_machine(stored: StoredModel) -> StoredModel:
-    """The model, to run without a GPU too where its training asked for one."""
-    training = stored.config["training"]
-    if training.get("device") != "cuda":
-        return stored
-    return dataclasses.replace(stored, config={**stored.config, "training": {**training, "device": "auto"}})

@@ -255,6 +255,8 @@ def _resolved(client: "MlflowClient", uri: str, rest: str, known: "list[ModelVer
     """The version that a models:/ URI names."""
     from mlflow.exceptions import MlflowException
 
+    from convoy.tracking.versions import none_such
+
     name, at, alias = rest.partition("@")
     with contextlib.suppress(MlflowException):
         if at:
@@ -265,10 +267,7 @@ def _resolved(client: "MlflowClient", uri: str, rest: str, known: "list[ModelVer
     for version in known:
         if (version.model_id or str(version.source).rpartition("/")[2]) == rest:
             return version
-    names = ", ".join(f"models:/{version.name}/{version.version}" for version in known)
-    raise ConvoyError(
-        f"{uri}: no such version at {store.shown()}; there are {names or 'none, run `convoy publish`'}"
-    )
+    raise none_such(uri, known)
 
 
 def _stored_fault(client: "MlflowClient", version: "ModelVersion", uri: str) -> str | None:

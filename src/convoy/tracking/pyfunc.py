@@ -23,7 +23,10 @@ from convoy.errors import ConvoyError
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.types import Schema
+
+    from convoy.storage.models import StoredModel
 
 LOADER = "convoy.tracking.pyfunc"
 MLMODEL, DATA, FLAVOUR = "MLmodel", "data", "python_function"
@@ -74,19 +77,26 @@ class Served(Protocol):
         """What is wrong with its answer to a question of its own, or None."""
 
 
-def load(uri: str) -> Any:
-    """The model that `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `models:/ID` or `runs:/RUN/PATH` names.
-
-    It is copied, and the copy checked, also against what the store says of it, before anything is done with
-    it; MLflow's own loader has no part in it. Raises ConvoyError for what is not there or was changed.
-    """
+def load(uri: str) -> Served:
+    """The model that a URI names, as its task serves it: see `stored`."""
     from convoy.tracking import store
 
-    client = store.client()
+    return _served(stored(store.client(), uri)[0])
+
+
+def stored(client: "MlflowClient", uri: str) -> "tuple[StoredModel, str]":
+    """The model that a URI names, and the sha256 of its manifest.
+
+    The URI is `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `models:/ID` or `runs:/RUN/PATH`. The model is
+    copied, and the copy checked, also against what the store says of it, before anything is done with it;
+    MLflow's own loader has no part in it. Raises ConvoyError for what is not there or was changed.
+    """
+    from convoy.storage import models
+
     with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
         try:
             place, content = _resolve(client, uri)
-            return read(verify(_download(client, place, scratch), content))
+            return models.read(verify(_download(client, place, scratch), content)), content
         except (ConvoyError, MlflowException) as error:
             # The copy, below `scratch`, is gone when this is read.
             reason = re.sub(rf"{re.escape(scratch)}/[^/: ]+", lambda _: uri, _reason(error))
@@ -139,27 +149,25 @@ def read(folder: Path) -> Served:
     """The model of a model folder, as its task serves it; ConvoyError where it was changed."""
     from convoy.storage import models
 
-    stored = models.read(folder)
-    if stored.config.get("task") == "climate/downscaling":
+    return _served(models.read(folder))
+
+
+def _served(model: "StoredModel") -> Served:
+    if model.config.get("task") == "climate/downscaling":
         from convoy.tracking.fields_model import FieldsModel
 
-        return FieldsModel(stored)
+        return FieldsModel(model)
     from convoy.streamrec.prediction import Predictor
     from convoy.tracking.text_model import TextModel
 
-    return TextModel(Predictor(stored))
+    return TextModel(Predictor(model))
 
 
 def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
     """Where the artifacts lie that a URI names, and the sha256 that the store holds of their manifest."""
     if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", uri):
-        name, alias, number = found.groups()
-        version = (
-            client.get_model_version_by_alias(name, alias)
-            if alias
-            else client.get_model_version(name, number)
-        )
-        place, tags = client.get_model_version_download_uri(name, version.version), version.tags
+        version = _version(client, uri, *found.groups())
+        place, tags = client.get_model_version_download_uri(version.name, version.version), version.tags
     elif found := re.fullmatch(r"models:/(m-[0-9a-f]+)", uri):
         model = client.get_logged_model(found[1])
         place, tags = model.artifact_location, model.tags
@@ -176,6 +184,19 @@ def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
     if PIN_TAG not in tags:
         raise ConvoyError(f"{uri}: no tag {PIN_TAG}, so `convoy publish` did not make it; name another one")
     return place, tags[PIN_TAG]
+
+
+def _version(client: "MlflowClient", uri: str, name: str, alias: str | None, number: str) -> "ModelVersion":
+    from convoy.tracking.versions import all_versions, none_such
+
+    try:
+        if alias:
+            return client.get_model_version_by_alias(name, alias)
+        return client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise none_such(uri, all_versions(client, name)) from None
 
 
 def _download(client: "MlflowClient", place: str, scratch: str) -> Path:

@@ -2,12 +2,13 @@
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convoy.errors import ConvoyError
 from convoy.storage import plots
-from convoy.tracking import packaging, runs
+from convoy.tracking import packaging, runs, store
 from convoy.tracking.task import Task, Trained
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ def all_versions(client: "MlflowClient", registered: str) -> "list[ModelVersion]
     """Every version with its tags and aliases, newest first; none where nothing is registered."""
     found = client.search_model_versions(f"name = '{registered}'", max_results=10_000)
     return sorted(found, key=lambda version: -int(version.version))
+
+
+def none_such(uri: str, known: "Iterable[ModelVersion]") -> ConvoyError:
+    """Of a URI that names none of the versions that there are."""
+    names = ", ".join(f"models:/{version.name}/{version.version}" for version in known)
+    return ConvoyError(
+        f"{uri}: no such version at {store.shown()}; there are {names or 'none, run `convoy publish`'}"
+    )
 
 
 def metrics(

@@ -27,7 +27,7 @@ def test_words_where_the_network_wins_everywhere(parts):
     said = findings(found)
     assert said[0] == (
         "On the test days the residual network wins: RMSE 0.300 K against 0.500 K of the best rival, ridge "
-        "regression by pixel, 0.200 K less (95% interval 0.200 to 0.200; their own intervals are apart). "
+        "regression by pixel, 0.200 K less (95% interval 0.200 to 0.200). "
         "That is 66.7% (66.7% to 66.7%) of the way from that rival to the floor of 0.200 K."
     )
     assert said[4] == (
@@ -48,8 +48,7 @@ def test_a_rival_that_wins_somewhere_comes_first(parts):
     said = findings(found)
     assert said[0] == (
         "In a world 4 K warmer a rival wins: ridge regression by pixel has an RMSE of 0.500 K against "
-        "0.800 K of the best network, the residual network, 0.300 K less (95% interval 0.300 to 0.300; "
-        "their own intervals are apart)."
+        "0.800 K of the best network, the residual network, 0.300 K less (95% interval 0.300 to 0.300)."
     )
     assert [sentence.split(" the residual")[0] for sentence in said[1:4]] == [
         "On the test days", "On unseen terrain", "In a world 2 K warmer",
@@ -94,7 +93,7 @@ def test_a_tie_is_told_before_a_win_and_claims_nothing(parts):
 def test_the_paired_difference_may_be_sure_where_intervals_overlap(parts):
     errors = {"ridge": in_turns(0.5, 1.5), "residual": in_turns(0.45, 1.4)}
     said = findings(compared(errors, parts))
-    assert "; their own intervals overlap)" in said[0]
+    assert "; their own intervals overlap, but they err on the same days)" in said[0]
 
 
 def test_rivals_alone(parts):
@@ -168,6 +167,38 @@ def test_signal_variability_and_conservation(parts):
         "Averaged over coarse cells, the residual network differs from what it was given by 0.100 K, bicubic "
         "interpolation by 0.250 K (root mean square)."
     )
+
+
+def test_who_says_nothing_somewhere_is_named_before_all_else(parts):
+    found = compared({"ridge": always(0.5), "bicubic": always(0.9), "residual": always(0.3)}, parts)
+    assert "no answer" not in " ".join(findings(found))
+    for split, share in (("test", 0.75), ("warmer_2k", 0.995)):
+        found["splits"][split]["models"]["ridge"]["coverage"] = share
+    assert findings(found)[0] == (
+        "Of the values asked for, ridge regression by pixel has no answer to 25.0% on the test days and 0.5% "
+        "in a world 2 K warmer: its training never saw the cells. Bicubic interpolation stands in for it "
+        "there."
+    )
+    assert findings(found)[1].startswith("On the test days the residual network wins")
+    alone = compared({"ridge": always(0.5)}, {"test": parts["test"]})
+    alone["splits"]["test"]["models"]["ridge"]["coverage"] = 0.5
+    assert findings(alone)[0].startswith(
+        "Of the values asked for, ridge regression by pixel has no answer to 50"
+    )
+
+
+def test_days_that_count_for_no_model_are_counted(parts):
+    found = compared({"ridge": always(0.5), "residual": always(0.4)}, {"test": parts["test"]})
+    for count, words in ((1, "1 day was"), (1200, "1,200 days were")):
+        found["splits"]["test"]["days_left_out"] = count
+        text = f"On the test days {words} left out for all models: the truth or an input is missing."
+        assert text in limits(found)
+
+
+def test_what_is_conserved_to_rounding_is_next_to_nothing(parts):
+    found = compared({"ridge": always(0.5), "residual": always(0.1)}, {"test": parts["test"]})
+    found["splits"]["test"]["models"]["residual"]["coarse_error"] = 2e-6
+    assert "from what it was given by next to nothing (root mean square)." in beside(found)[-1]
 
 
 @pytest.mark.parametrize(("ratio", "word"), [(0.94, "too tame"), (1.2, "too wild"), (0.96, "as lively as")])

@@ -5,7 +5,7 @@ import pytest
 
 from convoy.climate.comparison import pictures
 from convoy.climate.comparison.findings import findings, headline, limits
-from convoy.climate.comparison.page import page
+from convoy.climate.comparison.page import _method, _subject, page
 from convoy.climate.comparison.paired import compare
 from convoy.storage.grids import Days
 from tests.climate import rated
@@ -77,6 +77,29 @@ def test_every_model_and_split_has_its_cell(whole):
     # 0.5 - 1.2 over 0.5 - 0.2 on the way to the floor, and 0.9 - 1.2 over 0.9 - 0.2 on unseen terrain.
     assert srcnn[2][1].split("\n")[0] == "−233.3"
     assert srcnn[2][2].split("\n")[0] == "−42.9"
+
+
+def test_the_page_says_what_was_made_fine(whole):
+    (comparison, _, maps, *_), html = whole
+    told = "What was made fine: daily maximum near-surface air temperature (tasmax), on cells of 0.25° from"
+    said = words(html)
+    assert said.index(findings(comparison)[-1]) < said.index(told) < said.index("RMSE, K")
+    other = comparison | {"target": "snow", "source": "stations", "factor": None}
+    assert _subject(other, maps) == "What was made fine: snow, on cells of 0.25°. Grids: stations."
+
+
+def test_the_page_says_how_often_networks_were_trained(parts):
+    few = {"test": parts["test"]}
+    for residual, unet, told in (
+        (1, 1, "each network was trained once, with one seed"),
+        (2, 2, "differ in their seed: 2 of the residual network and 2 of the U-Net. Figures are means"),
+        (3, 1, "differ in their seed: 3 of the residual network and 1 of the U-Net. Figures are means"),
+    ):
+        errors = {"residual": residual * [always(0.3)], "unet": unet * [always(0.4)]}
+        found = Rated({"bicubic": always(0.9), **errors}, few)
+        said = " ".join(_method(compare(found.metrics, found.daily, FACTS, PARAMS)).paragraphs)
+        assert told in said
+        assert ("with one seed" in said) == (residual == 1)
 
 
 @pytest.mark.parametrize(

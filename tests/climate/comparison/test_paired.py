@@ -105,6 +105,15 @@ def test_a_network_alone_is_compared_with_all_rivals(parts):
     assert shown["sd_ratio"] is None
 
 
+def test_days_that_nobody_could_be_judged_on_are_counted_apart(parts):
+    found = Rated({"ridge": always(0.5), "unet": always(0.4)}, {"test": parts["test"]})
+    for model in ("ridge", "unet"):
+        # A whole block, and a day of the next.
+        found.daily[model]["test"].squared_error[30:61] = np.nan
+    test = compare(found.metrics, found.daily, FACTS, PARAMS)["splits"]["test"]
+    assert (test["days"], test["days_left_out"], test["blocks"]) == (365 - 31, 31, 12)
+
+
 def test_few_days_have_no_interval(parts):
     few = {"test": [parts["test"][0].at(np.arange(25))]}
     test = compared({"ridge": always(0.5), "residual": always(0.1)}, few)["splits"]["test"]

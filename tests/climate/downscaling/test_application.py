@@ -1,4 +1,4 @@
-"""A stored model on somebody's own file: which ground, slice by slice, and what was odd about the days."""
+"""A stored model on somebody's own files: slice by slice, and what was odd about the days."""
 
 from dataclasses import replace
 
@@ -10,165 +10,26 @@ from convoy.climate.downscaling.application import (
     Application,
     Record,
     attributes,
-    inputs_layout,
+    inputs_side,
     settings,
     slice_days,
 )
-from convoy.climate.downscaling.application_ground import ground_for, heights_layout, other_ground, own_ground
-from convoy.errors import ConvoyError
+from convoy.climate.downscaling.application_ground import ground_for
 from convoy.storage.grids import Axis, Days, Grid
 from convoy.storage.models import StoredModel
 from tests import downscaled
+from tests.climate.downscaling.applications import application, applied, refusal, side_of
 from tests.downscaled import facts_of, variables
 
 
-@pytest.fixture(scope="module")
-def climate():
-    return downscaled.climate()
-
-
-@pytest.fixture(scope="module")
-def home(climate):
-    return climate[0].at(slice(300, 530))
-
-
-@pytest.fixture(scope="module")
-def network(climate):
-    return downscaled.stored("residual", climate[0], spread="normal")
-
-
-@pytest.fixture(scope="module")
-def lapse(climate):
-    return downscaled.stored("lapse_daily", climate[0])
-
-
-@pytest.fixture(scope="module")
-def ridge(climate):
-    return downscaled.stored("ridge", climate[0])
-
-
-def application(stored, domain, heights=None):
-    layout = inputs_layout(facts_of("in.nc", variables(domain)), stored, {})
-    return Application(stored, layout, ground_for(stored, layout, heights))
-
-
-def applied(made, domain, *ends):
-    """All fields by name, in blocks that end before these days; the spans cover each day once, in order."""
-    blocks = [
-        (first, {name: field[first:last] for name, field in domain.inputs.items()})
-        for first, last in zip((0, *ends), (*ends, len(domain.days)), strict=True)
-    ]
-    told = []
-    parts = list(made.parts(blocks, lambda *words: told.append(words)))
-    days = [day for span, _ in parts for day in range(span.start, span.stop)]
-    assert days == list(range(len(domain.days)))
-    assert told == [("days", span.stop, len(days)) for span, _ in parts]
-    return {name: np.concatenate([fields[name] for _, fields in parts]) for name in parts[0][1]}
-
-
-def refusal(call, *arguments):
-    with pytest.raises(ConvoyError) as caught:
-        call(*arguments)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 def test_slices_equal_the_whole(network, home):
-    fields = applied(application(network, home), home, 97, 110)
+    fields = applied(application(network, home), home, 97)
     whole, spread = models.downscale(network, home)
     assert list(fields) == ["tasmax", "tasmax_sd"]
     np.testing.assert_allclose(fields["tasmax"], whole, rtol=0, atol=2e-3)
     np.testing.assert_allclose(fields["tasmax_sd"], spread, rtol=0, atol=2e-3)
     assert np.isfinite(whole).all()
     assert (spread > 0).all()
-
-
-@pytest.mark.parametrize("model", ["lapse", "ridge"])
-def test_a_wider_input_is_cut_to_the_model_s_own_grid(model, home, request):
-    stored = request.getfixturevalue(model)
-    wide = Grid(Axis.regular(37, 1, 20), Axis.regular(-9, 1, 18))
-    inputs = {name: np.pad(field, ((0, 0), (3, 1), (1, 1))) for name, field in home.inputs.items()}
-    for name, field in inputs.items():
-        field[:, :3] = 95_000 if name == "psl" else 0.001 if name == "huss" else 200
-        field[:, -1:] = field[:, :, :1] = field[:, :, -1:] = field[:1, :1, :1]
-    domain = replace(home, coarse=wide, inputs=inputs)
-    fields = applied(application(stored, domain), domain)
-    np.testing.assert_array_equal(fields["tasmax"], models.downscale(stored, home)[0])
-
-
-def test_another_grid_than_the_model_s_is_no_home(network, ridge, home):
-    for grid in (
-        Grid(Axis.regular(40, 1, 15), home.coarse.lon),
-        Grid(Axis.regular(40.02, 1, 16), home.coarse.lon),
-        Grid(home.coarse.lat, Axis.regular(-8, 0.5, 40)),
-    ):
-        assert own_ground(network, grid) is None
-        domain = replace(home, coarse=grid, inputs={
-            name: field[:, :1, :1] + np.zeros(grid.shape, np.float32) for name, field in home.inputs.items()
-        })  # fmt: skip
-        layout = inputs_layout(facts_of("in.nc", variables(domain)), network, {})
-        line = refusal(ground_for, network, layout, None)
-        assert "do not hold the grid that the model was trained on, 16 x 16 cells at lat 40 to 56" in line
-        assert "name the heights on the fine grid to make with --orography" in line
-        assert refusal(ground_for, ridge, layout, None).endswith("a model 'ridge' knows that ground alone")
-    assert own_ground(network, Grid(Axis.regular(40.005, 1, 16), home.coarse.lon)) is not None
-
-
-@pytest.mark.parametrize("model", ["network", "lapse"])
-def test_other_ground_is_made_from_its_heights(model, climate, request):
-    """The synthetic terrain's own static fields and coarse heights follow from its elevation as well."""
-    stored, terrain = request.getfixturevalue(model), climate[1].at(slice(0, 30))
-    written = downscaled.heights(terrain.fine, terrain.static["elevation"])
-    layout = heights_layout(facts_of("orog.nc", written), {})
-    fields = applied(application(stored, terrain, (layout, written["orog"][1])), terrain)
-    whole, _ = models.downscale(stored, terrain)
-    np.testing.assert_allclose(fields["tasmax"], whole, rtol=0, atol=2e-3)
-
-
-def test_other_ground_lies_over_the_coarse_cells_that_it_covers_half(network):
-    coarse = Grid(Axis.regular(30, 1, 30), Axis.regular(-20, 1, 50))
-    fine = Grid(Axis.regular(40.5, 0.1, 65), Axis.regular(-3.6, 0.1, 72))
-    heights = np.full(fine.shape, 500, np.float32)
-    heights[0] = np.nan
-    heights[1] = -3000
-    ground = other_ground(network, coarse, fine, heights, "orog.nc")
-    # 40.5 to 47 holds half of the row from 40 on; -3.6 to 3.6 holds 0.6 of both outermost columns.
-    assert (ground.rows, ground.columns) == (slice(10, 17), slice(16, 24))
-    assert ground.coarse.lat.centres.tolist() == [40.5 + row for row in range(7)]
-    assert ground.coarse.lon.bounds[0].tolist() == [-4, -3]
-    assert ground.static["elevation"][:3, 0].tolist() == [0, 0, 500]
-    np.testing.assert_allclose(ground.coarse_static["elevation"][1:], 500, rtol=1e-6)
-    rows = np.diff(np.sin(np.radians(40.5 + 0.1 * np.arange(6))))
-    np.testing.assert_allclose(
-        ground.coarse_static["elevation"][0], 500 * rows[2:].sum() / rows.sum(), rtol=1e-5
-    )
-
-
-OTHERS = {
-    "goes beyond": (Axis.regular(39, 0.25, 60), "its latitudes 39 to 54 go beyond those of the input, 40 to"),
-    "is wider": (Axis.regular(40, 2, 8), "its latitudes are 2 degrees apart, those of the input 1"),
-    "is small": (Axis.regular(42, 0.1, 34), "its latitudes 42 to 45.4 lie under 3 cells of the input"),
-}
-
-
-@pytest.mark.parametrize(("lat", "line"), OTHERS.values(), ids=OTHERS)
-def test_ground_that_does_not_fit_is_refused(network, home, lat, line):
-    fine = Grid(lat, home.fine.lon)
-    heights = np.zeros(fine.shape, np.float32)
-    assert f"orog.nc: {line}" in refusal(other_ground, network, home.coarse, fine, heights, "orog.nc")
-
-
-def test_models_that_cannot_leave_their_ground_are_refused(network, ridge, home):
-    flat = np.zeros(home.fine.shape, np.float32)
-    line = refusal(other_ground, ridge, home.coarse, home.fine, flat, "orog.nc")
-    assert "a model 'ridge' knows the ground alone that it was fitted on" in line
-    softmax = replace(network, config={**network.config, "network": {"conserve": "softmax"}})
-    uneven = Grid(Axis.regular(40, 0.3, 53), home.fine.lon)
-    zeros = np.zeros(uneven.shape, np.float32)
-    assert "fine cells that divide" in refusal(other_ground, softmax, home.coarse, uneven, zeros, "orog.nc")
-    assert other_ground(softmax, home.coarse, home.fine, flat, "orog.nc").coarse.shape == (16, 16)
-    land = replace(network, config={**network.config, "scaling": {"static_names": ["latitude", "land"]}})
-    assert "needs land, which" in refusal(other_ground, land, home.coarse, home.fine, flat, "orog.nc")
 
 
 def test_a_day_without_an_input_has_no_fine_field(network, home):
@@ -210,8 +71,8 @@ def test_days_outside_the_range_are_counted():
     )
 
 
-def test_days_within_the_range_give_no_warning(lapse, climate):
-    trained = climate[0].at(slice(0, downscaled.TRAINED_DAYS))
+def test_days_within_the_range_give_no_warning(lapse, terrains):
+    trained = terrains[0].at(slice(0, downscaled.TRAINED_DAYS))
     made = application(lapse, trained)
     applied(made, trained)
     assert made.warnings() == []
@@ -222,8 +83,8 @@ def test_days_within_the_range_give_no_warning(lapse, climate):
     )
 
 
-def test_a_mean_that_no_climate_has_is_refused_where_there_is_a_year(lapse, climate):
-    year = climate[0].at(slice(0, 365))
+def test_a_mean_that_no_climate_has_is_refused_where_there_is_a_year(lapse, terrains):
+    year = terrains[0].at(slice(0, 365))
     low = {**year.inputs, "psl": np.full_like(year.inputs["psl"], 86_000)}
     low = replace(year, inputs=low)
     line = refusal(applied, application(lapse, low), low)
@@ -232,13 +93,16 @@ def test_a_mean_that_no_climate_has_is_refused_where_there_is_a_year(lapse, clim
 
 
 def test_inputs_that_do_not_fit_the_model_are_refused(network, home):
-    written = variables(home)
     text = StoredModel({"kind": "textcnn", "network": {}}, {}, "{}", {})
-    line = refusal(inputs_layout, facts_of("in.nc", written), text, {})
-    assert line == "model: a model 'textcnn' downscales nothing; name one of data/climate/models"
-    line = refusal(inputs_layout, facts_of("in.nc", written), network, settings({"temp": "tx"}, {}))
+    facts = [facts_of("in.nc", variables(home))]
+    line = refusal(inputs_side, facts, text, {})
+    assert line == (
+        "model: a model 'textcnn' downscales nothing; name one of climate's, such as "
+        "data/climate/models/residual or models:/climate-downscaling@champion"
+    )
+    line = refusal(inputs_side, facts, network, settings({"temp": "tx"}, {}))
     assert line == "no input 'temp' to name: the model needs tasmax, psl, huss"
-    line = refusal(inputs_layout, facts_of("in.nc", written), network, settings({"tasmax": "tx"}, {}))
+    line = refusal(inputs_side, facts, network, settings({"tasmax": "tx"}, {}))
     assert "no variable 'tx': in.nc has tasmax, psl, huss" in line
 
 
@@ -291,7 +155,7 @@ UNFIT = {
 @pytest.mark.parametrize(("change", "words"), UNFIT.values(), ids=UNFIT)
 def test_files_that_cannot_be_understood_are_refused(network, home, change, words):
     written = change(variables(home.at(slice(0, 20))))
-    assert words in refusal(inputs_layout, facts_of("in.nc", written), network, {})
+    assert words in refusal(inputs_side, [facts_of("in.nc", written)], network, {})
 
 
 def test_slices_are_shorter_on_large_grids():
@@ -303,10 +167,114 @@ def test_slices_are_shorter_on_large_grids():
 
 def test_the_file_says_where_it_comes_from(network):
     facts = facts_of("/somewhere/in.nc", {}, institution="X", source="CMIP", history="born", references="Y")
-    assert attributes(facts, network, "1.2.3", "0123456789abcdef" * 4) == {
+    assert attributes([facts], network, "1.2.3", "0123456789abcdef" * 4) == {
         "title": "Daily maximum near-surface air temperature, downscaled from in.nc",
         "institution": "X",
         "source": "convoy 1.2.3 downscale, model residual, sha256 0123456789abcdef; input: CMIP",
         "history": "convoy 1.2.3 downscale, model residual, sha256 0123456789abcdef: in.nc\nborn",
         "references": "Y",
     }
+
+
+def test_of_several_files_each_thing_is_said_once(network):
+    files = [
+        facts_of(
+            f"/somewhere/{name}.nc", {}, institution="X", source=f"CMIP, {name[:3]}", history=f"born {name}"
+        )
+        for name in ("psl_2001", "psl_2002", "tas_2001")
+    ]
+    found = attributes(files, network, "1.2.3", "0" * 64)
+    assert found["title"].endswith("downscaled from psl_2001.nc and 2 more")
+    assert found["institution"] == "X"
+    assert found["source"].endswith("; input: CMIP, psl; CMIP, tas")
+    assert found["history"].endswith(": psl_2001.nc, psl_2002.nc, tas_2001.nc\nborn psl_2001")
+    assert "references" not in found
+
+
+def of(domain, *names):
+    """A file of the domain with some of its inputs."""
+    return replace(domain, inputs={name: domain.inputs[name] for name in names})
+
+
+def test_variables_and_years_in_several_files_are_one_in_any_order(network, home):
+    """The months of pressure follow one another; those of the others alternate between two files."""
+    odd = home.days.month % 2 == 1
+    files = {
+        "later.nc": of(home.at(slice(120, 230)), "psl"),
+        "odd.nc": of(home.at(odd), "huss", "tasmax"),
+        "even.nc": of(home.at(~odd), "huss", "tasmax"),
+        "earlier.nc": of(home.at(slice(0, 120)), "psl"),
+    }
+    inputs = side_of(files, network)
+    made = Application(network, inputs, ground_for(network, inputs, None))
+    assert made.days.labels == home.days.labels
+    assert made.warnings() == []
+    expected = applied(application(network, home), home, 97)
+    fields = applied(made, home, 97, files)
+    for name, field in expected.items():
+        np.testing.assert_array_equal(fields[name], field)
+
+
+def test_days_that_an_input_lacks_are_left_out_and_told(lapse, home):
+    files = {
+        "a.nc": of(home.at(slice(0, 200)), "tasmax"),
+        "b.nc": of(home.at(slice(0, 50)), "psl", "huss"),
+        "c.nc": of(home.at(slice(60, 230)), "psl", "huss"),
+    }
+    inputs = side_of(files, lapse)
+    made = Application(lapse, inputs, ground_for(lapse, inputs, None))
+    whole = applied(application(lapse, home), home)["tasmax"]
+    kept = np.delete(np.arange(200), np.arange(50, 60))
+    assert made.days.labels == [home.days.labels[day] for day in kept]
+    np.testing.assert_array_equal(applied(made, home, files=files)["tasmax"], whole[kept])
+    assert [line for line in made.warnings() if "left out" in line] == [
+        "tasmax: 10 of 200 days (5.0%) are left out: another input lacks them",
+        "psl: 30 of 220 days (13.6%) are left out: another input lacks them",
+        "huss: 30 of 220 days (13.6%) are left out: another input lacks them",
+    ]
+    assert "psl: 30 of 220 days" in made.remarks()
+
+
+def shifted(domain):
+    return replace(domain, coarse=Grid(Axis.regular(40.5, 1, 16), domain.coarse.lon))
+
+
+TOGETHER = {
+    "a day twice": (
+        lambda home: {"a.nc": home.at(slice(0, 50)), "b.nc": home.at(slice(49, 90))},
+        "b.nc: tasmax of 2001-12-16 stands in a.nc too; expected each day in one file",
+    ),
+    "other grids": (
+        lambda home: {"a.nc": of(home, "tasmax"), "b.nc": shifted(of(home, "psl", "huss"))},
+        "b.nc: 16 x 16 cells at lat 40.5 to 56.5, lon -8 to 8; expected the grid of a.nc: 16 x 16 at lat 40",
+    ),
+    "other calendars": (
+        lambda home: {
+            "a.nc": of(home, "tasmax"), "b.nc": of(downscaled.in_calendar(home, "360_day"), "psl", "huss")
+        },
+        "b.nc: calendar '360_day', but 'noleap' in a.nc; bring both to one",
+    ),
+    "no common day": (
+        lambda home: {
+            "a.nc": of(home.at(slice(0, 50)), "tasmax"), "b.nc": of(home.at(slice(50, 90)), "psl", "huss")
+        },
+        "no day is in all variables: input tasmax 2001-10-28 to 2001-12-16; input psl 2001-12-17 to ",
+    ),
+    "an input in none": (
+        lambda home: {"a.nc": of(home, "tasmax"), "b.nc": of(home, "psl")},
+        "no variable huss (nor qrefht, ",
+    ),
+    "a file for nothing": (
+        lambda home: {"a.nc": home, "b.nc": of(home)},
+        "none of the variables wanted (tasmax, psl, huss): b.nc has none; leave the file out",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "words"), TOGETHER.values(), ids=TOGETHER)
+def test_files_that_are_no_whole_are_refused(lapse, home, files, words):
+    def together():
+        inputs = side_of(files(home), lapse)
+        Application(lapse, inputs, ground_for(lapse, inputs, None))
+
+    assert words in refusal(together)

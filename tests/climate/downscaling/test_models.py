@@ -127,6 +127,20 @@ def test_each_seed_has_a_network_of_its_own_and_a_rival_needs_one_alone() -> Non
     assert curve is None
 
 
+def test_the_weights_of_each_seed_can_be_asked_for() -> None:
+    config, seeds, _ = models.train(
+        "residual", SMALL, [first(TRAINING, 40)], [first(VALIDATION, 10)], FACTS, (3, 5)
+    )
+    both = StoredModel(config, seeds, None, {})
+    alone = {
+        seed: downscaled(StoredModel(config, {seed: seeds[seed]}, None, {}), days())[0] for seed in seeds
+    }
+    for seed in (3, 5):
+        np.testing.assert_array_equal(models.Downscaling(both, seed)(days())[0], alone[seed])
+    np.testing.assert_array_equal(models.Downscaling(both)(days())[0], alone[3])
+    assert not np.array_equal(alone[3], alone[5])
+
+
 def test_checkpoints_are_asked_for_by_seed(tmp_path) -> None:
     from convoy.storage.checkpoints import Checkpoint
 
@@ -211,11 +225,20 @@ def test_params_by_name() -> None:
     assert models.params_model("unet") is NetworkParams
     with pytest.raises(ConvoyError, match=r"model 'gan': expected one of nearest, .*, unet"):
         models.params_model("gan")
-    assert models.device(RivalParams()) == "cpu"
-    assert models.device(SMALL) == "cpu"
 
 
 def test_a_rival_does_not_wait_for_torch() -> None:
     modules = "convoy.climate.downscaling.models, convoy.climate.skill.evaluation"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_network_that_learnt_each_pixel_stays_on_its_ground() -> None:
+    config, seeds, _ = models.train(
+        "residual", SMALL, [first(TRAINING, 40)], [first(VALIDATION, 10)], FACTS, (0,)
+    )
+    bound = StoredModel(config, seeds, None, {})
+    assert config["place"] == "home"
+    assert downscaled(bound, days())[0].shape == (10, *FINE.shape)
+    assert models.downscale(bound, AWAY) is None
+    assert models.downscale(stored("residual"), AWAY) is not None

@@ -21,12 +21,15 @@ from convoy.storage.grids import Axis, Days, Domain, Grid
 from tests.climate.worlds import COARSE, FINE, YEARS, block_means, first, noisy, plane, with_inputs, world
 
 
-def params(conserve: str = "auto", spread: str = "none", **training: Any) -> NetworkParams:
+def params(
+    conserve: str = "auto", spread: str = "none", habits: str = "none", **training: Any
+) -> NetworkParams:
     changes = {"epochs": 3, "patience": 3, "batch_size": 16, "threads": 1, "device": "cpu", **training}
     changes |= {"checkpoint_seconds": 0.0, "precision": "float32"}
     return NetworkParams(
-        width=8, depth=1, hidden=16, layers=2, conserve=conserve, spread=spread, training=changes
-    )
+        width=8, depth=1, hidden=16, layers=2, conserve=conserve, spread=spread, habits=habits,
+        training=changes,
+    )  # fmt: skip
 
 
 def days(first_day: int, count: int) -> Days:
@@ -326,6 +329,35 @@ def test_a_fitted_network_goes_to_another_and_larger_ground() -> None:
     np.testing.assert_array_equal(field, fitted(facts, tensors).downscale(beside, "tasmax")[0])
 
 
+def crooked(days: Days, z: np.ndarray) -> np.ndarray:
+    """Each fine cell is off by something of its own, which its height does not tell."""
+    own = np.random.default_rng(4).normal(size=FINE.shape)
+    return plane(FINE) - 6 * z / 1000 + own + np.zeros((len(days), 1, 1))
+
+
+def test_each_pixels_own_habits_are_learnt_where_there_is_one_ground() -> None:
+    training, validation = world(crooked, days(0, 120)), world(crooked, days(400, 40))
+    errors = {}
+    for habits in ("none", "auto"):
+        longer = params("none", habits=habits, epochs=15, patience=15, learning_rate=0.02)
+        facts, tensors, _ = train("residual", longer, [training], [validation], "tasmax", 0)
+        assert facts["place"] == (None if habits == "none" else training.place)
+        errors[habits] = rmse(fitted(facts, tensors).downscale(validation, "tasmax")[0], validation)
+    assert errors["auto"] < 0.3 * errors["none"]
+
+
+def test_pixels_have_no_habits_of_their_own_on_two_grounds() -> None:
+    elsewhere = replace(TRAINING, name="hills", place="hills")
+    facts, tensors, _ = train(
+        "residual", params(habits="auto", epochs=1, patience=1), [TRAINING, elsewhere], [VALIDATION],
+        "tasmax", 0,
+    )  # fmt: skip
+    assert facts["place"] is None
+    assert "habits" not in tensors
+    with pytest.raises(ConvoyError, match="habits 'pixel' needs one ground, and the training days have 2"):
+        train("residual", params(habits="pixel"), [TRAINING, elsewhere], [VALIDATION], "tasmax", 0)
+
+
 def test_days_may_be_downscaled_in_any_slices() -> None:
     ready = fitted(*trained()[:2])
     whole, _ = ready.downscale(VALIDATION, "tasmax")
@@ -340,10 +372,3 @@ def test_days_may_be_downscaled_in_any_slices() -> None:
 def test_params_out_of_bounds_are_refused(wrong) -> None:
     with pytest.raises(ValidationError):
         NetworkParams(**wrong)
-
-
-def test_what_a_gpu_has_fitted_runs_without_one() -> None:
-    facts, tensors, _ = trained()
-    asked = {**params().training.model_dump(mode="json"), "device": "cuda"}
-    field, _ = Fitted({**facts, "training": asked}, tensors).downscale(first(VALIDATION, 3), "tasmax")
-    assert field.shape == (3, *FINE.shape)

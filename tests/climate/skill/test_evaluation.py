@@ -48,7 +48,7 @@ def table() -> dict[str, dict[str, Daily]]:
 
 def scored(predict: Predict, floor: float | None = FLOOR, **changes: list[Domain]) -> Evaluation:
     parts = {**{name: part for name, part in splits().items() if name != "train"}, **changes}
-    return evaluate(predict, parts, "tasmax", floor, table(), PARAMS)
+    return evaluate("unet", [predict], parts, "tasmax", floor, table(), PARAMS)
 
 
 def off_by(error: float) -> Predict:
@@ -137,7 +137,7 @@ def test_a_split_of_several_domains_is_scored_over_all_their_days() -> None:
     far = first(splits()["unseen_terrain"][1], 20)
     parts = [splits()["unseen_terrain"][0], far]
     found = evaluate(
-        predict, {"test": splits()["test"], "unseen_terrain": parts}, "tasmax", None,
+        "unet", [predict], {"test": splits()["test"], "unseen_terrain": parts}, "tasmax", None,
         {"x": {split: Daily(*daily(domains)) for split, domains in
                (("test", splits()["test"]), ("unseen_terrain", parts))}}, PARAMS,
     ).metrics["unseen_terrain"]  # fmt: skip
@@ -188,7 +188,7 @@ def test_intervals_hold_what_was_found_and_a_single_block_has_none() -> None:
         assert found[f"{name}_low"] < found[name] < found[f"{name}_high"]
     short = [first(splits()["test"][0], 20)]
     errors = {"x": {"test": Daily(*daily(short))}}
-    found = evaluate(off_by(0.5), {"test": short}, "tasmax", FLOOR, errors, PARAMS).metrics["test"]
+    found = evaluate("unet", [off_by(0.5)], {"test": short}, "tasmax", FLOOR, errors, PARAMS).metrics["test"]
     assert found["rmse_low"] is None
     assert found["floor_share_high"] is None
 
@@ -269,7 +269,8 @@ def test_who_knows_all_but_g_goes_most_of_the_way_to_the_floor(climate) -> None:
         blocks = (base.reshape(-1, 16, 4, 16, 4) * rows).sum(axis=(2, 4)) / (4 * rows.sum(axis=1)[:, :, 0])
         return base + up(domain.inputs["tasmax"] - blocks.astype(np.float32)), None
 
-    found = evaluate(predict, {"test": [test]}, "tasmax", floor, rivals_table, PARAMS).metrics["test"]
+    parts = {"test": [test]}
+    found = evaluate("unet", [predict], parts, "tasmax", floor, rivals_table, PARAMS).metrics["test"]
     assert floor < found["rmse"] < found["best_rival_rmse"]
     assert 0.8 < found["floor_share"] < 1
     assert found["best_rival_rmse"] > 2 * floor

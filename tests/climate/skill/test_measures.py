@@ -209,14 +209,17 @@ def test_by_season_tells_the_months_apart():
     truth = warm_fields(14)
     errors = np.select([DAYS.month <= 2, DAYS.month == 7], [2.0, -1.0], 0.0)
     prediction = truth + errors[:, None, None]
-    found = skill.by_season(prediction, truth, GRID, DAYS)
+    squared, error = (
+        measure(prediction, truth, GRID.areas) for measure in (skill.daily_squared_error, skill.daily_error)
+    )
+    found = skill.by_season(squared, error, DAYS.month)
     assert list(found) == ["DJF", "MAM", "JJA", "SON"]
     # 59 of the 90 days of winter, 31 of the 92 of summer.
     assert found["DJF"] == pytest.approx({"rmse": 2 * np.sqrt(59 / 90), "bias": 2 * 59 / 90}, rel=1e-6)
     assert found["JJA"] == pytest.approx({"rmse": np.sqrt(31 / 92), "bias": -31 / 92}, rel=1e-6)
     assert found["MAM"] == found["SON"] == {"rmse": 0.0, "bias": 0.0}
     winter = DAYS.month == 1
-    assert list(skill.by_season(prediction[winter], truth[winter], GRID, DAYS.at(winter))) == ["DJF"]
+    assert list(skill.by_season(squared[winter], error[winter], DAYS.month[winter])) == ["DJF"]
 
 
 def test_by_elevation_has_the_bands_that_have_cells():
@@ -225,7 +228,7 @@ def test_by_elevation_has_the_bands_that_have_cells():
     elevation[4:8], elevation[8:12], elevation[12:] = 500.0, 500.5, 2600.0
     prediction = truth + (elevation > 0) * 1.0 + (elevation > 2000) * 2.0
     truth[:, 8:10] = np.nan
-    found = skill.by_elevation(prediction, truth, GRID, elevation)
+    found = skill.by_elevation([(prediction, truth, GRID, elevation)])
     assert [(band["from_m"], band["to_m"]) for band in found] == [
         (None, 0),
         (0, 500),
@@ -235,7 +238,7 @@ def test_by_elevation_has_the_bands_that_have_cells():
     assert [band["bias"] for band in found] == pytest.approx([0, 1, 1, 3])
     assert [band["rmse"] for band in found] == pytest.approx([0, 1, 1, 3])
     truth[:, 8:12] = np.nan
-    assert [band["from_m"] for band in skill.by_elevation(prediction, truth, GRID, elevation)] == [
+    assert [band["from_m"] for band in skill.by_elevation([(prediction, truth, GRID, elevation)])] == [
         None,
         0,
         2000,
@@ -246,8 +249,20 @@ def test_a_band_weighs_its_cells_by_area():
     truth = np.zeros((2, *GRID.shape))
     prediction = np.zeros_like(truth)
     prediction[:, 15] = 1
-    (band,) = skill.by_elevation(prediction, truth, GRID, np.zeros(GRID.shape))
+    (band,) = skill.by_elevation([(prediction, truth, GRID, np.zeros(GRID.shape))])
     assert band["bias"] == pytest.approx(GRID.areas[15].sum())
+
+
+def test_bands_hold_the_days_of_all_domains_that_have_them():
+    truth = warm_fields(16)[:6]
+    low, high = np.full(GRID.shape, 100.0), np.full(GRID.shape, 700.0)
+    high[:, :3] = 100.0
+    found = skill.by_elevation([(truth + 1, truth, GRID, low), (truth[:2] - 3, truth[:2], GRID, high)])
+    assert [band["from_m"] for band in found] == [0, 500]
+    # Six days too warm by 1 K and two too cold by 3 K lie low, the same two lie high.
+    assert found[0]["bias"] == pytest.approx((6 - 2 * 3) / 8, abs=1e-4)
+    assert found[0]["rmse"] == pytest.approx(np.sqrt((6 + 2 * 9) / 8), rel=1e-5)
+    assert found[1]["bias"] == pytest.approx(-3, rel=1e-5)
 
 
 def test_what_cannot_be_known_is_none():

@@ -6,6 +6,7 @@ from typing import Any
 from convoy.climate.comparison.names import capital, listed, places, spoken
 from convoy.climate.comparison.paired import NETWORK, RIVAL, TIE, UNKNOWN, change_splits, splits_with
 from convoy.climate.skill.evaluation import TODAY
+from convoy.climate.skill.judged import FALLBACK
 from convoy.report.numbers import Measure, percent
 
 # The order in which verdicts are told.
@@ -46,10 +47,11 @@ def headline(comparison: Comparison) -> str:
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """Sentences: split by split, a rival's wins first; what follows from them; how other networks do."""
+    """Sentences: who was silent; split by split, a rival's wins first; what follows; other networks."""
+    said = _silences(comparison)
     if not comparison["networks"]:
-        return _rivals_alone(comparison)
-    said = [_split(comparison, split) for verdict in VERDICTS for split in splits_with(comparison, verdict)]
+        return said + _rivals_alone(comparison)
+    said += [_split(comparison, split) for verdict in VERDICTS for split in splits_with(comparison, verdict)]
     return said + _meaning(comparison) + _other_networks(comparison)
 
 
@@ -61,12 +63,30 @@ def beside(comparison: Comparison) -> list[str]:
 
 def limits(comparison: Comparison) -> list[str]:
     """Sentences: what could not be measured, and how far the figures can be believed."""
-    return _unknown(comparison) + _few_days(comparison) + _not_chosen(comparison)
+    return _unknown(comparison) + _left_out(comparison) + _few_days(comparison) + _not_chosen(comparison)
 
 
 def _winner(comparison: Comparison) -> str:
     winners = {comparison["splits"][split]["best_network"] for split in splits_with(comparison, NETWORK)}
     return spoken(winners.pop()) if len(winners) == 1 else "a network"
+
+
+def _silences(comparison: Comparison) -> list[str]:
+    """Models whose figures are not theirs alone."""
+    said = []
+    for model in comparison["models"]:
+        rows = {split: found["models"].get(model) for split, found in comparison["splits"].items()}
+        shares = [
+            f"{percent(1 - row['coverage'])} {places([split])}"
+            for split, row in rows.items()
+            if row is not None and row["coverage"] < 1
+        ]
+        if shares:
+            said.append(
+                f"Of the values asked for, {spoken(model)} has no answer to {listed(shares)}: its training "
+                f"never saw the cells. {capital(spoken(FALLBACK))} stands in for it there."
+            )
+    return said
 
 
 def _split(comparison: Comparison, split: str) -> str:
@@ -88,7 +108,7 @@ def _split(comparison: Comparison, split: str) -> str:
         )
     else:
         low, high = sorted(abs(pair[end]) for end in ("low", "high"))
-        less = f"{difference} less (95% interval {figure.span(low, high)}; {_apart(pair)})"
+        less = f"{difference} less (95% interval {figure.span(low, high)}{_overlap(pair)})"
         text = (
             f"{where} {spoken(network)} wins: RMSE {rmse} against {best} of the best rival, {spoken(rival)}, "
             f"{less}{_share(comparison, split)}"
@@ -99,8 +119,9 @@ def _split(comparison: Comparison, split: str) -> str:
     return f"{capital(text)}."
 
 
-def _apart(pair: Mapping[str, Any]) -> str:
-    return "their own intervals " + ("are apart" if pair["intervals_apart"] else "overlap")
+def _overlap(pair: Mapping[str, Any]) -> str:
+    """Why there is a winner although each one's own interval holds the other's figure."""
+    return "" if pair["intervals_apart"] else "; their own intervals overlap, but they err on the same days"
 
 
 def _share(comparison: Comparison, split: str) -> str:
@@ -194,8 +215,7 @@ def _coarse(comparison: Comparison) -> list[str]:
     error = found["models"][network]["coarse_error"]
     if error is None:
         return []
-    negligible = error < figure.smallest / 1000
-    said = f"next to nothing ({error:.0e} {figure.units})" if negligible else figure(error)
+    said = "next to nothing" if error < figure.smallest / 1000 else figure(error)
     plain = found["models"].get("bicubic", {}).get("coarse_error")
     others = "" if plain is None else f", bicubic interpolation by {figure(plain)}"
     text = f"Averaged over coarse cells, {spoken(network)} differs from what it was given by {said}{others}"
@@ -219,6 +239,16 @@ def _unknown(comparison: Comparison) -> list[str]:
             "These grids have test days alone: how any model does on unseen terrain or in a warmer world was "
             "not measured."
         )
+    return said
+
+
+def _left_out(comparison: Comparison) -> list[str]:
+    said = []
+    for split, found in comparison["splits"].items():
+        if count := found["days_left_out"]:
+            days = "1 day was" if count == 1 else f"{count:,} days were"
+            where = capital(places([split]))
+            said.append(f"{where} {days} left out for all models: the truth or an input is missing.")
     return said
 
 

@@ -14,6 +14,7 @@ from convoy.climate.skill.evaluation import TODAY
 from convoy.report.numbers import Measure, percent
 from convoy.report.page import Section, Table, picture, render
 from convoy.report.style import Theme
+from convoy.storage.cf import ATTRIBUTES
 from convoy.storage.daily import Table as Daily
 from convoy.storage.plots import Columns
 
@@ -24,7 +25,7 @@ MEASURES = {
     "p02_bias": ("bias of cold days (P02)", True),
     "p98_bias": ("bias of hot days (P98)", True),
     "txx_bias": ("bias of the year's highest", True),
-    "summer_days_bias": ("summer days a year, bias", False),
+    "summer_days_bias": ("bias of summer days, days a year", False),
     "anomaly_correlation": ("correlation of anomalies", False),
     "sd_ratio": ("ratio of standard deviations", False),
     "high_frequency_ratio": ("fine-scale power, share", False),
@@ -40,7 +41,7 @@ MEASURES = {
 PLAIN = Measure(1e-1)
 ERRORS = (
     "The further left, the better. Diamonds are networks, discs are rivals (blue: the best of a split). The "
-    "lines through them, and the second lines in the table, are 95% intervals."
+    "bars across them, and the second lines in the table, are 95% intervals."
 )
 FLOOR_LINE = " No method that sees the same day's coarse fields alone can pass the dashed line, the floor."
 DAYS = (
@@ -69,7 +70,12 @@ CHOICE = (
     "the best network likewise. Picking the best on the very days that it is judged by flatters it a little."
 )
 ONE_TRAINING = (
-    "Intervals hold the spread of days, not that of training: each network counts with its first training."
+    "Intervals hold the spread of days, not that of training: each network was trained once, with one seed."
+)
+TRAININGS = (
+    "Trainings of a network differ in their seed: {}. Figures are means over them, and trainings and "
+    "blocks of days were resampled together, so that intervals hold the spread of both. The maps and spectra "
+    "are those of the first training, whose weights are the ones to use."
 )
 FLOOR = (
     "The floor is exact. The synthetic climate is the sum of a part that the coarse fields determine and a "
@@ -101,8 +107,19 @@ def page(
         _method(comparison),
     ]
     shown = [section for section in sections if section is not None]
-    title, *lead = _unbroken([headline(comparison), *findings(comparison)], comparison)
+    words = [headline(comparison), *findings(comparison), _subject(comparison, mapped)]
+    title, *lead = _unbroken(words, comparison)
     return render(title, lead, shown)
+
+
+def _subject(comparison: Comparison, mapped: Mapping[str, Arrays]) -> str:
+    """What all of this is about."""
+    target = comparison["target"]
+    name = ATTRIBUTES.get(target, {}).get("long_name")
+    fields = target if name is None else f"{name[:1].lower()}{name[1:]} ({target})"
+    cell = pictures.cell_degrees(next(iter(mapped.values())))
+    wide = "" if comparison["factor"] is None else f" from cells {comparison['factor']} times as wide"
+    return f"What was made fine: {fields}, on cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."
 
 
 def comparison_pictures(
@@ -251,18 +268,24 @@ def _method(comparison: Comparison) -> Section:
     days = ", ".join(
         f"{split_phrase(split)} {found['days']:,}" for split, found in comparison["splits"].items()
     )
-    target = (
-        f"Target: {comparison['target']}. Grids: {comparison['source']}. Days: {days}; no model was fitted "
-        "on them. The RMSE is the root of the mean over days of each day's area-weighted mean squared error."
+    rmse = (
+        f"Days: {days}; no model was fitted on them. The RMSE is the root of the mean over days of each "
+        "day's area-weighted mean squared error."
     )
     intervals = (
         f"Intervals are the central 95% of {resamples:,} bootstrap samples of whole blocks of {block} days, "
         "since a day is like its neighbours."
     )
-    said = [target, f"{intervals} {VERDICTS}", CHOICE]
-    said += [ONE_TRAINING] if comparison["networks"] else []
+    said = [rmse, f"{intervals} {VERDICTS}", CHOICE]
+    said += [_trainings(comparison["trainings"])] if comparison["networks"] else []
     said += [FLOOR] if comparison["floor"] is not None else []
     return Section("How this was measured", said)
+
+
+def _trainings(counts: Mapping[str, int]) -> str:
+    if all(count == 1 for count in counts.values()):
+        return ONE_TRAINING
+    return TRAININGS.format(listed([f"{count} of {spoken(model)}" for model, count in counts.items()]))
 
 
 def _named(model: str) -> str:

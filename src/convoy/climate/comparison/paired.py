@@ -18,6 +18,7 @@ NETWORK, RIVAL, TIE, UNKNOWN = "network", "rival", "tie", "unknown"
 INTERVALS = ("rmse", "skill_vs_best_rival", "floor_share")
 FIGURES = (
     "mae", "bias", "anomaly_correlation", "sd_ratio", "high_frequency_ratio", "coarse_error", "change_error",
+    "coverage",
 )  # fmt: skip
 
 Metrics = Mapping[str, Mapping[str, Any]]
@@ -33,12 +34,15 @@ def compare(
 
     A network wins on a split only where the 95% interval of the difference of both RMSEs (30-day blocks
     resampled, the same for both) lies below zero, a rival where it lies above; else it is a tie, or unknown
-    where the days are too few for an interval. Raises ConvoyError where two models were scored on other days.
+    where the days are too few for an interval. Where a network was trained several times, its RMSE is the
+    mean of its trainings, and these are resampled too. Raises ConvoyError where two models were scored on
+    other days.
     """
     if not metrics:
         raise ConvoyError("climate.models: no model to compare; name at least one")
     floors = [found["floor"]["rmse"] for found in metrics.values() if found.get("floor")]
     splits = [split for split in next(iter(metrics.values())) if split != "floor"]
+    networks = [model for model in metrics if is_network(model)]
     return statistics.rounded(
         {
             "target": facts["target"],
@@ -46,7 +50,8 @@ def compare(
             "source": facts["source"],
             "factor": facts.get("factor"),
             "models": list(metrics),
-            "networks": [model for model in metrics if is_network(model)],
+            "networks": networks,
+            "trainings": {model: _trainings(daily[model]) for model in networks},
             "floor": floors[0] if floors else None,
             "confidence": statistics.CONFIDENCE,
             "block_days": BLOCK_DAYS,
@@ -66,6 +71,11 @@ def change_splits(comparison: Mapping[str, Any]) -> list[str]:
     return [split for split in comparison["splits"] if split.startswith(WARMER)]
 
 
+def _trainings(daily: Mapping[str, Daily]) -> int:
+    """How often a model was trained, each time with another seed."""
+    return max((1 + len(days.others) for days in daily.values()), default=1)
+
+
 def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -> dict[str, Any]:
     able = [model for model in daily if split in daily[model]]
     rivals = [model for model in able if not is_network(model)]
@@ -80,13 +90,14 @@ def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -
     best_network = min(networks, key=rmse, default=None)
     shown = [model for model in able if model in metrics or model == best]
     days = daily[best][split]
-    blocks = statistics.blocks(days.ordinal, days.domain, BLOCK_DAYS)
+    blocks, known = statistics.blocks(days.ordinal, days.domain, BLOCK_DAYS), days.known
     against = {
         network: _against(network, daily[network][split], best, days, blocks, params) for network in networks
     }
     return {
-        "days": len(days.ordinal),
-        "blocks": int(blocks[-1]) + 1 if len(blocks) else 0,
+        "days": int(known.sum()),
+        "days_left_out": int((~known).sum()),
+        "blocks": len(np.unique(blocks[known])),
         "ranking": sorted(shown, key=rmse),
         "absent": [model for model in metrics if model not in able],
         "best_rival": best,
@@ -104,7 +115,7 @@ def _row(
     with_ends = [f"{name}{end}" for name in INTERVALS for end in ("", "_low", "_high")]
     if model in metrics:
         return {name: metrics[model][split][name] for name in (*with_ends, *FIGURES)}
-    low, high = statistics.rmse_interval(best.squared_error, blocks, params.resamples, _rng()) or (None, None)
+    low, high = statistics.rmse_interval(best.trainings, blocks, params.resamples, _rng()) or (None, None)
     row: dict[str, Any] = dict.fromkeys((*with_ends, *FIGURES))
     return row | {"rmse": best.rmse, "rmse_low": low, "rmse_high": high, "skill_vs_best_rival": 0.0}
 
@@ -118,8 +129,8 @@ def _against(
             f"daily errors of {network} and {rival} are not of the same days "
             f"({len(own.ordinal)} and {len(other.ordinal)}); run `dvc repro` to make both again"
         )
-    pair = np.stack([own.squared_error, other.squared_error], axis=1)
-    drawn = np.sqrt(statistics.block_bootstrap(pair, blocks, params.resamples, _rng()))
+    pair = [own.trainings, other.trainings]
+    drawn = statistics.rmse_draws(pair, blocks, params.resamples, _rng())
     found: dict[str, Any] = {
         "difference": own.rmse - other.rmse, "low": None, "high": None, "intervals_apart": None,
         "verdict": UNKNOWN,

@@ -41,17 +41,17 @@ def splits_picture(comparison: Comparison, theme: Theme) -> bytes:
     """Every model's error on every split, the best on the test days first."""
     splits = comparison["splits"]
     ranked = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
-    best = {found["best_rival"] for found in splits.values()}
     rows = []
     for model in ranked:
         cells = [found["models"].get(model) for found in splits.values()]
-        series = colour(model) if is_network(model) or model in best else OTHER_RIVALS
+        # A rival stands out where it is the one to beat.
+        stands_out = [is_network(model) or model == found["best_rival"] for found in splits.values()]
         rows.append(
             skill.Score(
                 label(model),
                 [None if cell is None else cell["rmse"] for cell in cells],
                 [_ends(cell) for cell in cells],
-                series,
+                [colour(model) if stands else OTHER_RIVALS for stands in stands_out],
                 is_network(model),
             )
         )

@@ -1,6 +1,7 @@
-"""A stored model on somebody's own file: days in, fine fields out, and a record of what was odd."""
+"""A stored model on somebody's own files: days in, fine fields out, and a record of what was odd."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -10,8 +11,8 @@ import numpy.typing as npt
 from convoy.climate.downscaling.application_ground import Ground
 from convoy.climate.downscaling.models import TASK, Downscaling
 from convoy.climate.grids import conventions
-from convoy.climate.grids.conventions import ELEVATION, Layout, VariableParams
-from convoy.climate.grids.sides import extent
+from convoy.climate.grids.conventions import ELEVATION, VariableParams
+from convoy.climate.grids.sides import Read, Side, common_days, extent, side
 from convoy.errors import ConvoyError
 from convoy.storage.cf import ATTRIBUTES
 from convoy.storage.downscaled import Part
@@ -19,6 +20,8 @@ from convoy.storage.grids import Days, Domain, Fields, Grid
 from convoy.storage.models import StoredModel
 from convoy.storage.netcdf import FileFacts
 
+# Values of one input held at a time: a file whose chunks span all of time is unpacked a few times, not often.
+VALUES_A_BLOCK = 1 << 22
 # Fine values computed at a time: three of a network's batches of 32 days on 64 x 64 cells.
 VALUES_A_SLICE = 96 * 64 * 64
 LONGEST_SLICE_DAYS = 96
@@ -27,35 +30,46 @@ _DAYS_OF_A_MEAN = 365
 
 
 class Application:
-    """Downscales one file, block by block: call it with each block of days, in order.
+    """Downscales the days that all inputs have, in order.
 
-    ground: see `ground_for`. `names`: the file's names of the inputs; `days`, `grid`, `variables`: of
-    the output.
+    inputs: see `inputs_side`; ground: see `ground_for`. `days`, `grid`, `variables`: of the output.
     """
 
-    def __init__(self, stored: StoredModel, layout: Layout, ground: Ground) -> None:
-        assert layout.days is not None
+    def __init__(self, stored: StoredModel, inputs: Side, ground: Ground) -> None:
+        """Raise ConvoyError where no day is in all inputs."""
         self._downscaling = Downscaling(stored)
-        self._layout = layout.window(ground.rows, ground.columns)
+        self._side = inputs.window(ground.rows, ground.columns)
         self._ground = ground
-        self._inputs: list[str] = stored.config["inputs"]
-        self._target: str = stored.config["target"]
         self._kind, self._source = str(stored.config["kind"]), str(stored.config["source"])
-        ranges = stored.config["range"]
-        self._record = Record(layout.days, {name: ranges[name] for name in self._inputs})
-        self.names = list(dict.fromkeys(layout.stored[name].name for name in self._inputs))
-        self.days: Days = layout.days
+        self.days: Days = common_days([inputs])[0]
         self.grid: Grid = ground.fine
         self.variables = variables(stored.config)
+        ranges = stored.config["range"]
+        self._record = Record(self.days, {name: ranges[name] for name in inputs.layouts})
 
-    def __call__(self, start: int, raw: Mapping[str, Fields]) -> Iterator[Part]:
-        """Spans of days and their fields (T, H, W), from the file's own fields of the days from `start` on.
+    def parts(self, read: Read, report: Callable[[str, int, int], None]) -> Iterator[Part]:
+        """Spans of days and their fields (T, H, W); `report` is told how far that is.
 
-        A day on which an input is missing in all cells has no fine field: NaN.
+        read: gives values of the inputs' files. A day on which an input is missing in all cells has no fine
+        field: NaN.
         """
-        block, absent = self._block(start, raw)
-        for first in range(0, len(block.days), length := slice_days(self.grid)):
-            chosen = slice(first, first + length)
+        length = max(1, VALUES_A_BLOCK // self._side.cells)
+        for start in range(0, len(self.days), length):
+            for span, fields in self._parts(start, self.days.at(slice(start, start + length)), read):
+                yield span, fields
+                report("days", span.stop, len(self.days))
+
+    def _parts(self, start: int, days: Days, read: Read) -> Iterator[Part]:
+        """Those of a block of days, the first of which is the day `start`."""
+        inputs = {name: self._fields(name, start, days, read) for name in self._side.layouts}
+        absent = self._record.note(days, inputs)
+        ground = self._ground
+        block = Domain(
+            self._side.path, ground.place, ground.coarse, ground.fine, days, inputs, None, ground.static,
+            ground.coarse_static,
+        )  # fmt: skip
+        for first in range(0, len(days), length := slice_days(self.grid)):
+            chosen = slice(first, min(first + length, len(days)))
             found = self._downscaling(block.at(chosen))
             assert found is not None, "the ground was chosen for the model"
             fields = {
@@ -63,20 +77,20 @@ class Application:
             }
             for field in fields.values():
                 field[absent[chosen]] = np.nan
-            yield slice(start + first, start + min(first + length, len(block.days))), fields
+            yield slice(start + chosen.start, start + chosen.stop), fields
 
-    def parts(
-        self, blocks: Iterable[tuple[int, Mapping[str, Fields]]], report: Callable[[str, int, int], None]
-    ) -> Iterator[Part]:
-        """Spans of days and their fields, of all blocks; `report` is told how far that is."""
-        for start, raw in blocks:
-            for part in self(start, raw):
-                yield part
-                report("days", part[0].stop, len(self.days))
+    def _fields(self, name: str, start: int, days: Days, read: Read) -> Fields:
+        """An input on these days, (T, h, w)."""
+        fields = np.full((len(days), *self._side.grid.shape), np.nan, np.float32)
+        for at, found in self._side.slices(name, days, read):
+            fields[at] = found
+        if start == 0 and len(days) >= _DAYS_OF_A_MEAN and not np.isnan(fields).all():
+            self._side.layouts[name][0].check_mean(name, float(np.nanmean(fields)))
+        return fields
 
     def warnings(self) -> list[str]:
         """What was odd about the days so far, a line each."""
-        return self._record.lines()
+        return [*self._left_out(), *self._record.lines()]
 
     def remarks(self) -> str:
         """The warnings and what the model was trained on, for whoever gets the file without our output."""
@@ -91,20 +105,10 @@ class Application:
             f"{', '.join(self.variables)} by {self._kind} on {cells} cells at {extent(self.grid)}"
         )
 
-    def _block(self, start: int, raw: Mapping[str, Fields]) -> tuple[Domain, npt.NDArray[np.bool_]]:
-        inputs = {}
-        for name in self._inputs:
-            field = self._layout.fields(name, raw[self._layout.stored[name].name], start)
-            if start == 0 and len(field) >= _DAYS_OF_A_MEAN and not np.isnan(field).all():
-                self._layout.check_mean(name, float(np.nanmean(field)))
-            inputs[name] = field
-        ground = self._ground
-        days = self.days.at(slice(start, start + len(inputs[self._target])))
-        absent = self._record.note(days, inputs)
-        return Domain(
-            self._layout.path, ground.place, ground.coarse, ground.fine, days, inputs, None, ground.static,
-            ground.coarse_static,
-        ), absent  # fmt: skip
+    def _left_out(self) -> Iterator[str]:
+        for name in self._side.layouts:
+            if left_out := (days := len(self._side.days(name))) - len(self.days):
+                yield f"{name}: {_share(left_out, days)} are left out: another input lacks them"
 
 
 class Record:
@@ -171,44 +175,60 @@ def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, Va
     return {name: VariableParams(name=names.get(name), units=units.get(name)) for name in {**names, **units}}
 
 
-def inputs_layout(facts: FileFacts, stored: StoredModel, given: Mapping[str, VariableParams]) -> Layout:
-    """How the model's inputs lie in a file; `given` are `settings`.
+def inputs_side(files: Sequence[FileFacts], stored: StoredModel, given: Mapping[str, VariableParams]) -> Side:
+    """How the model's inputs lie in these files, variables and years in any order; `given` are `settings`.
 
     Raises ConvoyError for what is no downscaling model, a name that the model does not need, a file without
-    days, an input that is not there, and all that `conventions.layout` refuses.
+    days, an input that is not there, and all that `sides.side` refuses.
     """
     kind, inputs = stored.config.get("kind"), stored.config.get("inputs")
     if stored.config.get("task") != TASK or not inputs:
-        raise ConvoyError(f"model: a model '{kind}' downscales nothing; name one of data/climate/models")
+        raise ConvoyError(
+            f"model: a model '{kind}' downscales nothing; name one of climate's, such as "
+            "data/climate/models/residual or models:/climate-downscaling@champion"
+        )
     for name in given:
         if name not in (*inputs, ELEVATION):
             raise ConvoyError(f"no input '{name}' to name: the model needs {', '.join(inputs)}")
-    for name, variable in facts.variables.items():
-        if variable.shape == (0,) and " since " in str(variable.attributes.get("units", "")):
-            raise ConvoyError(f"{facts.path}: no days in it: '{name}' has length 0")
+    for facts in files:
+        for name, variable in facts.variables.items():
+            if variable.shape == (0,) and " since " in str(variable.attributes.get("units", "")):
+                raise ConvoyError(f"{facts.path}: no days in it: '{name}' has length 0")
     of_inputs = {name: value for name, value in given.items() if name != ELEVATION}
-    conventions.check_names([facts], of_inputs)
-    found = conventions.layout(facts, of_inputs, inputs)
-    conventions.require([facts], [found], inputs)
-    assert found is not None
-    return found
+    conventions.check_names(files, of_inputs)
+    return side("input", files, of_inputs, inputs, inputs)
 
 
-def attributes(facts: FileFacts, stored: StoredModel, version: str, model_sha256: str) -> dict[str, str]:
+def attributes(
+    files: Sequence[FileFacts], stored: StoredModel, version: str, model_sha256: str
+) -> dict[str, str]:
     """The output's own attributes (CF-1.11, 2.6.2): no dates, so that the same input gives the same bytes.
 
+    What the files say of themselves is told once; of their histories the first, as NCO's ncrcat does.
     version: of convoy; model_sha256: of the model folder's manifest.
     """
-    name, said = PurePath(facts.path).name, facts.attributes
+    names = [PurePath(facts.path).name for facts in files]
+    all_of_them = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
     made = f"convoy {version} downscale, model {stored.config['kind']}, sha256 {model_sha256[:16]}"
     what = ATTRIBUTES[stored.config["target"]]["long_name"]
+
+    def said(name: str) -> list[str]:
+        return list(
+            dict.fromkeys(str(facts.attributes[name]) for facts in files if facts.attributes.get(name))
+        )
+
     found = {
-        "title": f"{what}, downscaled from {name}",
-        "institution": str(said.get("institution") or f"not stated in {name}"),
-        "source": f"{made}; input: {said.get('source') or name}",
-        "history": "\n".join([f"{made}: {name}", *([str(said["history"])] if said.get("history") else [])]),
+        "title": f"{what}, downscaled from {all_of_them}",
+        "institution": "; ".join(said("institution")) or f"not stated in {all_of_them}",
+        "source": f"{made}; input: {'; '.join(said('source')) or all_of_them}",
+        "history": "\n".join([f"{made}: {', '.join(names)}", *said("history")[:1]]),
     }
-    return found | ({"references": str(said["references"])} if said.get("references") else {})
+    return found | ({"references": "; ".join(references)} if (references := said("references")) else {})
+
+
+def is_downscaled(facts: FileFacts) -> bool:
+    """Whether a file was made by `convoy downscale`: by its `source`, as `attributes` has it."""
+    return re.match(r"convoy \S+ downscale, ", str(facts.attributes.get("source", ""))) is not None
 
 
 def slice_days(fine: Grid) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from convoy.climate.downscaling import models
 from convoy.climate.grids import ground
 from convoy.climate.grids.conventions import ELEVATION, Layout, VariableParams, check_names, layout, require
-from convoy.climate.grids.sides import extent
+from convoy.climate.grids.sides import Side, extent
 from convoy.climate.regridding import whole_ratio
 from convoy.errors import ConvoyError
 from convoy.storage.grids import Axis, Fields, Grid
@@ -52,7 +52,7 @@ def heights_layout(facts: FileFacts, settings: Mapping[str, VariableParams]) -> 
     return found
 
 
-def ground_for(stored: StoredModel, inputs: Layout, heights: tuple[Layout, Fields] | None) -> Ground:
+def ground_for(stored: StoredModel, inputs: Side, heights: tuple[Layout, Fields] | None) -> Ground:
     """The ground for inputs that lie so: by `heights` (their layout and what the file has), or the own one.
 
     Raises ConvoyError where the input's grid is not the model's own and no heights are given, and see
@@ -86,8 +86,8 @@ def other_ground(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, 
     config = stored.config
     if config["place"] is not None:
         raise ConvoyError(
-            f"{path}: a model '{config['kind']}' knows the ground alone that it was fitted on; leave "
-            "--orography out, or name a model that goes anywhere, such as a network"
+            f"{path}: this model '{config['kind']}' knows the ground alone that it was fitted on; leave "
+            "--orography out, or name a model that goes anywhere, such as a network with 'habits: none'"
         )
     rows, columns = (
         _covered(wide, narrow, path, name)
@@ -118,7 +118,7 @@ def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
         f"{_cells(coarse)} at {extent(coarse)}"
     )
     if stored.config["place"] is not None:
-        raise ConvoyError(f"{found}; a model '{stored.config['kind']}' knows that ground alone")
+        raise ConvoyError(f"{found}; this model '{stored.config['kind']}' knows that ground alone")
     raise ConvoyError(f"{found}; name the heights on the fine grid to make with --orography")
 
 

@@ -38,16 +38,6 @@ def params_model(name: str) -> type[Section]:
     return NetworkParams
 
 
-def device(params: Section) -> str:
-    """Where a model with these params is fitted: `cpu` or `cuda`; ConvoyError where that is missing."""
-    training = getattr(params, "training", None)
-    if training is None:
-        return "cpu"
-    from convoy.learning.devices import Device
-
-    return Device(training).torch.type
-
-
 def train(
     name: str, params: Any, domains: Sequence[Domain], validation: Sequence[Domain],
     facts: Mapping[str, Any], seeds: tuple[int, ...],
@@ -86,10 +76,14 @@ def train(
 
 
 class Downscaling:
-    """A stored model made ready for any number of domains, such as the slices of a century."""
+    """A stored model made ready for any number of domains, such as the slices of a century.
 
-    def __init__(self, stored: StoredModel) -> None:
-        self.config, self._tensors = stored.config, stored.tensors
+    `seed`: of the training whose weights count; None for the first, the one that leaves the house.
+    """
+
+    def __init__(self, stored: StoredModel, seed: int | None = None) -> None:
+        self.config = stored.on_any_machine().config
+        self._tensors = stored.tensors if seed is None else stored.seeds[seed]
         self._network: Fitted | None = None
         if self.config["kind"] not in RIVALS:
             from convoy.climate.downscaling import networks
@@ -115,6 +109,8 @@ class Downscaling:
             raise ConvoyError(f"{domain.name}: no variable {', '.join(missing)}, which the model needs")
         # The order of the inputs is that of the model's channels.
         domain = replace(domain, inputs={name: domain.inputs[name] for name in inputs})
+        if self.config["place"] not in (None, domain.place):
+            return None
         if self._network is not None:
             return self._network.downscale(domain, target)
         field = rivals.predict(kind, self._tensors, self.config["place"], domain, target)

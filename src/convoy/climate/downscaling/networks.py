@@ -34,8 +34,8 @@ class DownscalingTraining(TrainingParams):
     learning_rate: float | None = Field(8e-3, gt=0, le=10)
     weight_decay: float | None = Field(1e-2, ge=0, le=10)
     batch_size: int = Field(16, ge=2, le=65536)
-    epochs: int = Field(8, ge=1, le=10000)
-    patience: int = Field(8, ge=1, le=10000)
+    epochs: int | None = Field(None, ge=1, le=10000)
+    patience: int | None = Field(None, ge=1, le=10000)
     label_smoothing: float = Field(0.0, ge=0, le=0, description="is for classes")
 
 
@@ -50,6 +50,9 @@ class NetworkParams(Section):
         "auto", description="auto: additive where the area means of the truth are the coarse input"
     )
     spread: Literal["none", "normal"] = Field("none", description="normal: a standard deviation as well")
+    habits: Literal["none", "pixel", "auto"] = Field(
+        "auto", description="pixel: learnt for each fine cell, for one ground only; auto: where there is one"
+    )
     training: DownscalingTraining = DownscalingTraining()
 
 
@@ -69,12 +72,14 @@ def train(
             raise ConvoyError(
                 f"{name}: fewer than 2 days with values in the {split} split; give it a longer range"
             )
+    place = _bound_to(name, params, domains)
     scale = scaling(domains, target)
     conserve = _conserve(name, params, domains, target)
     arguments: dict[str, Any] = {
         "channels": len(scale.weather_mean), "static_fields": len(scale.static_names), "trunk": name,
         "width": params.width, "depth": params.depth, "hidden": params.hidden, "layers": params.layers,
         "conserve": conserve["done"], "spread": params.spread, "scale": scale.residual, "level": scale.level,
+        "pixels": None if place is None else list(domains[0].fine.shape),
     }  # fmt: skip
     with seeded(seed):
         network = Downscaler(**arguments)
@@ -84,7 +89,7 @@ def train(
         params.training, seed, name, checkpoint, goal, on_epoch,
     )  # fmt: skip
     tensors = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
-    facts = {"network": arguments, "scaling": asdict(scale), "conserve": conserve}
+    facts = {"network": arguments, "scaling": asdict(scale), "conserve": conserve, "place": place}
     return facts, tensors, curve_csv(fitted.curve, FIGURE)
 
 
@@ -95,10 +100,7 @@ class Fitted:
         self._network = Downscaler(**config["network"])
         self._network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
         self._scale: Scaling = scaling_from(config["scaling"])
-        # Where training asked for a GPU, the fitted network runs without one too.
-        asked = config["training"]
-        device = "auto" if asked["device"] == "cuda" else asked["device"]
-        self._training = DownscalingTraining(**{**asked, "device": device})
+        self._training = DownscalingTraining(**config["training"])
         self._spread = config["network"]["spread"] == "normal"
         self._between: tuple[Grid, Grid, Geometry] | None = None
 
@@ -152,6 +154,16 @@ def _known(domains: Sequence[Domain], target: str) -> list[Domain]:
         known = ~np.isnan(domain.target).all(axis=(1, 2)) & ~np.isnan(domain.inputs[target]).all(axis=(1, 2))
         found.append(domain if known.all() else domain.at(known))
     return [domain for domain in found if len(domain.days)]
+
+
+def _bound_to(name: str, params: NetworkParams, domains: Sequence[Domain]) -> str | None:
+    """The place whose cells' own habits are learnt; None for a network that can go anywhere."""
+    places = {domain.place for domain in domains}
+    if params.habits == "pixel" and len(places) > 1:
+        raise ConvoyError(
+            f"{name}: habits 'pixel' needs one ground, and the training days have {len(places)}; set auto"
+        )
+    return domains[0].place if params.habits != "none" and len(places) == 1 else None
 
 
 def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], target: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convoy.climate.grids.conventions import Layout, VariableParams, layout, listing, require
+from convoy.climate.grids.conventions import SECTION, Layout, VariableParams, layout, listing, require
 from convoy.errors import ConvoyError
 from convoy.storage.grids import Axis, Days, Fields, Grid
 from convoy.storage.netcdf import FileFacts
@@ -16,15 +16,31 @@ from convoy.storage.netcdf import FileFacts
 # (path, variable in the file, first time, last time + 1) -> values as the file has them.
 Read: TypeAlias = Callable[[str, str, int, int], Fields]
 VALUES_A_SLICE = 16_000_000
+SOURCE = "climate.grids.source"
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One grid and, by our names, the files of each variable."""
+    """One grid and, by our names, the files of each variable in the order of their first days."""
 
     name: str
     grid: Grid
     layouts: Mapping[str, Sequence[Layout]]
+
+    @property
+    def path(self) -> str:
+        """Of its first file, for messages."""
+        return self._first.path
+
+    @property
+    def cells(self) -> int:
+        """Cells that are read for each day of a variable, those outside a window among them."""
+        rows, columns = self._first.cells
+        return rows * columns
+
+    @property
+    def _first(self) -> Layout:
+        return next(iter(self.layouts.values()))[0]
 
     def days(self, variable: str) -> Days:
         """All days of a variable."""
@@ -69,7 +85,7 @@ def side(
         if one is None:
             raise ConvoyError(
                 f"none of the variables wanted ({', '.join(wanted)}): {listing([facts])}; leave the file "
-                "out, or say what they are called in climate.grids.variables"
+                f"out, or say what they are called in {SECTION}"
             )
         first = first or one
         _refuse_other_grid(first, one)
@@ -79,7 +95,11 @@ def side(
     assert first is not None
     for variable, parts in by_variable.items():
         _refuse_same_days(variable, parts)
-    ordered = {variable: by_variable[variable] for variable in wanted if variable in by_variable}
+    ordered = {
+        variable: sorted(by_variable[variable], key=lambda one: _days(one).ordinal[:1].tolist())
+        for variable in wanted
+        if variable in by_variable
+    }
     return Side(name, first.grid, ordered)
 
 
@@ -100,7 +120,7 @@ def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
             f"{name} {variable} {days.labels[0]} to {days.labels[-1]}"
             for (name, variable), days in every.items()
         )
-        raise ConvoyError(f"climate.grids.source: no day is in all variables: {spans}")
+        raise ConvoyError(f"{SOURCE}: no day is in all variables: {spans}")
     left_out = {
         f"days of {name} {variable}": len(days) - len(ordinal) for (name, variable), days in every.items()
     }

@@ -1,8 +1,8 @@
 """One model on every split: its measures, its skill against the best rival and the floor, its maps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,20 @@ from convoy.climate.lapse import at_height, daily_lapse
 from convoy.climate.regridding import area_mean
 from convoy.climate.skill import measures as skill
 from convoy.climate.skill import patterns as skill_patterns
+from convoy.climate.skill.judged import (
+    Answer,
+    Predict,
+    Prediction,
+    Splits,
+    answers,
+    daily_errors,
+    judged,
+    truth,
+)
 from convoy.params import Section
-from convoy.storage.daily import Daily
+from convoy.storage.daily import Daily, Table
 from convoy.storage.grids import Domain, Fields
 
-Prediction: TypeAlias = tuple[Fields, Fields | None]
-Predict: TypeAlias = Callable[[Domain], Prediction | None]
 TODAY = "test"
 WARMER = "warmer_"
 DAYS_DRAWN = ("hottest", "coldest", "most shaped by the ground")
@@ -28,7 +36,9 @@ DAYS_DRAWN = ("hottest", "coldest", "most shaped by the ground")
 class EvaluateParams(Section):
     """How sure the intervals are to be."""
 
-    resamples: int = Field(2000, ge=100, le=100000, description="bootstrap samples of 30-day blocks")
+    resamples: int = Field(
+        2000, ge=100, le=100000, description="bootstrap samples of 30-day blocks and of trainings"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +50,7 @@ class Evaluation:
     maps: dict[str, npt.NDArray[Any]]
 
 
-def rival_daily(name: str, splits: Mapping[str, Sequence[Domain]], target: str) -> dict[str, Daily]:
+def rival_daily(name: str, splits: Splits, target: str) -> dict[str, Daily]:
     """Fit one rival; its daily errors on every split but training that it can go to."""
     tensors, place = rivals.fit(name, splits["train"], target)
 
@@ -48,84 +58,94 @@ def rival_daily(name: str, splits: Mapping[str, Sequence[Domain]], target: str) 
         field = rivals.predict(name, tensors, place, domain, target)
         return None if field is None else (field, None)
 
-    found = {split: _predicted(predict, domains) for split, domains in splits.items() if split != "train"}
-    return {split: _daily(splits[split], fields) for split, fields in found.items() if fields is not None}
+    tested = {split: judged(split, domains) for split, domains in splits.items() if split != "train"}
+    found = {split: answers(name, predict, split, domains, target) for split, domains in tested.items()}
+    return {split: daily_errors(said) for split, said in found.items() if said is not None}
 
 
 def evaluate(
-    predict: Predict, splits: Mapping[str, Sequence[Domain]], target: str, floor: float | None,
-    rivals_table: Mapping[str, Mapping[str, Daily]], params: EvaluateParams,
+    model: str, trainings: Sequence[Predict], splits: Splits, target: str, floor: float | None,
+    rivals_table: Table, params: EvaluateParams,
 ) -> Evaluation:  # fmt: skip
-    """Score `predict` on all splits given (test and, for a synthetic climate, three more).
+    """Score a model on all splits given (test and, for a synthetic climate, three more).
 
-    Every split has the same keys; where the model cannot go they are null. Intervals are of 95%, by bootstrap
-    over blocks of 30 days. The floor holds for the synthetic climate with perfect inputs.
+    trainings: what each training of the model says, with one seed each; the first is the one whose weights
+    leave the house, and whose maps are drawn. Figures are means over trainings; their 95% intervals come
+    from resampling blocks of 30 days and, where there are several, trainings together.
+
+    Every split has the same keys; where the model cannot go they are null. `coverage` is the share of the
+    truth's values that the model has an answer of its own for, see `judged.answers`. The floor holds for the
+    synthetic climate with perfect inputs. Raises ConvoyError where the model lacks an answer it should have.
     """
-    found = {split: _predicted(predict, domains) for split, domains in splits.items()}
-    metrics: dict[str, Any] = {}
-    daily: dict[str, Daily] = {}
-    keys: list[str] = []
-    for split, domains in splits.items():
-        fields = found[split]
-        if fields is None:
-            metrics[split] = None
-            continue
-        daily[split] = _daily(domains, fields)
-        metrics[split] = {**_measures(domains, fields, target), "rmse": daily[split].rmse}
+    tested = {split: judged(split, domains) for split, domains in splits.items()}
+    maps: dict[str, npt.NDArray[Any]] = {}
+    measured, errors = [], []
+    # One training at a time: its fields may fill the memory.
+    for predict in trainings:
+        found = {split: answers(model, predict, split, domains, target) for split, domains in tested.items()}
+        maps = maps or _maps(found[TODAY], target)
+        measured.append({split: _measures(split, found, target) for split in tested})
+        errors.append({split: daily_errors(said) for split, said in found.items() if said is not None})
+    metrics: dict[str, Any] = dict.fromkeys(tested)
+    own = {split: _together([one[split] for one in errors]) for split in errors[0]}
+    for split, days in own.items():
         best = _best_rival(rivals_table, split)
-        metrics[split] |= _against(daily[split], best, rivals_table[best][split], floor, params)
-        metrics[split]["change_error"] = _change_error(split, splits, found)
-        metrics[split] |= _parts(domains, fields)
-        keys = list(metrics[split])
+        metrics[split] = _mean([one[split] for one in measured]) | {"rmse": days.rmse}
+        metrics[split] |= _against(days, best, rivals_table[best][split], floor, params)
+    keys = list(next(iter(value for value in metrics.values() if value is not None), {}))
     metrics = {key: dict.fromkeys(keys) if value is None else value for key, value in metrics.items()}
     metrics["floor"] = None if floor is None else {"rmse": floor}
-    return Evaluation(statistics.rounded(metrics), daily, _maps(splits[TODAY], found[TODAY], target))
+    return Evaluation(statistics.rounded(metrics), own, maps)
 
 
-def _predicted(predict: Predict, domains: Sequence[Domain]) -> list[Prediction] | None:
-    """What the model says of each domain of a split; None where it cannot go to one of them."""
-    found = [predict(domain) for domain in domains]
-    whole = [prediction for prediction in found if prediction is not None]
-    return whole if len(whole) == len(found) else None
+def _together(trainings: Sequence[Daily]) -> Daily:
+    """The daily errors of several trainings on the same days."""
+    first, *others = trainings
+    return Daily(first.domain, first.ordinal, first.squared_error, tuple(one.squared_error for one in others))
 
 
-def _truth(domain: Domain) -> Fields:
-    assert domain.target is not None
-    return domain.target
+def _measures(split: str, found: Mapping[str, list[Answer] | None], target: str) -> dict[str, Any] | None:
+    """The measures of one training on a split; of several domains their mean, weighted by days.
 
-
-def _daily(domains: Sequence[Domain], fields: Sequence[Prediction]) -> Daily:
-    errors = [
-        skill.daily_squared_error(field, _truth(domain), domain.fine.areas)
-        for domain, (field, _) in zip(domains, fields, strict=True)
-    ]
-    names = np.concatenate([[domain.name] * len(domain.days) for domain in domains])
-    ordinals = np.concatenate([domain.days.ordinal for domain in domains])
-    return Daily(names, ordinals, np.concatenate(errors))
-
-
-def _measures(domains: Sequence[Domain], fields: Sequence[Prediction], target: str) -> dict[str, Any]:
-    """The measures of a split; of several domains their mean, weighted by days."""
-    found = []
-    for domain, (field, spread) in zip(domains, fields, strict=True):
-        means = area_mean(domain.fine, domain.coarse)
-        found.append(
-            skill.measures(
-                field, _truth(domain), domain.fine, domain.days, sd=spread, means=means,
-                coarse=domain.inputs[target], kelvin=target == "tasmax",
-            )
-        )  # fmt: skip
-    if len(found) == 1:
-        return dict(found[0])
-    days = [len(domain.days) for domain in domains]
+    Seasons and elevation bands are over the days of all domains, as the RMSE is.
+    """
+    said = found[split]
+    if said is None:
+        return None
+    counted = [answer for answer in said if answer.days]
     return {
-        key: None if any(part[key] is None for part in found)
-        else float(np.average([part[key] for part in found], weights=days))
-        for key in found[0]
-    }  # fmt: skip
+        **_mean([_measured(answer, target) for answer in counted], [answer.days for answer in counted]),
+        "coverage": sum(answer.said for answer in said) / sum(answer.asked for answer in said),
+        "change_error": _change_error(split, counted, found[TODAY]),
+        "by_season": _by_season(counted),
+        "by_elevation": skill.by_elevation(
+            (answer.field, answer.truth, answer.domain.fine, answer.domain.static["elevation"])
+            for answer in counted
+        ),
+    }
 
 
-def _best_rival(table: Mapping[str, Mapping[str, Daily]], split: str) -> str:
+def _measured(answer: Answer, target: str) -> dict[str, Any]:
+    domain = answer.domain
+    return skill.measures(
+        answer.field, answer.truth, domain.fine, domain.days, sd=answer.spread,
+        means=area_mean(domain.fine, domain.coarse), coarse=domain.inputs[target], kelvin=target == "tasmax",
+    )  # fmt: skip
+
+
+def _mean(found: Sequence[Any], weights: Sequence[float] | None = None) -> Any:
+    """The weighted mean of figures, or of dictionaries or lists of them; None where one is not known."""
+    first, *others = found
+    if not others:
+        return first
+    if isinstance(first, dict):
+        return {key: _mean([one[key] for one in found], weights) for key in first}
+    if isinstance(first, list):
+        return [_mean(parts, weights) for parts in zip(*found, strict=True)]
+    return None if any(one is None for one in found) else float(np.average(found, weights=weights))
+
+
+def _best_rival(table: Table, split: str) -> str:
     return min((name for name in table if split in table[name]), key=lambda name: table[name][split].rmse)
 
 
@@ -138,7 +158,7 @@ def _against(
     def rng() -> np.random.Generator:
         return np.random.default_rng(0)
 
-    errors = own.squared_error, rival.squared_error
+    errors = own.trainings, rival.trainings
     found: dict[str, Any] = {
         "best_rival": best,
         "best_rival_rmse": rival.rmse,
@@ -146,7 +166,7 @@ def _against(
         "floor_share": None,
     }
     intervals = {
-        "rmse": statistics.rmse_interval(own.squared_error, blocks, params.resamples, rng()),
+        "rmse": statistics.rmse_interval(own.trainings, blocks, params.resamples, rng()),
         "skill_vs_best_rival": statistics.skill_interval(*errors, blocks, params.resamples, rng()),
         "floor_share": None,
     }
@@ -161,47 +181,50 @@ def _against(
     return found
 
 
-def _change_error(
-    split: str, splits: Mapping[str, Sequence[Domain]], found: Mapping[str, list[Prediction] | None]
-) -> float | None:
-    future, today = found[split], found[TODAY]
-    if not split.startswith(WARMER) or future is None or today is None:
+def _change_error(split: str, future: Sequence[Answer], today: Sequence[Answer] | None) -> float | None:
+    """Of the climate signal between a warmer world and the test days on the same ground."""
+    if not split.startswith(WARMER) or today is None:
         return None
-    return skill.change_error(
-        future[0][0], today[0][0], _truth(splits[split][0]), _truth(splits[TODAY][0]),
-        splits[TODAY][0].fine.areas,
-    )  # fmt: skip
+    at = {answer.domain.place: answer for answer in reversed(today)}
+    if any(answer.domain.place not in at for answer in future):
+        return None
+    found = []
+    for answer in future:
+        before = at[answer.domain.place]
+        fields = answer.field, before.field, answer.truth, before.truth
+        found.append(skill.change_error(*fields, answer.domain.fine.areas))
+    change: float | None = _mean(found, [answer.days for answer in future])
+    return change
 
 
-def _parts(domains: Sequence[Domain], fields: Sequence[Prediction]) -> dict[str, Any]:
-    """By season and elevation band, of the split's first domain."""
-    domain, (field, _) = domains[0], fields[0]
-    return {
-        "by_season": skill.by_season(field, _truth(domain), domain.fine, domain.days),
-        "by_elevation": skill.by_elevation(field, _truth(domain), domain.fine, domain.static["elevation"]),
-    }
+def _by_season(found: Sequence[Answer]) -> dict[str, Any]:
+    parts = [(answer.field, answer.truth, answer.domain.fine.areas) for answer in found]
+    squared, error = (
+        np.concatenate([measure(*part) for part in parts])
+        for measure in (skill.daily_squared_error, skill.daily_error)
+    )
+    return skill.by_season(squared, error, np.concatenate([answer.domain.days.month for answer in found]))
 
 
-def _maps(
-    domains: Sequence[Domain], fields: Sequence[Prediction] | None, target: str
-) -> dict[str, npt.NDArray[Any]]:
-    """Bias and RMSE by cell, spectra, and the fields of three telling days of the test split."""
-    assert fields is not None
-    domain, (field, _) = domains[0], fields[0]
-    truth = _truth(domain)
-    error = field - truth
+def _maps(said: Sequence[Answer] | None, target: str) -> dict[str, npt.NDArray[Any]]:
+    """Of the test split's first domain: bias and RMSE by cell, spectra, the fields of three telling days."""
+    assert said is not None
+    domain, field, true = said[0].domain, said[0].field, said[0].truth
+    error = field - true
     days = telling_days(domain, target)
-    wavenumber, power = skill_patterns.spectrum(field)
+    # What a model says where there is no truth, such as over the sea, is no detail too many.
+    wavenumber, power = skill_patterns.spectrum(np.where(np.isnan(true), true, field))
     return {
-        "bias": _mean(error), "rmse": np.sqrt(_mean(error**2)), "days": field[days],
-        "truth_days": truth[days], "coarse_days": domain.inputs[target][days],
+        "bias": _over_days(error), "rmse": np.sqrt(_over_days(error**2)), "days": field[days],
+        "truth_days": true[days], "coarse_days": domain.inputs[target][days],
         "ordinal": domain.days.ordinal[days], "wavenumber": wavenumber, "power": power,
-        "truth_power": skill_patterns.spectrum(truth)[1], "lat": domain.fine.lat.centres,
+        "truth_power": skill_patterns.spectrum(true)[1], "lat": domain.fine.lat.centres,
         "lon": domain.fine.lon.centres, "elevation": domain.static["elevation"],
     }  # fmt: skip
 
 
-def _mean(field: Fields) -> Fields:
+def _over_days(field: Fields) -> Fields:
+    """Mean of the days that are there, (H, W)."""
     count = (~np.isnan(field)).sum(axis=0)
     total = np.nansum(field, axis=0, dtype=np.float64)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
@@ -212,10 +235,10 @@ def telling_days(domain: Domain, target: str) -> npt.NDArray[np.int64]:
 
     Among the days that have a truth and a coarse field.
     """
-    missing = [np.isnan(field).all(axis=(1, 2)) for field in (_truth(domain), domain.inputs[target])]
+    missing = [np.isnan(field).all(axis=(1, 2)) for field in (truth(domain), domain.inputs[target])]
     known = np.flatnonzero(~(missing[0] | missing[1]))
     days = domain.at(known)
-    truth = _truth(days)
-    level = np.nanmean(truth, axis=(1, 2))
-    unexplained = np.nanstd(truth - at_height(days, target, daily_lapse(days, target)), axis=(1, 2))
+    true = truth(days)
+    level = np.nanmean(true, axis=(1, 2))
+    unexplained = np.nanstd(true - at_height(days, target, daily_lapse(days, target)), axis=(1, 2))
     return known[[level.argmax(), level.argmin(), unexplained.argmax()]]

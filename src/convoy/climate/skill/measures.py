@@ -8,6 +8,7 @@ errors are those of the library `scores`.
 
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -134,32 +135,41 @@ def change_error(
     return _known(math.sqrt(skill_cells.area_mean((future - today) ** 2, areas)))
 
 
-def by_season(prediction: Field, truth: Field, grid: Grid, days: Days) -> dict[str, dict[str, float | None]]:
-    """RMSE and bias of each meteorological season that has days: {"DJF": {"rmse", "bias"}, ...}."""
-    prediction, truth = _where_both(prediction, truth)
-    squared = daily_squared_error(prediction, truth, grid.areas)
-    error = daily_error(prediction, truth, grid.areas)
-    chosen = {name: np.isin(days.month, months) for name, months in SEASONS.items()}
+def by_season(
+    squared: Daily, error: Daily, month: npt.NDArray[np.int64]
+) -> dict[str, dict[str, float | None]]:
+    """RMSE and bias of each meteorological season that has days: {"DJF": {"rmse", "bias"}, ...}.
+
+    squared, error: the daily squared errors and errors of T days, of one domain or of several; month: 1 to
+    12, (T,).
+    """
+    chosen = {name: np.isin(month, months) for name, months in SEASONS.items()}
     return {name: _summary(squared[part], error[part]) for name, part in chosen.items() if part.any()}
 
 
 def by_elevation(
-    prediction: Field, truth: Field, grid: Grid, elevation: Field
+    domains: Iterable[tuple[Field, Field, Grid, Field]],
 ) -> list[dict[str, float | None]]:
     """RMSE and bias of each elevation band that has cells, lowest (sea) first.
 
-    elevation: (H, W) in metres. Each band says "from_m" (its cells lie above; None for sea) and "to_m" (they
-    lie there or below; None for the highest).
+    domains: prediction and truth (T, H, W), grid, and elevation (H, W) in metres of each. A band's daily
+    errors are means over its cells in a domain, and days of all domains count alike. Each band says "from_m"
+    (its cells lie above; None for sea) and "to_m" (they lie there or below; None for the highest).
     """
-    prediction, truth = _where_both(prediction, truth)
-    present = ~np.isnan(truth).all(axis=0)
+    found: dict[tuple[float, float], list[tuple[Daily, Daily]]] = {}
+    for prediction, truth, grid, elevation in domains:
+        prediction, truth = _where_both(prediction, truth)
+        present = ~np.isnan(truth).all(axis=0)
+        for low, high in itertools.pairwise(BAND_EDGES_M):
+            inside = (elevation > low) & (elevation <= high) & present
+            if inside.any():
+                part = prediction[:, None, inside], truth[:, None, inside], grid.areas[None, inside]
+                errors = daily_squared_error(*part), daily_error(*part)
+                found.setdefault((low, high), []).append(errors)
     bands = []
-    for low, high in itertools.pairwise(BAND_EDGES_M):
-        inside = (elevation > low) & (elevation <= high) & present
-        if inside.any():
-            part = prediction[:, None, inside], truth[:, None, inside], grid.areas[None, inside]
-            summary = _summary(daily_squared_error(*part), daily_error(*part))
-            bands.append({"from_m": _known(low), "to_m": _known(high), **summary})
+    for low, high in sorted(found):
+        squared, error = (np.concatenate(parts) for parts in zip(*found[low, high], strict=True))
+        bands.append({"from_m": _known(low), "to_m": _known(high), **_summary(squared, error)})
     return bands
 
 

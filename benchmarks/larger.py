@@ -1,0 +1,68 @@
+"""The larger setting of the downscaling network, by the README's command in a clone of the committed HEAD.
+
+No speed is compared here: it shows how near to the floor more width and more epochs come, on every split.
+Intervals are of 95%, by bootstrap over blocks of 30 days; `share` is that of the way from the best rival to
+the floor.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import RESULTS, report
+
+ROOT = Path(__file__).resolve().parents[1]
+# By the name of the column; the file has them in the model's metrics.
+FIGURES = {
+    "RMSE, K": "rmse", "low": "rmse_low", "high": "rmse_high", "best rival": "best_rival",
+    "its RMSE, K": "best_rival_rmse", "share": "floor_share", "share low": "floor_share_low",
+    "share high": "floor_share_high", "change error, K": "change_error", "sd ratio": "sd_ratio",
+}  # fmt: skip
+
+
+def settings(readme: str) -> list[str]:
+    """What the README sets for the larger network, `key=value` each."""
+    (command,) = re.findall(r"dvc exp run (-S \S+hidden=.+)", readme)
+    return re.findall(r"-S (\S+)", command)
+
+
+def run(chosen: list[str], results: Path = RESULTS) -> Path:
+    """Train, evaluate and report the network `residual` with the params `chosen`."""
+    with tempfile.TemporaryDirectory(prefix="convoy-bench-") as temporary:
+        folder = Path(temporary) / "checkout"
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+        (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
+        options = [part for setting in chosen for part in ("-S", setting)]
+        subprocess.run(
+            ["dvc", "exp", "run", *options, "climate-compare"], cwd=folder, check=True,
+            env={**os.environ, "PATH": f"{folder / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"},
+        )  # fmt: skip
+        metrics = json.loads((folder / "data/climate/metrics/downscaling/residual.json").read_text())
+    what = " ".join((__doc__ or "").split())
+    facts = {"what": what, "params": chosen, "floor, K": metrics["floor"]["rmse"]}
+    return report("larger", rows(metrics), facts, ["torch"], results)
+
+
+def rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row per split of a model's metrics."""
+    return [
+        {"split": split, **{column: found[key] for column, key in FIGURES.items()}}
+        for split, found in metrics.items()
+        if split != "floor"
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--set", nargs="+", metavar="KEY=VALUE", help="instead of the README's")
+    chosen = parser.parse_args().set or settings((ROOT / "README.md").read_text(encoding="utf-8"))
+    run(chosen)
+
+
+if __name__ == "__main__":
+    main()
