@@ -11,7 +11,7 @@ from convoy.climate.downscaling.networks import NetworkParams
 from convoy.climate.world import synthetic
 from convoy.storage import cf
 from convoy.storage import models as folders
-from convoy.storage.grids import Days, Domain
+from convoy.storage.domains import Days, Domain
 
 FACTS = {"target": "tasmax", "inputs": list(synthetic.VARIABLES), "source": "synthetic"}
 

@@ -103,6 +103,8 @@ class Workspace:
         (folder / ".venv").symlink_to((source / ".venv").resolve())
         (folder / ".git" / "info" / "exclude").write_text(".venv\n", encoding="utf-8")
         apply_preset(folder / "params.yaml")
+        # With the stages of other params in it, which the preset does not have.
+        (folder / "dvc.lock").unlink(missing_ok=True)
         code, printed = Run(folder).end()
         if code != 0:
             raise SystemExit(f"chaos: the unbroken run fails:\n{printed}")

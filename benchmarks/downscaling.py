@@ -25,7 +25,7 @@ from convoy.climate.downscaling.days import GridExamples, scaling
 from convoy.climate.world import synthetic
 from convoy.learning.loop import fit, predict, seeded
 from convoy.nn.downscaling import Downscaler
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 
 REQUIRED = {"cpu": {"training": 3, "inference": 5}, "cuda": {"training": 10, "inference": 5}}
 FIELDS_REQUIRED = {"cpu": None, "cuda": 100_000}

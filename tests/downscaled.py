@@ -9,8 +9,7 @@ from convoy.climate.downscaling import models
 from convoy.climate.downscaling.networks import NetworkParams
 from convoy.climate.downscaling.rivals import RivalParams
 from convoy.climate.world.synthetic import SyntheticParams, domains
-from convoy.storage.cf import EPOCH
-from convoy.storage.grids import Axis, Days, Domain, Grid
+from convoy.storage.domains import EPOCH, Axis, Days, Domain, Grid
 from convoy.storage.models import StoredModel
 from convoy.storage.netcdf import FileFacts, StoredVariable
 

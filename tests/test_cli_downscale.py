@@ -17,7 +17,7 @@ from compliance_checker.suite import CheckSuite
 
 from convoy.climate.downscaling import models
 from convoy.storage import models as folders
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 from tests import downscaled, gridfiles
 from tests.downscaled import heights, in_calendar, variables
 from tests.test_cli import CONVOY, ENVIRONMENT, invoke, refused

@@ -10,9 +10,9 @@ from convoy.params import load, load_names
 from convoy.report.style import LIGHT
 from convoy.stage import run
 from convoy.storage import daily, maps, plots
+from convoy.storage.domains import Days
 from convoy.storage.files import read_json, write_json, write_text
 from convoy.storage.grid_headers import read_headers
-from convoy.storage.grids import Days
 
 DATA = Path("data/climate")
 

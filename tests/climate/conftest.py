@@ -3,7 +3,7 @@
 import pytest
 
 from convoy.climate.world.synthetic import SyntheticParams, domains
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.lapse import at_height, at_sea_level, daily_lapse, filled
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 from tests.climate.worlds import COARSE, FINE, YEARS, plane, with_inputs, world
 
 RATES = np.random.default_rng(3).uniform(2, 9, 40)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import RegularGridInterpolator
 
 from convoy.climate.regridding import METHODS, area_mean, filled_mean, interpolation, whole_ratio
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 
 COARSE = Grid(Axis.regular(40.0, 1.0, 9), Axis.regular(5.0, 1.0, 8))
 FINE = Grid(Axis.regular(40.0, 0.25, 36), Axis.regular(5.0, 0.25, 32))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from convoy.storage.grids import Axis, Days, Domain, Grid
+from convoy.storage.domains import Axis, Days, Domain, Grid
 
 FACTOR = 4
 COARSE = Grid(Axis.regular(44.0, 1.0, 4), Axis.regular(6.0, 1.0, 5))

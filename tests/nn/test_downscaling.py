@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from convoy.climate.downscaling.days import geometry
 from convoy.nn.downscaling import TRUNKS, Downscaler, Ground, Inputs, lapse_base
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 
 COARSE = Grid(Axis.regular(40, 1.0, 6), Axis.regular(0, 1.0, 5))
 FINE = Grid(Axis.regular(40, 0.25, 24), Axis.regular(0, 0.25, 20))

@@ -11,9 +11,10 @@ import numpy as np
 
 from convoy.quality.grids import GateParams, judge
 from convoy.quality.verdict import Verdict
+from convoy.storage.domains import Axis, Days, Domain, Grid
 from convoy.storage.files import MANIFEST, write_json, write_manifest
 from convoy.storage.grid_headers import read_headers
-from convoy.storage.grids import Axis, Days, Domain, Grid, write
+from convoy.storage.grids import write
 
 COARSE, FINE = 4, 16
 FACTS = {

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 from tests.quality import stored_grids as stored
 from tests.quality.stored_grids import found, verdict_of
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convoy.quality.grids_days import Times, day_checks
+from convoy.storage.domains import Days
 from convoy.storage.grid_headers import StoredDomain
-from convoy.storage.grids import Days
 
 
 def days_told(ordinals, calendar="standard"):

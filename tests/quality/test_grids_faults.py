@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 
+from convoy.storage.domains import Axis, Grid
 from convoy.storage.files import MANIFEST, write_manifest
-from convoy.storage.grids import Axis, Grid
 from tests.quality import stored_grids as stored
 from tests.quality.stored_grids import found, numbers, spans, verdict_of, with_facts
 

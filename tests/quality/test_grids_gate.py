@@ -13,9 +13,10 @@ import yaml
 
 from convoy.errors import ConvoyError
 from convoy.quality.grids import GateParams, judge
+from convoy.storage.domains import Axis, Days, Domain, Grid
 from convoy.storage.files import MANIFEST, write_manifest
 from convoy.storage.grid_headers import read_headers
-from convoy.storage.grids import Axis, Days, Domain, Grid, write
+from convoy.storage.grids import write
 from tests.conftest import ROOT
 from tests.quality import stored_grids as stored
 from tests.quality.stored_grids import found, numbers, spans, verdict_of, with_facts

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from convoy.errors import ConvoyError
+from convoy.storage.domains import Axis, Days, Grid
 from convoy.storage.downscaled import write
-from convoy.storage.grids import Axis, Days, Grid
 from tests.conftest import ROOT
 
 GRID = Grid(Axis.regular(40, 0.5, 3), Axis.regular(-1, 0.5, 4))

@@ -6,7 +6,7 @@ import pytest
 
 from convoy.errors import ConvoyError
 from convoy.storage import files, grids
-from convoy.storage.grids import Axis, Days, Domain, Grid
+from convoy.storage.domains import Axis, Days, Domain, Grid
 
 COARSE = Grid(Axis.regular(40.0, 1.0, 4), Axis.regular(-3.0, 1.0, 5))
 FINE = Grid(Axis.regular(40.0, 0.5, 8), Axis.regular(-3.0, 0.5, 10))

@@ -17,8 +17,8 @@ from convoy.climate.skill import evaluation
 from convoy.climate.world.synthetic import FACTOR, SyntheticParams, domains
 from convoy.storage import daily, grids, maps
 from convoy.storage import models as folders
+from convoy.storage.domains import Axis, Domain, Grid
 from convoy.storage.files import write_json, write_text
-from convoy.storage.grids import Axis, Domain, Grid
 from convoy.tracking import dvclock
 
 DATA = Path("data/climate")

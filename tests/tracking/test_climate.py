@@ -15,7 +15,7 @@ from convoy.climate.downscaling import models
 from convoy.errors import ConvoyError
 from convoy.storage import grids, journal
 from convoy.storage import models as folders
-from convoy.storage.cf import EPOCH
+from convoy.storage.domains import EPOCH, Days
 from convoy.storage.files import MANIFEST, sha256
 from convoy.tracking import dashboard, packaging, pyfunc, store
 from convoy.tracking.downscaling import Downscaling
@@ -197,7 +197,7 @@ def test_a_version_gives_the_fields_of_the_evaluate_stage(published):
     calendar = stored.config.get("calendar", "standard")
     dates = [cftime.datetime(*map(int, label.split("-")), calendar=calendar) for label in domain.days.labels]
     ordinal = np.array([cftime.date2num(date, EPOCH, calendar) for date in dates])
-    domain = replace(domain, days=grids.Days(calendar, ordinal))
+    domain = replace(domain, days=Days(calendar, ordinal))
     expected = models.downscale(stored, domain)[0].reshape(len(table), -1)
     for loaded in (pyfunc.load(f"models:/{MODEL}@challenger"), of_mlflow(f"models:/{MODEL}@challenger")):
         answer = loaded.predict(table)

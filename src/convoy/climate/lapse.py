@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from convoy.climate.regridding import Regridding, interpolation
-from convoy.storage.grids import Domain, Fields
+from convoy.storage.domains import Domain, Fields
 
 STANDARD_K_PER_KM = 6.5
 # Other variables are taken as they are: they do not fall with height in a way that a line tells.

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 
 Method: TypeAlias = Literal["nearest", "bilinear", "bicubic"]
 METHODS: tuple[Method, ...] = ("nearest", "bilinear", "bicubic")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import torch
 
-from convoy.errors import ConvoyError
 from convoy.learning.params import TrainingParams
 
 
@@ -16,11 +15,7 @@ class Device:
     """
 
     def __init__(self, params: TrainingParams) -> None:
-        kind = params.device
-        if kind == "auto":
-            kind = "cuda" if torch.cuda.is_available() else "cpu"
-        if kind == "cuda" and not torch.cuda.is_available():
-            raise ConvoyError("training: device 'cuda' was asked for and no GPU was found; set device: auto")
+        kind = params.device_here()
         self.torch = torch.device(kind)
         self.threads = params.threads
         self.bfloat16 = params.precision == "bfloat16" or (

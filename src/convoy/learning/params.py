@@ -5,6 +5,7 @@ from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from convoy.errors import ConvoyError
 from convoy.params import Section
 
 # What a run is made of where nothing is said of its length.
@@ -46,6 +47,18 @@ class TrainingParams(Section):
             raise ValueError(f"patience {self.patience} is longer than the run of {self.epochs} epochs")
         return self
 
+    def device_here(self) -> Literal["cpu", "cuda"]:
+        """The device meant on this machine; ConvoyError where a GPU is asked for and there is none."""
+        if self.device == "cpu":
+            return "cpu"
+        import torch
+
+        if torch.cuda.is_available():
+            return "cuda"
+        if self.device == "cuda":
+            raise ConvoyError("training: device 'cuda' was asked for and no GPU was found; set device: auto")
+        return "cpu"
+
     def epochs_of(self, steps: int) -> int:
         """How many epochs of so many steps are run at most."""
         return self.epochs or max(FEWEST_EPOCHS, math.ceil(FEWEST_STEPS / steps))
@@ -72,9 +85,5 @@ def device_of(params: Section) -> str:
 
     What has no `training` is fitted without a network, and does not wait for torch.
     """
-    training = getattr(params, "training", None)
-    if training is None:
-        return "cpu"
-    from convoy.learning.devices import Device
-
-    return Device(training).torch.type
+    training: TrainingParams | None = getattr(params, "training", None)
+    return "cpu" if training is None else training.device_here()

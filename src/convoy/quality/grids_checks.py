@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from convoy.quality.expectations import Part, Rule
-from convoy.storage.cf import ATTRIBUTES, EPOCH
+from convoy.storage.cf import ATTRIBUTES
+from convoy.storage.domains import EPOCH, Axis, Grid
 from convoy.storage.grid_headers import CALENDARS, StoredDomain, StoredFile
-from convoy.storage.grids import Axis, Grid
 
 SIDES = ("coarse", "fine")
 CONVENTION = {

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.quality.grids_checks import SIDES, Check, axes, equal, first_of
+from convoy.storage.domains import Axis, Grid
 from convoy.storage.grid_headers import StoredDomain
-from convoy.storage.grids import Axis, Grid
 
 ELEVATION_M = (-500.0, 9000.0)
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from convoy.climate.regridding import area_mean, filled_mean
 from convoy.quality.grids_days import Times
 from convoy.storage.cf import ATTRIBUTES
+from convoy.storage.domains import Fields
 from convoy.storage.grid_headers import StoredDomain, StoredFile
-from convoy.storage.grids import Fields
 
 STATISTICS = ("mean", "low", "high", "spread", "change", "missing", "gaps")
 DIGITS = 6

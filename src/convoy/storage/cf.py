@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import netCDF4
 import numpy as np
 
 from convoy.errors import ConvoyError
+from convoy.storage.domains import EPOCH, Days, Fields, Grid
 
-if TYPE_CHECKING:
-    from convoy.storage.grids import Days, Fields, Grid
-
-EPOCH = "days since 1850-01-01"
 DAYS_A_CHUNK = 90
 _FILL = np.float32(1e20)
 
@@ -54,7 +51,7 @@ HEIGHT_M = {"tasmax": 2.0, "tasmin": 2.0, "tas": 2.0, "huss": 2.0}
 class dataset:  # noqa: N801 (used as a function: `with dataset(...) as file`)
     """A new CF-1.11 NetCDF-4 file with the coordinates of `grid` and, but for static fields, `days`."""
 
-    def __init__(self, path: Path, grid: "Grid", days: "Days | None", facts: Mapping[str, str] | None = None):
+    def __init__(self, path: Path, grid: Grid, days: Days | None, facts: Mapping[str, str] | None = None):
         self.file = netCDF4.Dataset(str(path), "w", format="NETCDF4")
         file = self.file
         file.setncatts({"Conventions": "CF-1.11", **(facts or {})})
@@ -95,7 +92,7 @@ class dataset:  # noqa: N801 (used as a function: `with dataset(...) as file`)
         self.file.close()
 
 
-def add_days(file: netCDF4.Dataset, days: "Days") -> None:
+def add_days(file: netCDF4.Dataset, days: Days) -> None:
     """Append days to the time axis of a file that `dataset` made."""
     first = len(file.dimensions["time"])
     span = slice(first, first + len(days))
@@ -122,7 +119,7 @@ def declare(file: netCDF4.Dataset, name: str, attributes: Mapping[str, str] | No
     return variable
 
 
-def put(file: netCDF4.Dataset, name: str, field: "Fields") -> None:
+def put(file: netCDF4.Dataset, name: str, field: Fields) -> None:
     """Declare and write a whole variable; NaN is stored as the fill value."""
     declare(file, name)[:] = np.where(np.isnan(field), _FILL, field)
 
@@ -137,7 +134,7 @@ def opened(path: Path) -> netCDF4.Dataset:
     return file
 
 
-def values(variable: Any) -> "Fields":
+def values(variable: Any) -> Fields:
     """All values of a variable, NaN where there is the fill value."""
     found = variable[:]
     found[found == _FILL] = np.nan

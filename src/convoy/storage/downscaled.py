@@ -10,8 +10,8 @@ import numpy as np
 
 from convoy.errors import ConvoyError
 from convoy.storage.cf import dataset, declare
+from convoy.storage.domains import Days, Fields, Grid
 from convoy.storage.files import atomic_file
-from convoy.storage.grids import Days, Fields, Grid
 
 Part = tuple[slice, Mapping[str, Fields]]
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from convoy.errors import ConvoyError
 from convoy.storage.cf import opened, values
-from convoy.storage.grids import Axis, Days, Fields, Grid, read_facts
+from convoy.storage.domains import Axis, Days, Fields, Grid
+from convoy.storage.grids import read_facts
 
 # What cftime can count in; others are refused before any date is made of them.
 CALENDARS = (

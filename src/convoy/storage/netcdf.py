@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from convoy.errors import ConvoyError
 from convoy.storage import classic, netcdf_child
-from convoy.storage.grids import Fields
+from convoy.storage.domains import Fields
 from convoy.storage.packing import undeclared_fill, unpacked
 
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")

@@ -16,7 +16,7 @@ from convoy.errors import ConvoyError
 from convoy.report.numbers import percent
 from convoy.storage import daily, grids
 from convoy.storage.daily import Daily
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 from convoy.tracking.task import Judge, Metrics
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from convoy.climate.downscaling import models
-from convoy.storage.cf import EPOCH
-from convoy.storage.grids import Days, Domain, Fields
+from convoy.storage.domains import EPOCH, Days, Domain, Fields
 from convoy.storage.models import StoredModel
 from convoy.tracking.pyfunc import InputError
 

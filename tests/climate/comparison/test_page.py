@@ -7,7 +7,7 @@ from convoy.climate.comparison import pictures
 from convoy.climate.comparison.findings import findings, headline, limits
 from convoy.climate.comparison.page import _method, _subject, page
 from convoy.climate.comparison.paired import compare
-from convoy.storage.grids import Days
+from convoy.storage.domains import Days
 from tests.climate import rated
 from tests.climate.rated import FACTS, PARAMS, Rated, always, at_home, in_turns
 

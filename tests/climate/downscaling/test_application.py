@@ -15,7 +15,7 @@ from convoy.climate.downscaling.application import (
     slice_days,
 )
 from convoy.climate.downscaling.application_ground import ground_for
-from convoy.storage.grids import Axis, Days, Grid
+from convoy.storage.domains import Axis, Days, Grid
 from convoy.storage.models import StoredModel
 from tests import downscaled
 from tests.climate.downscaling.applications import application, applied, refusal, side_of

@@ -7,7 +7,7 @@ import pytest
 
 from convoy.climate.downscaling import models
 from convoy.climate.downscaling.application_ground import ground_for, heights_layout, other_ground, own_ground
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 from tests import downscaled
 from tests.climate.downscaling.applications import application, applied, refusal, side_of
 from tests.downscaled import facts_of

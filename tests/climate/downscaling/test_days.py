@@ -8,8 +8,8 @@ import torch
 
 from convoy.climate.downscaling.days import GridExamples, Scaling, geometry, scaling, scaling_from
 from convoy.climate.lapse import at_height, daily_lapse
+from convoy.storage.domains import Domain
 from convoy.storage.files import write_json
-from convoy.storage.grids import Domain
 from tests.climate.worlds import COARSE, FINE, block_means, first, noisy, with_inputs, world
 
 HOME, AWAY = first(world(noisy), 90), first(world(noisy, name="away", seed=1), 40)

@@ -15,7 +15,7 @@ from convoy.climate.downscaling.networks import NetworkParams
 from convoy.climate.downscaling.rivals import RIVALS, RivalParams
 from convoy.errors import ConvoyError
 from convoy.storage import models as folders
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 from convoy.storage.models import StoredModel
 from tests.climate.worlds import COARSE, FINE, first, noisy, with_inputs, world
 

@@ -17,7 +17,7 @@ from convoy.climate.downscaling.networks import Fitted, NetworkParams, disagreem
 from convoy.climate.regridding import area_mean
 from convoy.errors import ConvoyError
 from convoy.storage.checkpoints import Checkpoint
-from convoy.storage.grids import Axis, Days, Domain, Grid
+from convoy.storage.domains import Axis, Days, Domain, Grid
 from tests.climate.worlds import COARSE, FINE, YEARS, block_means, first, noisy, plane, with_inputs, world
 
 

@@ -8,7 +8,7 @@ from scipy.interpolate import RegularGridInterpolator
 
 from convoy.climate.downscaling import rivals
 from convoy.climate.regridding import interpolation
-from convoy.storage.grids import Days, Domain
+from convoy.storage.domains import Days, Domain
 from tests.climate.worlds import COARSE, FINE, YEARS, first, heights, noisy, plane, with_inputs, world
 
 PER_PIXEL = {"monthly_residual", "quantile_mapping", "ridge"}

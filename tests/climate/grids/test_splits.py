@@ -9,7 +9,7 @@ import pytest
 from convoy import params
 from convoy.climate.grids.splits import SplitParams, split
 from convoy.errors import ConvoyError
-from convoy.storage.grids import Days
+from convoy.storage.domains import Days
 
 ALL = ("train", "validation", "test")
 

@@ -4,7 +4,7 @@ import scores.continuous
 import xarray
 
 from convoy.climate.skill.cells import anomalies, area_mean, cell_measures, harmonics
-from convoy.storage.grids import Days
+from convoy.storage.domains import Days
 
 # Every season angle of a year of 360 days is equally far from the next: harmonics are orthogonal.
 DAYS = Days.years(2001, 2, "360_day")

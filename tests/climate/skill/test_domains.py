@@ -8,7 +8,7 @@ import pytest
 
 from convoy.climate.skill.evaluation import EvaluateParams, evaluate
 from convoy.storage.daily import Daily
-from convoy.storage.grids import Days, Domain
+from convoy.storage.domains import Days, Domain
 from tests.climate.worlds import first, noisy, world
 
 PARAMS = EvaluateParams(resamples=100)

@@ -16,7 +16,7 @@ from convoy.climate.world.floor import floor_rmse
 from convoy.climate.world.synthetic import grids, random_part
 from convoy.climate.world.temperature import DailyMaximum
 from convoy.storage.daily import Daily
-from convoy.storage.grids import Days, Domain
+from convoy.storage.domains import Days, Domain
 from tests.climate.worlds import FINE, block_means, first, noisy, with_inputs, world
 
 PARAMS = EvaluateParams(resamples=200)

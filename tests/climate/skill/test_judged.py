@@ -12,7 +12,7 @@ from convoy.climate.skill.evaluation import EvaluateParams, evaluate, rival_dail
 from convoy.climate.skill.judged import answers, daily_errors, judged
 from convoy.errors import ConvoyError
 from convoy.storage.daily import Daily
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 from tests.climate.worlds import FINE, first, noisy, with_inputs, world
 
 HOME = world(noisy)

@@ -7,7 +7,7 @@ from scipy.special import ndtri
 
 from convoy.climate.regridding import area_mean
 from convoy.climate.skill import measures as skill
-from convoy.storage.grids import Axis, Days, Grid
+from convoy.storage.domains import Axis, Days, Grid
 
 GRID = Grid(Axis.regular(40.0, 1.0, 16), Axis.regular(0.0, 1.0, 20))
 DAYS = Days.years(2001, 2)

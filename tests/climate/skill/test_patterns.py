@@ -4,7 +4,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from convoy.climate.regridding import area_mean
 from convoy.climate.skill.patterns import coarse_nyquist, spectral_measures, spectrum, ssim
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 
 N = 32
 FINE = Grid(Axis.regular(0, 0.25, N), Axis.regular(0, 0.25, N))

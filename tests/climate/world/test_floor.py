@@ -6,7 +6,7 @@ import pytest
 from convoy.climate.regridding import METHODS, interpolation
 from convoy.climate.world.floor import conditional_variance, floor_rmse
 from convoy.climate.world.spectra import Modes, broken_power_law
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 
 SIZE, CELLS, FACTOR, STD = 24, 12, 4, 2.0
 # Far north, where the rows of a coarse cell differ in area.

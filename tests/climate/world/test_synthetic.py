@@ -11,7 +11,7 @@ from convoy.climate.world.floor import floor_rmse
 from convoy.climate.world.physics import saturation_humidity, surface_pressure
 from convoy.climate.world.synthetic import SyntheticParams, domains, facts, grids, random_part, splits
 from convoy.climate.world.temperature import DailyMaximum
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 
 PLACES = {"home", "terrain_1", "terrain_2", "terrain_3", "unseen"}
 WORLDS = {"warmer_2k": 2.0, "warmer_4k": 4.0}

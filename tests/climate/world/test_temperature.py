@@ -10,7 +10,7 @@ from convoy.climate.world import temperature
 from convoy.climate.world.physics import saturation_humidity
 from convoy.climate.world.synthetic import grids, random_part
 from convoy.climate.world.temperature import DailyMaximum, climatology, landness, lapse_rate, warming_pattern
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 
 COARSE = Grid(Axis.regular(44.0, 1.0, 6), Axis.regular(6.0, 1.0, 6))
 FINE = Grid(Axis.regular(44.0, 0.25, 24), Axis.regular(6.0, 0.25, 24))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.world import terrain
-from convoy.storage.grids import Axis, Grid
+from convoy.storage.domains import Axis, Grid
 
 GRID = Grid(Axis.regular(40.0, 0.25, 24), Axis.regular(2.0, 0.25, 32))
 NORTH_KM = 111.2 * 0.25

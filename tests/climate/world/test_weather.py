@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.world.weather import simulate
-from convoy.storage.grids import Axis, Days, Grid
+from convoy.storage.domains import Axis, Days, Grid
 
 GRID = Grid(Axis.regular(40.0, 1.0, 16), Axis.regular(2.0, 1.0, 16))
 DAYS = Days.years(2001, 3)

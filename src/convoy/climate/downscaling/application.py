@@ -15,8 +15,8 @@ from convoy.climate.grids.conventions import ELEVATION, VariableParams
 from convoy.climate.grids.sides import Read, Side, common_days, extent, side
 from convoy.errors import ConvoyError
 from convoy.storage.cf import ATTRIBUTES
+from convoy.storage.domains import Days, Domain, Fields, Grid
 from convoy.storage.downscaled import Part
-from convoy.storage.grids import Days, Domain, Fields, Grid
 from convoy.storage.models import StoredModel
 from convoy.storage.netcdf import FileFacts
 

@@ -12,7 +12,7 @@ from convoy.climate.grids.conventions import ELEVATION, Layout, VariableParams, 
 from convoy.climate.grids.sides import Side, extent
 from convoy.climate.regridding import whole_ratio
 from convoy.errors import ConvoyError
-from convoy.storage.grids import Axis, Fields, Grid
+from convoy.storage.domains import Axis, Fields, Grid
 from convoy.storage.models import StoredModel
 from convoy.storage.netcdf import FileFacts
 

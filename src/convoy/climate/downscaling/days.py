@@ -13,7 +13,7 @@ from convoy.climate.lapse import at_height, at_sea_level, daily_lapse, filled
 from convoy.climate.regridding import area_mean, interpolation
 from convoy.learning.examples import Plan
 from convoy.nn.downscaling import Geometry, Ground, Inputs
-from convoy.storage.grids import Domain, Fields, Grid
+from convoy.storage.domains import Domain, Fields, Grid
 
 # Variables that are positive and skewed are taken as what is nearer to a Gaussian.
 TRANSFORMS: dict[str, Any] = {

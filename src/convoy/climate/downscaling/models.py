@@ -14,7 +14,7 @@ from convoy.climate.downscaling import rivals
 from convoy.climate.downscaling.rivals import RIVALS, RivalParams, Tensors
 from convoy.errors import ConvoyError
 from convoy.params import Section
-from convoy.storage.grids import Axis, Domain, Fields, Grid
+from convoy.storage.domains import Axis, Domain, Fields, Grid
 from convoy.storage.models import StoredModel
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from convoy.learning.params import TrainingParams
 from convoy.nn.downscaling import Downscaler, Geometry
 from convoy.params import Section
 from convoy.storage.checkpoints import Checkpoint
-from convoy.storage.grids import Domain, Fields, Grid
+from convoy.storage.domains import Domain, Fields, Grid
 
 Array = npt.NDArray[Any]
 # Area means of the truth that differ more from the coarse input, in its standard deviations, show another

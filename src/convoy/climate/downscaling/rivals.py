@@ -10,7 +10,7 @@ import numpy.typing as npt
 from convoy.climate.lapse import STANDARD_K_PER_KM, TEMPERATURES, at_height, daily_lapse, filled
 from convoy.climate.regridding import Method, interpolation
 from convoy.params import Section
-from convoy.storage.grids import Domain, Fields
+from convoy.storage.domains import Domain, Fields
 
 Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
 QUANTILES = np.linspace(0.01, 0.99, 50)

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.errors import ConvoyError
-from convoy.storage.cf import EPOCH
-from convoy.storage.grids import Axis, Days
+from convoy.storage.domains import EPOCH, Axis, Days
 from convoy.storage.netcdf import FileFacts
 
 Order: TypeAlias = npt.NDArray[np.int64]

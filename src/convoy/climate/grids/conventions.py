@@ -16,7 +16,7 @@ from convoy.climate.grids.units import Conversion, conversion, known
 from convoy.errors import ConvoyError
 from convoy.params import Section
 from convoy.storage.cf import ATTRIBUTES
-from convoy.storage.grids import Axis, Days, Fields, Grid
+from convoy.storage.domains import Axis, Days, Fields, Grid
 from convoy.storage.netcdf import FileFacts
 
 SECTION = "climate.grids.variables"

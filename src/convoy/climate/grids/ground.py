@@ -10,7 +10,7 @@ from convoy.climate.grids.sides import Read, extent, same
 from convoy.climate.regridding import area_mean, filled_mean, interpolation
 from convoy.climate.world import terrain
 from convoy.errors import ConvoyError
-from convoy.storage.grids import Axis, Fields, Grid
+from convoy.storage.domains import Axis, Fields, Grid
 from convoy.storage.netcdf import FileFacts
 
 # No land lies lower (the Dead Sea: -430 m): heights below tell the sea floor.

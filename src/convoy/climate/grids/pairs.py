@@ -13,7 +13,7 @@ from convoy.climate.grids.source import FilesParams, GridsParams, target_first
 from convoy.climate.grids.splits import split
 from convoy.climate.regridding import Regridding, area_mean, filled_mean, whole_ratio
 from convoy.errors import ConvoyError
-from convoy.storage.grids import Axis, Days, Domain, Fields, Grid
+from convoy.storage.domains import Axis, Days, Domain, Fields, Grid
 from convoy.storage.netcdf import FileFacts
 
 HOME = "home"

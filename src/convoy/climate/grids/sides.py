@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from convoy.climate.grids.conventions import SECTION, Layout, VariableParams, layout, listing, require
 from convoy.errors import ConvoyError
-from convoy.storage.grids import Axis, Days, Fields, Grid
+from convoy.storage.domains import Axis, Days, Fields, Grid
 from convoy.storage.netcdf import FileFacts
 
 # (path, variable in the file, first time, last time + 1) -> values as the file has them.

@@ -12,7 +12,7 @@ from convoy.climate.world import synthetic as world
 from convoy.climate.world.floor import floor_rmse
 from convoy.params import Section
 from convoy.storage.cf import ATTRIBUTES
-from convoy.storage.grids import Domain
+from convoy.storage.domains import Domain
 
 SYNTHETIC: Literal["synthetic"] = "synthetic"
 

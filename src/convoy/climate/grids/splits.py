@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from convoy.errors import ConvoyError
 from convoy.params import Section
-from convoy.storage.grids import Days
+from convoy.storage.domains import Days
 
 SPLITS = ("train", "validation", "test")
 FEWEST_YEARS = 4

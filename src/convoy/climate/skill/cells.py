@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convoy.storage.grids import Days
+from convoy.storage.domains import Days
 
 Field: TypeAlias = npt.NDArray[Any]
 SUMMER_DAY_K = 298.15

@@ -26,7 +26,7 @@ from convoy.climate.skill.judged import (
 )
 from convoy.params import Section
 from convoy.storage.daily import Daily, Table
-from convoy.storage.grids import Domain, Fields
+from convoy.storage.domains import Domain, Fields
 
 TODAY = "test"
 WARMER = "warmer_"

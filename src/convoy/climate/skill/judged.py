@@ -11,7 +11,7 @@ from convoy.climate.downscaling import rivals
 from convoy.climate.skill.measures import daily_squared_error
 from convoy.errors import ConvoyError
 from convoy.storage.daily import Daily
-from convoy.storage.grids import Domain, Fields
+from convoy.storage.domains import Domain, Fields
 
 Prediction: TypeAlias = tuple[Fields, Fields | None]
 Predict: TypeAlias = Callable[[Domain], Prediction | None]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from convoy.climate.regridding import Regridding, filled_mean
 from convoy.climate.skill import cells as skill_cells
 from convoy.climate.skill import patterns as skill_patterns
-from convoy.storage.grids import Days, Grid
+from convoy.storage.domains import Days, Grid
 
 Field: TypeAlias = npt.NDArray[Any]
 Daily: TypeAlias = npt.NDArray[np.float64]

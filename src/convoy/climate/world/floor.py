@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from convoy.climate.regridding import Regridding, area_mean
 from convoy.climate.world.spectra import Modes
-from convoy.storage.grids import Grid
+from convoy.storage.domains import Grid
 
 
 def conditional_variance(modes: Modes, coarse: Grid, fine: Grid) -> npt.NDArray[np.float64]:

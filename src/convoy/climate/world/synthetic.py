@@ -22,7 +22,7 @@ from convoy.climate.world.spectra import Modes, broken_power_law
 from convoy.climate.world.temperature import DailyMaximum, climatology, landness
 from convoy.climate.world.weather import simulate
 from convoy.params import Section
-from convoy.storage.grids import Axis, Days, Domain, Fields, Grid
+from convoy.storage.domains import Axis, Days, Domain, Fields, Grid
 
 FACTOR = 4
 COARSE_CELLS = 16

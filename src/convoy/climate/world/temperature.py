@@ -13,7 +13,7 @@ import numpy.typing as npt
 from convoy.climate.regridding import Regridding
 from convoy.climate.world.physics import saturation_humidity
 from convoy.climate.world.terrain import KM_PER_DEGREE
-from convoy.storage.grids import Fields, Grid
+from convoy.storage.domains import Fields, Grid
 
 HOURS = np.arange(0, 24, 3) + 1.5
 SUMMER = 2 * np.pi * 200 / 365

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from convoy.climate.world.spectra import Modes, power_law
-from convoy.storage.grids import Fields, Grid
+from convoy.storage.domains import Fields, Grid
 
 RELIEF_M = 3600.0
 SEA_SHARE = 0.25

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.climate.world.spectra import Modes, power_law
-from convoy.storage.grids import Days, Fields, Grid
+from convoy.storage.domains import Days, Fields, Grid
 
 MEAN_PRESSURE_PA = 101_500.0
 
