@@ -47,7 +47,6 @@ class BowTraining(NetworkTraining):
     recipe: Recipe = "adagrad_linear"
     learning_rate: float | None = Field(0.4, gt=0, le=10)
     weight_decay: float | None = Field(0.0, ge=0, le=10)
-    batch_size: int = Field(256, ge=2, le=65536)
     epochs: int | None = Field(3, ge=1, le=10000)
     patience: int | None = Field(3, ge=1, le=10000)
     average_epochs: float = Field(0.0, ge=0, le=1000)
