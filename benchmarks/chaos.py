@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "chaos.json"
 VICTIMS = ("dvc", "stage", "both")
 HUNG_S = 1800.0
+PARTIAL, CHECKPOINTS = "data/**/.*.partial-*", "data/checkpoints/*"
 # What DVC says of a file that it was writing, in place, when it was killed.
 TORN = {
     "dvc.lock' validation failed": "torn dvc.lock",
@@ -146,14 +147,15 @@ class Workspace:
             f"half-written: {path}" for path in present if digest(self.folder / path) != self.digests[path]
         ]
 
-    def leftovers(self) -> list[str]:
-        found = [*self.folder.glob("data/**/.*.partial-*"), *self.folder.glob("data/checkpoints/*")]
+    def leftovers(self, *patterns: str) -> list[str]:
+        found = [path for pattern in patterns for path in self.folder.glob(pattern)]
         return [f"left behind: {path.relative_to(self.folder)}" for path in found]
 
     def differences(self, stage: str) -> list[str]:
         """Whatever tells this workspace from the unbroken one, after `stage` has run to its end."""
         missing = [path for path in self.outputs(stage) if not (self.folder / path).exists()]
-        found = [f"missing: {path}" for path in missing] + self.halves(stage) + self.leftovers()
+        found = [f"missing: {path}" for path in missing] + self.halves(stage)
+        found += self.leftovers(PARTIAL, CHECKPOINTS)
         return found if self.lock() == self.reference else [*found, "dvc.lock differs"]
 
     def _commit(self) -> None:
@@ -230,7 +232,7 @@ def strike_and_mend(
     if victim == "interrupt" and hit:
         problems += [f"Ctrl-C: {printed}"] if "Traceback" in printed else []
         problems += ["Ctrl-C: exit code 0"] if code == 0 else []
-        problems += workspace.leftovers()
+        problems += workspace.leftovers(PARTIAL)  # a checkpoint stays: the next run goes on from it
     if victim != "dvc" or orphan_first:
         psutil.wait_procs(orphans, timeout=HUNG_S)
         problems += workspace.halves(stage)

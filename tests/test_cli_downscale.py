@@ -227,6 +227,10 @@ def test_options_that_say_nothing_useful_are_refused_in_one_line(folder):
     def line(*options):
         return refused("downscale", "in.nc", "out.nc", "--model", "lapse", *options)
 
+    assert refused("downscale", "in.nc", "--model", "lapse") == (
+        "convoy: OUT is missing: name the file to write after in.nc\n"
+    )
+    assert "in.nc is named twice" in refused("downscale", "in.nc", "in.nc", "out.nc", "--model", "lapse")
     assert "--variables: 'tx' is not ours=theirs, such as tasmax=tx" in line("--variables", "tx")
     assert "--variables tasmax: no variable 'tx': in.nc has tasmax" in line("--variables", "tasmax=tx")
     assert "are its units 'hPa'? override them: --units psl=..." in line("--units", "psl=hPa")

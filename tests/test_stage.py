@@ -221,3 +221,17 @@ def test_a_script_named_like_a_standard_module_shadows_nothing(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "SIGINT\n", "")
+
+
+def test_an_interrupt_that_a_library_swallows_is_told_at_the_end(start):
+    deaf = """
+import os, signal
+def main() -> None:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+    except KeyboardInterrupt:  # as an import in a callback of C does
+        pass
+"""
+    process = start(deaf)
+    assert ended(process) == (130, "", "convoy: interrupted; nothing half-written is left\n")

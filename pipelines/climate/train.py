@@ -4,7 +4,7 @@ from pathlib import Path
 
 from convoy.climate.downscaling import models
 from convoy.learning.params import TrainParams, device_of
-from convoy.params import load
+from convoy.params import load, load_names
 from convoy.stage import run
 from convoy.storage import grids
 from convoy.storage import models as folders
@@ -17,6 +17,8 @@ GRIDS = Path("data/climate/grids")
 
 def main(model: str) -> None:
     """Fit `model` and write its folder; goes on from a checkpoint of the same run."""
+    # Told before the first training, not after the last.
+    models.check(load_names("climate.models"))
     params = load(f"climate.settings.{model}", models.params_model(model))
     shared = load("climate.train", TrainParams)
     facts = grids.read_facts(GRIDS)

@@ -111,10 +111,14 @@ Example:
 
 @app.command(epilog=DOWNSCALE_EXAMPLE)
 def downscale(
+    # Not required, as far as the parser knows: it gives a single name to OUT, and would miss an IN.
     coarse: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IN", help="Daily coarse fields: NetCDF or Zarr; variables and years in any files."
+            metavar="IN",
+            default_factory=list,
+            show_default=False,
+            help="Daily coarse fields, one file or more: NetCDF or Zarr; variables and years in any of them.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The NetCDF-4 file to write, by CF-1.11.")],
@@ -139,6 +143,8 @@ def downscale(
 def _downscale(
     coarse: list[Path], out: Path, model: str, orography: Path | None, variables: str, units: str, force: bool
 ) -> None:
+    if not coarse:
+        raise ConvoyError(f"OUT is missing: name the file to write after {out}")
     # Read when torch is loaded. Threads that wait must not spin: where other programs have the cores, that is
     # ten times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -66,12 +66,16 @@ def stored_model(named: str) -> "tuple[StoredModel, str]":
             f"runs:/RUN/PATH; found '{named}'"
         )
     from convoy.tracking import store
+    from convoy.tracking.probe import OutOfReachError
 
-    client = store.existing(store.LIVE_TIMEOUT)  # which makes MLflow's settings, before it is imported
-    from convoy.tracking import pyfunc
+    try:
+        client = store.existing(store.LIVE_TIMEOUT)  # which makes MLflow's settings, before it is imported
+        from convoy.tracking import pyfunc
 
-    with store.reachable():
-        return pyfunc.stored(client, named)
+        with store.reachable():
+            return pyfunc.stored(client, named)
+    except OutOfReachError as error:
+        raise ConvoyError(f"{error.what}; name a model folder, or try again") from None
 
 
 def pairs(option: str, text: str, example: str) -> dict[str, str]:

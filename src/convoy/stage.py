@@ -9,6 +9,7 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 from convoy.errors import ConvoyError
@@ -31,8 +32,18 @@ def run(main: Callable[..., None]) -> NoReturn:
 def guarded(action: Callable[[], Any]) -> int:
     """Run `action` and return the exit code that its end stands for."""
     signal.signal(signal.SIGTERM, _terminate)
+    interrupts: list[int] = []
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        interrupts.append(signum)
+        signal.default_int_handler(signum, frame)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         action()
+        if interrupts:  # and a callback of some library has swallowed the exception
+            raise KeyboardInterrupt
     except ConvoyError as error:
         print(f"convoy: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code

@@ -13,7 +13,7 @@ from tests.climate.worlds import first, noisy, world
 
 PARAMS = EvaluateParams(resamples=400)
 TEST_DAYS = Days.years(2004, 1)
-FACTS = {"target": "tasmax", "source": "made up", "factor": 4}
+FACTS = {"target": "tasmax", "source": "made up", "factor": 4, "perfect": True}
 # What a model errs by on a domain: a number or (T, 1, 1); None where it cannot go.
 Error = Callable[[Domain], Any]
 

@@ -85,6 +85,9 @@ def test_the_coast_is_where_the_elevation_passes_zero():
     assert rows.max() - rows.min() > 0.7 * len(drawn)
     unknown = maps.habits(fields, Ground(LAT, LON, np.full((16, 16), np.nan)), "K", DARK)
     assert unknown == inland
+    assert [maps.has_coast(Ground(LAT, LON, height)) for height in (shore, shore + 100, 0 * shore)] == [
+        *(True, False, False)
+    ]
 
 
 def test_fine_fields_are_averaged_before_they_are_drawn():

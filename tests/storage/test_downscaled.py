@@ -1,6 +1,7 @@
 """What `convoy downscale` writes: a whole file or none."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from convoy.errors import ConvoyError
+from convoy.storage.cf import days_a_chunk
 from convoy.storage.domains import Axis, Days, Grid
 from convoy.storage.downscaled import write
 from tests.conftest import ROOT
@@ -59,6 +61,30 @@ def test_a_disk_that_is_too_small_is_seen_before(tmp_path):
     with pytest.raises(ConvoyError, match=r"out.nc: 4000\.0 GB needed, .* GB free; name another place"):
         write(tmp_path / "out.nc", wide, DAYS, VARIABLES, {}, [], str)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_days_on_large_grids_are_stored_in_small_parts(tmp_path):
+    """Chunks of 64 MiB at most, but of a day at least, and of no more days than there are."""
+    sizes = {(64, 64): 90, (998, 998): 16, (4000, 4000): 1, (5000, 5000): 1}
+    assert {shape: days_a_chunk(365, shape) for shape in sizes} == sizes
+    assert days_a_chunk(40, (64, 64)) == 40
+    large = Grid(Axis.regular(40, 0.01, 998), Axis.regular(-1, 0.01, 998))
+    field = np.full((1, *large.shape), 280, np.float32)
+    part = (slice(0, 1), {"tasmax": field})
+    write(tmp_path / "out.nc", large, DAYS.at(slice(0, 1)), {"tasmax": {}}, {}, [part], str)
+    assert field.nbytes < (tmp_path / "out.nc").stat().st_size < 1.1 * field.nbytes
+
+
+def test_only_what_may_be_a_full_disk_is_told_as_one(tmp_path):
+    """HDF5 takes no chunk of 4 GiB, and this grid's single day has 4.3 GB."""
+    if shutil.disk_usage(tmp_path).free < 5e9:
+        pytest.skip("needs 5 GB of free disk, of which it writes nothing")
+    path = tmp_path / "out.nc"
+    grid = Grid(Axis.regular(-60, 0.003, 33_000), Axis.regular(-60, 0.003, 33_000))
+    with pytest.raises(ConvoyError) as caught:
+        write(path, grid, DAYS.at(slice(0, 1)), {"tasmax": {}}, {}, [], str)
+    expected = "cannot be written (NetCDF: Bad chunk sizes.: (variable 'tasmax', group '/'))"
+    assert str(caught.value) == f"{path}: {expected}"
 
 
 FULL = """

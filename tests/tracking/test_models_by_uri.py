@@ -118,4 +118,8 @@ def test_a_store_that_is_not_there_or_out_of_reach_is_told_and_none_is_made(repo
     assert not (repository / "mlruns" / "mlflow.db").exists()
     server = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    assert refused(*DOWNSCALE, "--model", uri).startswith(f"convoy: MLflow at {server}: ")
+    for command in (DOWNSCALE, EMBED):
+        line = refused(*command, "--model", uri)
+        assert line.startswith(f"convoy: MLflow at {server}: ")
+        assert line.endswith("; name a model folder, or try again\n")
+        assert "convoy publish" not in line

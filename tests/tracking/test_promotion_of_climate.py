@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convoy.climate.downscaling import models
 from convoy.errors import ConvoyError
 from convoy.storage import daily, grids
 from convoy.storage import models as folders
@@ -16,6 +17,7 @@ from convoy.tracking import dvclock, ledger
 from convoy.tracking.daily_errors import DailyErrors
 from convoy.tracking.decisions import rollback
 from convoy.tracking.downscaling import Downscaling
+from convoy.tracking.fields_model import FieldsModel
 from convoy.tracking.promotion import PromotionParams, RefusedError, promote
 from tests.tracking import climates, shelves
 from tests.tracking.shelves import aliases, history, lines, tags
@@ -191,6 +193,21 @@ def test_other_test_days_need_the_grids_in_the_workspace(client, repository, add
     found = lines(repository)[-1]["difference"]
     assert found["champion_rmse"] == pytest.approx(own.rmse, rel=1e-5)
     assert found["difference"] == pytest.approx(0.1, abs=1e-4)
+
+
+def test_every_training_of_the_champion_is_measured_again(climate):
+    grids_of = climate / climates.DATA / "grids"
+    stored = folders.read(climate / climates.DATA / "models" / "residual")
+    other = {name: array * 1.5 if "network." in name else array for name, array in stored.tensors.items()}
+    both = replace(stored, seeds={0: stored.tensors, 7: other})
+    found = DailyErrors().again(grids_of, None, FieldsModel(both))
+    (domain,) = grids.read(grids_of, "test")
+    weights = np.cos(np.radians(domain.fine.lat.centres))[:, None] * np.ones(domain.fine.shape)
+    for errors_again, tensors in zip(found.trainings.T, (stored.tensors, other), strict=True):
+        field, _ = models.downscale(replace(stored, seeds={0: tensors}), domain)
+        by_hand = ((field - domain.target) ** 2 * weights).sum(axis=(1, 2)) / weights.sum()
+        np.testing.assert_allclose(errors_again, by_hand, rtol=1e-3)
+    assert not np.allclose(*found.trainings.T, rtol=1e-2)
 
 
 def test_without_its_days_the_last_champion_is_the_one_to_beat(client, repository, add):

@@ -55,7 +55,7 @@ class Habit:
 def days(rows: Sequence[Day], ground: Ground, units: str, theme: Theme) -> bytes:
     """PNG: a row per day with truth and models on one scale, then the models' errors on another.
 
-    The line is the coast, where the elevation passes zero.
+    The line is the coast, where the elevation passes zero: see `has_coast`.
     """
     names = list(rows[0].models)
     with styled(theme):
@@ -101,6 +101,12 @@ def habits(rows: Sequence[Habit], ground: Ground, units: str, theme: Theme) -> b
         return png(fig)
 
 
+def has_coast(ground: Ground) -> bool:
+    """Whether there is a coast to draw: ground both above zero and not."""
+    height = np.ma.masked_invalid(_thinned(ground.elevation))
+    return bool(height.count() and height.min() <= 0 < height.max())
+
+
 def _grid(rows: int, columns: int, ground: Ground, panel_in: float = PANEL_IN) -> tuple[Figure, Any]:
     """Panels (rows, columns) in the shape of the ground, with degrees only at the outer sides."""
     height_in = panel_in * min(2.0, max(0.4, _shape(ground)))
@@ -141,8 +147,8 @@ def _map(
 
 
 def _coast(axes: Axes, ground: Ground, theme: Theme) -> None:
-    height = np.ma.masked_invalid(_thinned(ground.elevation))
-    if height.count() and height.min() <= 0 < height.max():
+    if has_coast(ground):
+        height = np.ma.masked_invalid(_thinned(ground.elevation))
         lat, lon = _thinned(ground.lat), _thinned(ground.lon)
         # Seas are often zero themselves: half a metre above them is land for sure.
         for colour, width, alpha in ((theme.paper, 2.0, 0.6), (theme.ink, 0.7, 1.0)):

@@ -1,6 +1,7 @@
 """CF-1.11 NetCDF-4 files: attributes of what we store, and how it is written and read back."""
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from convoy.errors import ConvoyError
 from convoy.storage.domains import EPOCH, Days, Fields, Grid
 
 DAYS_A_CHUNK = 90
+# A chunk is stored whole, however few of its days there are, and HDF5 takes none of 4 GiB or more.
+_BYTES_A_CHUNK = 1 << 26
 _FILL = np.float32(1e20)
 
 # CF attributes of what we store; others are stored with their name and units alone.
@@ -101,12 +104,17 @@ def add_days(file: netCDF4.Dataset, days: Days) -> None:
     file["time_bnds"][span] = np.stack([days.ordinal, days.ordinal + 1], axis=1)
 
 
+def days_a_chunk(days: int, shape: tuple[int, int]) -> int:
+    """How many of a file's days, on a grid of (H, W) cells, are stored together: a season of small ones."""
+    return max(1, min(DAYS_A_CHUNK, days, _BYTES_A_CHUNK // (4 * prod(shape))))
+
+
 def declare(file: netCDF4.Dataset, name: str, attributes: Mapping[str, str] | None = None) -> Any:
     """A new float32 variable on the file's grid, with CF attributes; a static one where there is no time."""
     attributes = dict(ATTRIBUTES.get(name, {"long_name": name.replace("_", " ")}), **(attributes or {}))
     dims = ("time", "lat", "lon") if "time" in file.dimensions else ("lat", "lon")
-    shape = tuple(len(file.dimensions[dim]) for dim in ("lat", "lon"))
-    chunks = (DAYS_A_CHUNK, *shape) if len(dims) == 3 else None
+    shape = len(file.dimensions["lat"]), len(file.dimensions["lon"])
+    chunks = (days_a_chunk(len(file.dimensions["time"]), shape), *shape) if len(dims) == 3 else None
     if attributes.get("coordinates") == "height" and "height" not in file.variables:
         height = file.createVariable("height", "f8", ())
         height.setncatts(

@@ -3,13 +3,13 @@
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 
 import numpy as np
 
 from convoy.errors import ConvoyError
-from convoy.storage.cf import dataset, declare
+from convoy.storage.cf import dataset, days_a_chunk, declare
 from convoy.storage.domains import Days, Fields, Grid
 from convoy.storage.files import atomic_file
 
@@ -28,10 +28,11 @@ def write(
     """
     with (
         atomic_file(path) as partial,
-        _saying_full(path),
+        _in_one_line(path),
         dataset(partial, grid, days, attributes) as file,
     ):
-        _check_room(path, len(variables) * len(days) * prod(grid.shape) * 4)
+        chunk = days_a_chunk(len(days), grid.shape)
+        _check_room(path, len(variables) * ceil(len(days) / chunk) * chunk * prod(grid.shape) * 4)
         stored = {name: declare(file, name, of_variable) for name, of_variable in variables.items()}
         for span, fields in parts:
             for name, field in fields.items():
@@ -41,14 +42,18 @@ def write(
 
 
 @contextmanager
-def _saying_full(path: Path) -> Iterator[None]:
-    """Turn what the NetCDF library says of a full disk, at a write or at last at the end, into one line."""
+def _in_one_line(path: Path) -> Iterator[None]:
+    """Turn what the NetCDF library refuses, at a write or at last at the end, into one line.
+
+    A full disk is an error of HDF5's there.
+    """
     try:
         yield
     except RuntimeError as error:
         if not str(error).startswith("NetCDF:"):
             raise
-        raise ConvoyError(f"{path}: cannot be written ({error}): is the disk full?") from None
+        asked = ": is the disk full?" if "HDF error" in str(error) else ""
+        raise ConvoyError(f"{path}: cannot be written ({error}){asked}") from None
 
 
 def _check_room(path: Path, needed: int) -> None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convoy import statistics
-from convoy.climate.skill.evaluation import TODAY
-from convoy.climate.skill.judged import Prediction, answers, daily_errors, judged
+from convoy.climate.skill.evaluation import TODAY, together
+from convoy.climate.skill.judged import answers, daily_errors, judged
 from convoy.errors import ConvoyError
 from convoy.report.numbers import percent
 from convoy.storage import daily, grids
 from convoy.storage.daily import Daily
-from convoy.storage.domains import Domain
 from convoy.tracking.task import Judge, Metrics
 
 if TYPE_CHECKING:
@@ -65,20 +64,25 @@ class DailyErrors(Judge):
         return failed
 
     def again(self, source: Path, measured: Daily, model: Any) -> Daily:  # noqa: ARG002
-        """The errors of the model on the test days of the folder of grids `source`."""
+        """The errors of all trainings of the model on the test days of the folder of grids `source`.
+
+        All, since the candidate brings those of all its own: versions are compared by the mean of their
+        trainings, never by one that was lucky.
+        """
         facts, domains = grids.read_facts(source), grids.read(source, TODAY)
-
-        def predict(domain: Domain) -> Prediction | None:
-            field = model.downscale(domain)
-            return None if field is None else (field, None)
-
-        said = None
+        measured_now: list[Daily] = []
         if all(domain.target is not None for domain in domains):
-            said = answers("the champion", predict, TODAY, judged(TODAY, domains), facts["target"])
-        if said is None:
+            tested = judged(TODAY, domains)
+            # One training at a time: its fields may fill the memory.
+            for predict in model.trainings():
+                said = answers("the champion", predict, TODAY, tested, facts["target"])
+                if said is None:
+                    break
+                measured_now.append(daily_errors(said))
+        if not measured_now:
             names = ", ".join(domain.name for domain in domains)
             raise ConvoyError(f"{source}: the champion cannot go to {names}, where the candidate was")
-        return daily_errors(said)
+        return together(measured_now)
 
     def difference(self, candidate: Daily, champion: Daily, resamples: int, seed: int) -> dict[str, float]:
         """1 - RMSE of the candidate / RMSE of the champion on the same n days, with its 95% interval.

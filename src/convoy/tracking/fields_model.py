@@ -59,10 +59,9 @@ class FieldsModel:
                 answer[name] = [day.ravel().astype(np.float32) for day in field]
         return pd.DataFrame(answer, index=model_input.index)
 
-    def downscale(self, domain: Domain) -> Fields | None:
-        """The fine field (T, H, W) of any domain; None where the model cannot go to its ground."""
-        found = models.downscale(self._stored, domain)
-        return None if found is None else found[0]
+    def trainings(self) -> list[models.Downscaling]:
+        """Every training of the model, for any domain; the first is the one that is served."""
+        return [models.Downscaling(self._stored, seed) for seed in self._stored.seeds]
 
     def schema(self) -> "Schema":
         """A date, and a list of numbers per input."""
@@ -83,7 +82,7 @@ class FieldsModel:
             none = np.empty((0, *self._fine.shape), np.float32)
             spread = self._stored.config.get("network", {}).get("spread", "none")
             return none, None if spread == "none" else none
-        # A rival that knows one ground is served on that one.
+        # A model bound to one place, a rival's or a network's with habits, is served on that one.
         place = self._stored.config["place"] or "input"
         domain = Domain(
             "input", place, self._coarse, self._fine, days, fields, None, self._static, self._coarse_static

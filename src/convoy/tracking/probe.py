@@ -8,11 +8,19 @@ from urllib.parse import quote, urlsplit
 from convoy.errors import ConvoyError
 from convoy.storage import journal
 
-LATER = "DVC's outputs are whole, run `convoy publish` when it answers"
 MAKE_AGAIN = "move it away, and `convoy publish` makes it again from DVC's outputs"
 _SERVERS, _DATA_BASES = ("http", "https"), ("postgresql", "mysql", "mssql")
 _LONGEST = 300  # characters of a reason
+_LATER = "DVC's outputs are whole, run `convoy publish` when it answers"
 _BROKEN = ("file is not a database", "malformed", "unsupported file format")
+
+
+class OutOfReachError(ConvoyError):
+    """A store does not answer. `what` says so without the advice, which is for those who publish."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; {_LATER}")
+        self.what = what
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -89,4 +97,4 @@ def _probe_data_base(uri: str, shown: str, timeout: int) -> None:
         raise ConvoyError(f"MLflow at {shown}: {in_short(error)}; install it in .venv") from None
     except (SQLAlchemyError, ValueError) as error:
         reason = in_short(error).partition(" (Background on this error")[0]
-        raise ConvoyError(f"MLflow at {shown}: {reason}; {LATER}") from None
+        raise OutOfReachError(f"MLflow at {shown}: {reason}") from None

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from convoy.errors import ConvoyError
 from convoy.storage import journal
-from convoy.tracking.probe import LATER, MAKE_AGAIN, in_short, is_broken, probe, sqlite_file
+from convoy.tracking.probe import MAKE_AGAIN, OutOfReachError, in_short, is_broken, probe, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -132,17 +132,17 @@ def reachable() -> Iterator[None]:
     except CommandError as error:  # of the migrations
         raise ConvoyError(_other_version(error)) from error
     except RequestException as error:
-        raise ConvoyError(f"MLflow at {shown()}: {in_short(error)}; {LATER}") from error
+        raise OutOfReachError(f"MLflow at {shown()}: {in_short(error)}") from error
     except (MlflowException, SQLAlchemyError) as error:
         if "database schema" in str(error):
             raise ConvoyError(_other_version(error)) from error
-        broken = isinstance(error, DatabaseError) and is_broken(error)
-        raise ConvoyError(
-            f"MLflow at {shown()}: {in_short(error)}; {MAKE_AGAIN if broken else LATER}"
-        ) from error
+        what = f"MLflow at {shown()}: {in_short(error)}"
+        if isinstance(error, DatabaseError) and is_broken(error):
+            raise ConvoyError(f"{what}; {MAKE_AGAIN}") from error
+        raise OutOfReachError(what) from error
     except OSError as error:
         if error.filename is None:
-            raise ConvoyError(f"MLflow at {shown()}: {in_short(error)}; {LATER}") from error
+            raise OutOfReachError(f"MLflow at {shown()}: {in_short(error)}") from error
         raise ConvoyError(
             f"{error.filename}: {error.strerror}; tracking keeps its files there: mend it, then run "
             "`convoy publish`"

@@ -169,6 +169,16 @@ def test_signal_variability_and_conservation(parts):
     )
 
 
+def test_what_the_truth_differs_from_too_is_nobody_s_fault(parts):
+    found = Rated({"bicubic": always(0.25), "residual": always(0.1)}, {"test": parts["test"]})
+    perfect, imperfect = (
+        beside(compare(found.metrics, found.daily, FACTS | {"perfect": known}, PARAMS))
+        for known in (True, False)
+    )
+    assert perfect[-1].startswith("Averaged over coarse cells, ")
+    assert imperfect == perfect[:-1]
+
+
 def test_who_says_nothing_somewhere_is_named_before_all_else(parts):
     found = compared({"ridge": always(0.5), "bicubic": always(0.9), "residual": always(0.3)}, parts)
     assert "no answer" not in " ".join(findings(found))

@@ -1,12 +1,16 @@
 import base64
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from convoy.climate.comparison import pictures
 from convoy.climate.comparison.findings import findings, headline, limits
 from convoy.climate.comparison.page import _method, _subject, page
 from convoy.climate.comparison.paired import compare
+from convoy.climate.skill.evaluation import evaluate
+from convoy.storage.daily import Daily
 from convoy.storage.domains import Days
 from tests.climate import rated
 from tests.climate.rated import FACTS, PARAMS, Rated, always, at_home, in_turns
@@ -145,6 +149,40 @@ def test_the_picture_of_a_day_tells_that_days_error(parts):
     block = (first - int(parts["test"][0].days.ordinal[0])) // 30
     assert pictures._rmse(daily, "residual", first) == pytest.approx((0.2, 0.4)[block % 2])
     assert len(dates) == 3
+
+
+def test_without_heights_the_page_says_nothing_of_sea_ground_and_coast(parts):
+    (home,) = parts["test"]
+
+    def told(heights):
+        on = replace(home, static={"elevation": heights.astype(np.float32)})
+        given = arguments({"test": [on]}, floor=None)
+        return words(page(*given)), given[1]["residual"]["test"]["by_elevation"]
+
+    shore = np.where(np.arange(20) < 5, 0.0, 600.0) * np.ones((16, 1))
+    known = ("the one on which height alone explains least", "; the line is the coast", "band is the sea")
+    said, bands = told(shore)
+    assert all(text in said for text in (*known, "When they err, and at what height"))
+    assert [row["from_m"] for row in bands] == [None, 500]
+    unknown, bands = told(np.zeros((16, 20)))
+    assert bands is None
+    assert not any(text in unknown for text in (*known, "at what height"))
+    assert "and the one least like its coarse field. In each row" in unknown
+
+
+def test_the_drawn_domain_is_the_first_that_has_a_truth(parts):
+    (home,) = parts["test"]
+    empty = replace(home, name="empty", target=np.full_like(home.target, np.nan))
+    count = len(home.days)
+    days = Daily(
+        np.repeat(["empty", "home"], count), np.tile(home.days.ordinal, 2),
+        np.concatenate([np.full(count, np.nan), np.full(count, 0.09)]),
+    )  # fmt: skip
+    table = {"bicubic": {"test": days}}
+    predict = rated.predictor(always(0.3))
+    maps = evaluate("bicubic", [predict], {"test": [empty, home]}, "tasmax", None, table, PARAMS).maps
+    np.testing.assert_allclose(maps["bias"], 0.3, rtol=1e-3)
+    assert pictures._rmse(table, "bicubic", int(maps["ordinal"][0])) == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(

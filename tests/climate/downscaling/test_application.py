@@ -76,6 +76,8 @@ def test_days_within_the_range_give_no_warning(lapse, terrains):
     made = application(lapse, trained)
     applied(made, trained)
     assert made.warnings() == []
+    one = application(lapse, trained.at(slice(0, 1)))
+    assert one.summary().startswith("downscaled: 1 day, 2001-01-01 to ")
     assert made.remarks() == "The model was trained on a test's climate"
     assert made.summary() == (
         "downscaled: 200 days, 2001-01-01 to 2001-07-19 (noleap); tasmax by lapse_daily on 64 x 64 cells at "
@@ -90,6 +92,25 @@ def test_a_mean_that_no_climate_has_is_refused_where_there_is_a_year(lapse, terr
     line = refusal(applied, application(lapse, low), low)
     assert "in.nc: variable 'psl' is 8.6e+04 Pa on average; expected 90000 to 108000" in line
     applied(application(lapse, low.at(slice(0, 364))), low.at(slice(0, 364)))
+
+
+def test_the_mean_is_of_a_year_though_a_block_is_shorter_and_is_of_days_with_values(lapse, terrains):
+    """Five days without values, 200 of 86 kPa, then 165 of 96 kPa, and more: 365 days with 90.52 kPa."""
+    year = terrains[0].at(slice(0, 400))
+    psl = np.full_like(year.inputs["psl"], 96_000)
+    psl[:5], psl[5:205] = np.nan, 86_000
+    of_psl = replace(year, inputs={"psl": psl})
+    files = {"rest.nc": of(year, "tasmax", "huss"), "a.nc": of_psl.at(slice(0, 210))}
+    files["b.nc"] = of_psl.at(slice(210, 400))
+
+    def made(names):
+        inputs = side_of(names, lapse)
+        return Application(lapse, inputs, ground_for(lapse, inputs, None))
+
+    assert len(applied(made(files), year, 10, files)["tasmax"]) == 400
+    psl[5:240] = 86_000  # 89.56 kPa
+    line = refusal(applied, made(files), year, 10, files)
+    assert line.startswith("a.nc: variable 'psl' is 8.956e+04 Pa on average; expected 90000 to 108000")
 
 
 def test_inputs_that_do_not_fit_the_model_are_refused(network, home):
@@ -140,6 +161,10 @@ UNFIT = {
     ),
     "without time": (without_time, "has no time among its dimensions (lat, lon)"),
     "without days": (of_days(lambda values: values[:0]), "in.nc: no days in it: 'time' has length 0"),
+    "without days or units": (
+        lambda v: of_days(lambda values: values[:0])({**v, "time": (*v["time"][:2], {})}),
+        "in.nc: no days in it: 'time' has length 0",
+    ),
     "unknown calendar": (
         at_times(lambda t: t, calendar="mayan"),
         "calendar 'mayan'; expected one of standard",

@@ -75,6 +75,10 @@ FINE_AND_COARSE = {"fine": "fine.nc", "coarse": "coarse.nc"}
             "b.nc: tasmax of 2001-02-09 stands in a.nc too",
         ),
         (
+            {"a.nc": daily()}, {"fine": ["a.nc", "a.nc"], "factor": 4},
+            "a.nc is named twice; expected each file once",
+        ),
+        (
             {"a.nc": daily(), "b.nc": daily(name="tn", time={**DAYS, "calendar": "360_day"})},
             BOTH, "b.nc: calendar '360_day', but 'noleap' in a.nc",
         ),

@@ -120,7 +120,7 @@ def _split(comparison: Comparison, split: str) -> str:
 
 
 def _overlap(pair: Mapping[str, Any]) -> str:
-    """Why there is a winner although each one's own interval holds the other's figure."""
+    """Why there is a winner although the intervals of the two overlap; "" where they do not."""
     return "" if pair["intervals_apart"] else "; their own intervals overlap, but they err on the same days"
 
 
@@ -210,6 +210,9 @@ def _variability(comparison: Comparison) -> list[str]:
 
 
 def _coarse(comparison: Comparison) -> list[str]:
+    """How far area means are from the coarse input; nothing where those of the truth are off it too."""
+    if not comparison["perfect"]:
+        return []
     found, figure = comparison["splits"][TODAY], measure(comparison)
     network = found["best_network"]
     error = found["models"][network]["coarse_error"]

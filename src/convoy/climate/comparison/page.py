@@ -11,6 +11,8 @@ from convoy.climate.comparison.names import is_network, label, listed, split_lab
 from convoy.climate.comparison.paired import Metrics
 from convoy.climate.comparison.pictures import Arrays, Comparison
 from convoy.climate.skill.evaluation import TODAY
+from convoy.climate.skill.measures import has_relief
+from convoy.report.maps import has_coast
 from convoy.report.numbers import Measure, percent
 from convoy.report.page import Section, Table, picture, render
 from convoy.report.style import Theme
@@ -45,16 +47,18 @@ ERRORS = (
 )
 FLOOR_LINE = " No method that sees the same day's coarse fields alone can pass the dashed line, the floor."
 DAYS = (
-    "Of the test days the hottest, the coldest, and the one on which height alone explains least. In each "
-    "row the fields share one scale and the errors another, where blue is too low and orange too high; the "
-    "line is the coast. Look for errors that follow mountains, valleys or coasts: speckle may be chance, a "
-    "shape is something that was not learnt."
+    "Of the test days the hottest, the coldest, and {third}. In each row the fields share one scale and the "
+    "errors another, where blue is too low and orange too high{coast}. Look for errors that follow "
+    "mountains, valleys or coasts: speckle may be chance, a shape is something that was not learnt."
 )
 HABITS = (
     "Over all test days. The bias is what a model gets wrong on the average day, blue too low and orange too "
     "high; the RMSE is what it gets wrong on any day."
 )
-PARTS = "RMSE on the test days. DJF is December to February, and so on; the lowest band is the sea."
+EXPLAINED, UNLIKE = "the one on which height alone explains least", "the one least like its coarse field"
+COAST = "; the line is the coast"
+PARTS = "RMSE on the test days. DJF is December to February, and so on{bands}."
+BANDS = "; the lowest band is the sea"
 SPECTRA = (
     "How much a map varies at each size, averaged over the test days. A curve that falls below the truth "
     "towards small sizes belongs to fields that are too smooth. What the coarse fields do not tell, the best "
@@ -199,13 +203,16 @@ def _days(
 ) -> Section:
     models = pictures.drawn(comparison, mapped)
     names = listed([spoken(model) for model in models])
+    ground = pictures.ground(mapped[models[0]])
+    third = EXPLAINED if has_relief(ground.elevation) else UNLIKE
+    text = DAYS.format(third=third, coast=COAST * has_coast(ground))
     shown = picture(
         partial(pictures.days_picture, comparison, mapped, daily, dates),
         f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,
     )  # fmt: skip
     best = comparison["splits"][TODAY]["best_rival"]
     missing = f" The best rival, {spoken(best)}, is not shown: it is not among climate.models."
-    return Section("Three days side by side", [DAYS + missing * (best not in models)], [shown])
+    return Section("Three days side by side", [text + missing * (best not in models)], [shown])
 
 
 def _habits(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
@@ -215,15 +222,18 @@ def _habits(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
 
 
 def _parts(comparison: Comparison, metrics: Metrics) -> Section:
-    figure = measure(comparison)
+    figure, models = measure(comparison), pictures.shown_in_parts(comparison, metrics)
     said = []
-    for model in pictures.shown_in_parts(comparison, metrics):
+    for model in models:
         seasons = metrics[model][TODAY]["by_season"].items()
         said.append(f"{label(model)} " + ", ".join(f"{name} {figure(row['rmse'])}" for name, row in seasons))
     shown = picture(
         partial(pictures.parts_picture, comparison, metrics), f"RMSE by season: {'; '.join(said)}"
     )
-    return Section("When they err, and at what height", [PARTS], [shown])
+    bands = metrics[models[0]][TODAY]["by_elevation"]
+    heading = "When they err" + ("" if bands is None else ", and at what height")
+    sea = bands is not None and bands[0]["from_m"] is None
+    return Section(heading, [PARTS.format(bands=BANDS if sea else "")], [shown])
 
 
 def _spectra(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:

@@ -49,6 +49,7 @@ def compare(
             "units": _units(facts),
             "source": facts["source"],
             "factor": facts.get("factor"),
+            "perfect": bool(facts.get("perfect")),
             "models": list(metrics),
             "networks": networks,
             "trainings": {model: _trainings(daily[model]) for model in networks},

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.climate.comparison.findings import measure
-from convoy.climate.comparison.names import capital, is_network, label, split_label
+from convoy.climate.comparison.names import is_network, label, split_label
 from convoy.climate.comparison.paired import Metrics
-from convoy.climate.skill.evaluation import DAYS_DRAWN, TODAY
-from convoy.climate.skill.measures import SEASONS
+from convoy.climate.skill.evaluation import TODAY
+from convoy.climate.skill.measures import SEASONS, has_relief
 from convoy.report import charts, maps, skill
 from convoy.report.style import Theme
 from convoy.storage.daily import Table
@@ -23,6 +23,8 @@ Comparison = Mapping[str, Any]
 # Series of the theme: rivals share one, of which the best stands out; each network has its own.
 OTHER_RIVALS, BEST_RIVAL = 3, 0
 COLOURS = {"residual": 1, "srcnn": 4, "separable": 2, "unet": 5}
+# The third of the days drawn: on known heights, and without them.
+SHAPED, UNLIKE = "Most shaped\nby the ground", "Least like the\ncoarse field"
 
 
 def colour(model: str) -> int:
@@ -69,23 +71,24 @@ def days_picture(
     """Truth, best rival, best network and their errors on the days that tell most; `dates` names these."""
     models = drawn(comparison, mapped)
     first, figure = mapped[models[0]], measure(comparison)
+    days = ("Hottest", "Coldest", SHAPED if has_relief(first["elevation"]) else UNLIKE)
     rows = []
-    for place, (which, date) in enumerate(zip(DAYS_DRAWN, dates, strict=True)):
+    for place, (which, date) in enumerate(zip(days, dates, strict=True)):
         ordinal = int(first["ordinal"][place])
         fields = {label(model): mapped[model]["days"][place] for model in models}
         scores = {label(model): f"RMSE {figure(_rmse(daily, model, ordinal))}" for model in models}
-        title = f"{capital(which)}\n{date}".replace("shaped by", "shaped\nby")
-        rows.append(maps.Day(title, first["truth_days"][place], fields, scores))
-    return maps.days(rows, _ground(first), comparison["units"], theme)
+        rows.append(maps.Day(f"{which}\n{date}", first["truth_days"][place], fields, scores))
+    return maps.days(rows, ground(first), comparison["units"], theme)
 
 
 def _rmse(daily: Table, model: str, ordinal: int) -> float:
-    """The error of one day of the test split's first domain, which is the one that is drawn."""
+    """The error of one day of the domain that is drawn, the test split's first with a day that counts."""
     days = daily[model][TODAY]
-    return float(np.sqrt(days.squared_error[np.flatnonzero(days.ordinal == ordinal)[0]]))
+    return float(np.sqrt(days.squared_error[np.flatnonzero((days.ordinal == ordinal) & days.known)[0]]))
 
 
-def _ground(arrays: Arrays) -> maps.Ground:
+def ground(arrays: Arrays) -> maps.Ground:
+    """Where the maps of a model lie."""
     return maps.Ground(arrays["lat"], arrays["lon"], arrays["elevation"])
 
 
@@ -93,7 +96,7 @@ def habits_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme: 
     """Bias and RMSE of the best rival and network over the test days, cell by cell."""
     models = drawn(comparison, mapped)
     rows = [maps.Habit(label(model), mapped[model]["bias"], mapped[model]["rmse"]) for model in models]
-    return maps.habits(rows, _ground(mapped[models[0]]), comparison["units"], theme)
+    return maps.habits(rows, ground(mapped[models[0]]), comparison["units"], theme)
 
 
 def spectra_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme: Theme) -> bytes:
@@ -115,15 +118,15 @@ def cell_degrees(arrays: Arrays) -> float:
 
 
 def parts_picture(comparison: Comparison, metrics: Metrics, theme: Theme) -> bytes:
-    """Errors by season and by elevation band of the best rival and all networks on the test days."""
+    """Errors on the test days by season and, where known, elevation band: best rival and all networks."""
     models = shown_in_parts(comparison, metrics)
     first = metrics[models[0]][TODAY]
     seasons = [season for season in SEASONS if season in first["by_season"]]
     rows = {model: [metrics[model][TODAY]["by_season"][season] for season in seasons] for model in models}
-    bands = {model: metrics[model][TODAY]["by_elevation"] for model in models}
+    bands = {model: metrics[model][TODAY]["by_elevation"] or [] for model in models}
     panels = [
         ("By season", seasons, _lines(rows)),
-        ("By elevation", [band(row) for row in first["by_elevation"]], _lines(bands)),
+        ("By elevation", [band(row) for row in bands[models[0]]], _lines(bands)),
     ]
     shown = [panel for panel in panels if panel[1]]
     return skill.categories(shown, comparison["units"], theme)

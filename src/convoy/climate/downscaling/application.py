@@ -11,7 +11,7 @@ import numpy.typing as npt
 from convoy.climate.downscaling.application_ground import Ground
 from convoy.climate.downscaling.models import TASK, Downscaling
 from convoy.climate.grids import conventions
-from convoy.climate.grids.conventions import ELEVATION, VariableParams
+from convoy.climate.grids.conventions import ELEVATION, Layout, VariableParams
 from convoy.climate.grids.sides import Read, Side, common_days, extent, side
 from convoy.errors import ConvoyError
 from convoy.storage.cf import ATTRIBUTES
@@ -46,6 +46,7 @@ class Application:
         self.variables = variables(stored.config)
         ranges = stored.config["range"]
         self._record = Record(self.days, {name: ranges[name] for name in inputs.layouts})
+        self._means = {name: _Mean(name, inputs.file_of(name, self.days)) for name in inputs.layouts}
 
     def parts(self, read: Read, report: Callable[[str, int, int], None]) -> Iterator[Part]:
         """Spans of days and their fields (T, H, W); `report` is told how far that is.
@@ -61,7 +62,7 @@ class Application:
 
     def _parts(self, start: int, days: Days, read: Read) -> Iterator[Part]:
         """Those of a block of days, the first of which is the day `start`."""
-        inputs = {name: self._fields(name, start, days, read) for name in self._side.layouts}
+        inputs = {name: self._fields(name, days, read) for name in self._side.layouts}
         absent = self._record.note(days, inputs)
         ground = self._ground
         block = Domain(
@@ -79,13 +80,12 @@ class Application:
                 field[absent[chosen]] = np.nan
             yield slice(start + chosen.start, start + chosen.stop), fields
 
-    def _fields(self, name: str, start: int, days: Days, read: Read) -> Fields:
+    def _fields(self, name: str, days: Days, read: Read) -> Fields:
         """An input on these days, (T, h, w)."""
         fields = np.full((len(days), *self._side.grid.shape), np.nan, np.float32)
         for at, found in self._side.slices(name, days, read):
             fields[at] = found
-        if start == 0 and len(days) >= _DAYS_OF_A_MEAN and not np.isnan(fields).all():
-            self._side.layouts[name][0].check_mean(name, float(np.nanmean(fields)))
+        self._means[name].note(fields)
         return fields
 
     def warnings(self) -> list[str]:
@@ -99,9 +99,10 @@ class Application:
     def summary(self) -> str:
         """One line for the log."""
         first, last = self.days.at([0, -1]).labels
+        days = f"{len(self.days):,} day{'s' if len(self.days) > 1 else ''}"
         cells = " x ".join(map(str, self.grid.shape))
         return (
-            f"downscaled: {len(self.days):,} days, {first} to {last} ({self.days.calendar}); "
+            f"downscaled: {days}, {first} to {last} ({self.days.calendar}); "
             f"{', '.join(self.variables)} by {self._kind} on {cells} cells at {extent(self.grid)}"
         )
 
@@ -170,6 +171,25 @@ class _Found:
             yield f"{self.name}: missing in all cells on {_share(self.absent_days, days)}: no fine fields"
 
 
+class _Mean:
+    """The mean of one input, which may betray a wrong unit as soon as a year of days is in."""
+
+    def __init__(self, name: str, layout: Layout) -> None:
+        self.name, self.layout = name, layout
+        self.days = self.values = 0
+        self.sum = 0.0
+
+    def note(self, fields: Fields) -> None:
+        if self.days >= _DAYS_OF_A_MEAN:
+            return
+        known = ~np.isnan(fields)
+        self.days += int(known.any(axis=(1, 2)).sum())
+        self.values += int(known.sum())
+        self.sum += float(fields.sum(dtype=np.float64, where=known))
+        if self.days >= _DAYS_OF_A_MEAN:
+            self.layout.check_mean(self.name, self.sum / self.values)
+
+
 def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, VariableParams]:
     """By our names, what files call a variable and its units, where that is not as usual."""
     return {name: VariableParams(name=names.get(name), units=units.get(name)) for name in {**names, **units}}
@@ -192,8 +212,9 @@ def inputs_side(files: Sequence[FileFacts], stored: StoredModel, given: Mapping[
             raise ConvoyError(f"no input '{name}' to name: the model needs {', '.join(inputs)}")
     for facts in files:
         for name, variable in facts.variables.items():
-            if variable.shape == (0,) and " since " in str(variable.attributes.get("units", "")):
-                raise ConvoyError(f"{facts.path}: no days in it: '{name}' has length 0")
+            time = facts.time_of(name)
+            if time is not None and variable.shape[variable.dims.index(time[0])] == 0:
+                raise ConvoyError(f"{facts.path}: no days in it: '{time[0]}' has length 0")
     of_inputs = {name: value for name, value in given.items() if name != ELEVATION}
     conventions.check_names(files, of_inputs)
     return side("input", files, of_inputs, inputs, inputs)

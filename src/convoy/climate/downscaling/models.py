@@ -3,7 +3,7 @@
 Networks are imported where they are used: a rival does not wait for torch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,12 +27,18 @@ OnEpoch = Callable[[int, dict[str, float], bool], None]
 _STATIC, _GRID, _NETWORK = "static.", "grid.", "network."
 
 
+def check(names: Iterable[str]) -> None:
+    """Raise ConvoyError for a name that no model has."""
+    for name in names:
+        if name not in RIVALS and name not in NETWORKS:
+            raise ConvoyError(f"model '{name}': expected one of {', '.join((*RIVALS, *NETWORKS))}")
+
+
 def params_model(name: str) -> type[Section]:
     """The params of `climate.settings.<name>`; ConvoyError for a name that no model has."""
+    check((name,))
     if name in RIVALS:
         return RivalParams
-    if name not in NETWORKS:
-        raise ConvoyError(f"model '{name}': expected one of {', '.join((*RIVALS, *NETWORKS))}")
     from convoy.climate.downscaling.networks import NetworkParams
 
     return NetworkParams

@@ -1,5 +1,6 @@
 """The files of one side, coarse or fine, as one: variables in several files, years in several files."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -47,6 +48,10 @@ class Side:
         parts = [_days(one) for one in self.layouts[variable]]
         return Days(parts[0].calendar, np.sort(np.concatenate([part.ordinal for part in parts])))
 
+    def file_of(self, variable: str, days: Days) -> Layout:
+        """The file that holds the first of these days of a variable, which has them all."""
+        return next(one for one in self.layouts[variable] if days.ordinal[0] in _days(one).ordinal)
+
     def window(self, rows: slice, columns: slice) -> "Side":
         """The same side, as far as these rows and columns."""
         cut = {name: [one.window(rows, columns) for one in parts] for name, parts in self.layouts.items()}
@@ -74,9 +79,12 @@ def side(
 ) -> Side:  # fmt: skip
     """The side `name` from its files: those of the `wanted` variables that there are.
 
-    Raises ConvoyError for a `needed` one that is in none, a file with none of them, files on different grids
-    or calendars, and days of a variable that stand in two files.
+    Raises ConvoyError for a `needed` one that is in none, a file with none of them or named twice, files on
+    different grids or calendars, and days of a variable that stand in two files.
     """
+    for path, times in Counter(facts.path for facts in files).items():
+        if times > 1:
+            raise ConvoyError(f"{path} is named twice; expected each file once")
     layouts = [layout(facts, variables, wanted) for facts in files]
     require(files, layouts, needed)
     by_variable: dict[str, list[Layout]] = {}

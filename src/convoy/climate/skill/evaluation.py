@@ -30,7 +30,6 @@ from convoy.storage.domains import Domain, Fields
 
 TODAY = "test"
 WARMER = "warmer_"
-DAYS_DRAWN = ("hottest", "coldest", "most shaped by the ground")
 
 
 class EvaluateParams(Section):
@@ -87,7 +86,7 @@ def evaluate(
         measured.append({split: _measures(split, found, target) for split in tested})
         errors.append({split: daily_errors(said) for split, said in found.items() if said is not None})
     metrics: dict[str, Any] = dict.fromkeys(tested)
-    own = {split: _together([one[split] for one in errors]) for split in errors[0]}
+    own = {split: together([one[split] for one in errors]) for split in errors[0]}
     for split, days in own.items():
         best = _best_rival(rivals_table, split)
         metrics[split] = _mean([one[split] for one in measured]) | {"rmse": days.rmse}
@@ -98,7 +97,7 @@ def evaluate(
     return Evaluation(statistics.rounded(metrics), own, maps)
 
 
-def _together(trainings: Sequence[Daily]) -> Daily:
+def together(trainings: Sequence[Daily]) -> Daily:
     """The daily errors of several trainings on the same days."""
     first, *others = trainings
     return Daily(first.domain, first.ordinal, first.squared_error, tuple(one.squared_error for one in others))
@@ -107,7 +106,8 @@ def _together(trainings: Sequence[Daily]) -> Daily:
 def _measures(split: str, found: Mapping[str, list[Answer] | None], target: str) -> dict[str, Any] | None:
     """The measures of one training on a split; of several domains their mean, weighted by days.
 
-    Seasons and elevation bands are over the days of all domains, as the RMSE is.
+    Seasons and elevation bands are over the days of all domains, as the RMSE is. There are no bands where
+    the heights of no domain are known.
     """
     said = found[split]
     if said is None:
@@ -118,10 +118,7 @@ def _measures(split: str, found: Mapping[str, list[Answer] | None], target: str)
         "coverage": sum(answer.said for answer in said) / sum(answer.asked for answer in said),
         "change_error": _change_error(split, counted, found[TODAY]),
         "by_season": _by_season(counted),
-        "by_elevation": skill.by_elevation(
-            (answer.field, answer.truth, answer.domain.fine, answer.domain.static["elevation"])
-            for answer in counted
-        ),
+        "by_elevation": _by_elevation(counted),
     }
 
 
@@ -206,10 +203,24 @@ def _by_season(found: Sequence[Answer]) -> dict[str, Any]:
     return skill.by_season(squared, error, np.concatenate([answer.domain.days.month for answer in found]))
 
 
+def _by_elevation(found: Sequence[Answer]) -> list[dict[str, float | None]] | None:
+    heights = [answer.domain.static["elevation"] for answer in found]
+    if not any(map(skill.has_relief, heights)):
+        return None
+    return skill.by_elevation(
+        (answer.field, answer.truth, answer.domain.fine, height_m)
+        for answer, height_m in zip(found, heights, strict=True)
+    )
+
+
 def _maps(said: Sequence[Answer] | None, target: str) -> dict[str, npt.NDArray[Any]]:
-    """Of the test split's first domain: bias and RMSE by cell, spectra, the fields of three telling days."""
+    """Bias and RMSE by cell, spectra, the fields of three telling days of the test split.
+
+    Of its first domain that has a day that counts.
+    """
     assert said is not None
-    domain, field, true = said[0].domain, said[0].field, said[0].truth
+    shown = next(answer for answer in said if answer.days)
+    domain, field, true = shown.domain, shown.field, shown.truth
     error = field - true
     days = telling_days(domain, target)
     # What a model says where there is no truth, such as over the sea, is no detail too many.
@@ -233,7 +244,8 @@ def _over_days(field: Fields) -> Fields:
 def telling_days(domain: Domain, target: str) -> npt.NDArray[np.int64]:
     """Indices of the hottest day, the coldest, and the one on which height explains least of the truth.
 
-    Among the days that have a truth and a coarse field.
+    Among the days that have a truth and a coarse field. Where heights are not known, the last is the day that
+    is least like its coarse field.
     """
     missing = [np.isnan(field).all(axis=(1, 2)) for field in (truth(domain), domain.inputs[target])]
     known = np.flatnonzero(~(missing[0] | missing[1]))

@@ -147,6 +147,11 @@ def by_season(
     return {name: _summary(squared[part], error[part]) for name, part in chosen.items() if part.any()}
 
 
+def has_relief(elevation: Field) -> bool:
+    """Whether heights (H, W) are known: grids without an orography have the same one everywhere."""
+    return bool(np.nanmax(elevation) > np.nanmin(elevation))
+
+
 def by_elevation(
     domains: Iterable[tuple[Field, Field, Grid, Field]],
 ) -> list[dict[str, float | None]]:
