@@ -223,15 +223,16 @@ def test_a_script_named_like_a_standard_module_shadows_nothing(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "SIGINT\n", "")
 
 
-def test_an_interrupt_that_a_library_swallows_is_told_at_the_end(start):
-    deaf = """
+@pytest.mark.parametrize("when", ["swallow()\ndef main() -> None: pass", "def main() -> None: swallow()"])
+def test_an_interrupt_that_a_library_swallows_is_told_at_the_end(start, when):
+    swallow = """
 import os, signal
-def main() -> None:
+def swallow() -> None:
     try:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(60)
     except KeyboardInterrupt:  # as an import in a callback of C does
         pass
 """
-    process = start(deaf)
+    process = start(swallow + when)
     assert ended(process) == (130, "", "convoy: interrupted; nothing half-written is left\n")

@@ -245,7 +245,6 @@ def _dashboard(port: int) -> None:
     from convoy.tracking.dashboard import serve
 
     serve(port)
-    raise typer.Exit  # Ctrl-C is how it ends well
 
 
 PROMOTE_EXAMPLE = """\b

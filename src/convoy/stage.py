@@ -32,6 +32,19 @@ def run(main: Callable[..., None]) -> NoReturn:
 def guarded(action: Callable[[], Any]) -> int:
     """Run `action` and return the exit code that its end stands for."""
     signal.signal(signal.SIGTERM, _terminate)
+    try:
+        action()
+    except ConvoyError as error:
+        print(f"convoy: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _interrupted()
+    return 0
+
+
+def launch() -> NoReturn:
+    """Run the script that the command line names, as `python SCRIPT ...` would, and exit as `run` does."""
+    sys.argv = sys.argv[1:]
     interrupts: list[int] = []
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
@@ -40,23 +53,13 @@ def guarded(action: Callable[[], Any]) -> int:
 
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, interrupt)
+    code: Any
     try:
-        action()
-        if interrupts:  # and a callback of some library has swallowed the exception
-            raise KeyboardInterrupt
-    except ConvoyError as error:
-        print(f"convoy: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("convoy: interrupted; nothing half-written is left", file=sys.stderr)
-        return 130
-    return 0
-
-
-def launch() -> NoReturn:
-    """Run the script that the command line names, as `python SCRIPT ...` would, and exit as `run` does."""
-    sys.argv = sys.argv[1:]
-    _exit(guarded(lambda: runpy.run_path(sys.argv[0], run_name="__main__")))
+        code = guarded(lambda: runpy.run_path(sys.argv[0], run_name="__main__"))
+    except SystemExit as end:  # of `run`
+        code = end.code
+    # Code of some library, such as an import in a callback, swallows the exception of an interrupt.
+    _exit(_interrupted() if interrupts and not code else code)
 
 
 def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
@@ -69,7 +72,12 @@ def _terminate(signum: int, _frame: object) -> NoReturn:
     sys.exit(128 + signum)
 
 
-def _exit(code: int) -> NoReturn:
+def _interrupted() -> int:
+    print("convoy: interrupted; nothing half-written is left", file=sys.stderr)
+    return 130
+
+
+def _exit(code: Any) -> NoReturn:
     # The outputs are whole or gone; an interrupt while libraries shut down ends the process without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
