@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,14 +41,15 @@ def started(folder: Path, port: int, log: IO[str], **settings: str) -> subproces
 
 
 @contextlib.contextmanager
-def dashboard(folder: Path, port: int, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """A dashboard that answers; what it says is in `log`."""
+def dashboard(folder: Path, port: int, log: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A dashboard that answers, and the port that it found; what it says is in `log`."""
     with open(log, "w") as file:
         process = started(folder, port, file)
     try:
         wait_for(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 180)
         assert process.poll() is None, log.read_text()
-        yield process
+        (found,) = re.findall(r"^dashboard: http://127\.0\.0\.1:(\d+)/", log.read_text(), re.MULTILINE)
+        yield process, int(found)
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -76,12 +79,11 @@ def empty(tmp_path: Path) -> Path:
 
 def test_it_ends_at_ctrl_c_and_leaves_no_process(empty: Path, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
-    with socket.create_server(("127.0.0.1", port)), dashboard(empty, port, log) as process:
+    with socket.create_server(("127.0.0.1", port)), dashboard(empty, port, log) as (process, found):
         said = log.read_text()
         assert f"port {port} is taken" in said
         assert "no runs yet: `make repro`" in said
-        (found,) = re.findall(r"^dashboard: http://127\.0\.0\.1:(\d+)/", said, re.MULTILINE)
-        assert int(found) > port
+        assert found > port
         asked = urllib.request.Request(f"http://127.0.0.1:{found}/", headers={"Host": "example.org"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(asked)
@@ -89,15 +91,42 @@ def test_it_ends_at_ctrl_c_and_leaves_no_process(empty: Path, tmp_path: Path) ->
         assert process.wait(timeout=30) == 0
     assert log.read_text().endswith("dashboard: ended\n")
     assert "Traceback" not in log.read_text()
-    assert not listens(int(found))
+    assert not listens(found)
+
+
+class AlwaysWell(BaseHTTPRequestHandler):
+    """Another program that says it is well, as another dashboard does."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_a_port_taken_while_the_server_starts_is_left_to_who_took_it(empty: Path, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with contextlib.ExitStack() as stack:
+        server_log = empty / "mlruns" / "dashboard.log"
+
+        def take() -> None:
+            wait_for(server_log.exists, 60)
+            other = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", port), AlwaysWell))
+            stack.callback(other.shutdown)
+            other.serve_forever()
+
+        threading.Thread(target=take, daemon=True).start()
+        process, found = stack.enter_context(dashboard(empty, port, log))
+        assert found > port
+        assert f"port {port} is taken; {found} it is" in log.read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+    assert log.read_text().endswith("dashboard: ended\n")
 
 
 def test_the_server_ends_where_the_dashboard_is_killed(empty: Path, tmp_path: Path) -> None:
-    port = free_port()
-    with dashboard(empty, port, tmp_path / "log") as process:
-        assert listens(port)
+    with dashboard(empty, free_port(), tmp_path / "log") as (process, found):
+        assert listens(found)
         process.kill()
-        wait_for(lambda: not listens(port), 30)
+        wait_for(lambda: not listens(found), 30)
 
 
 def test_a_server_elsewhere_is_named_in_one_line_without_its_password(empty: Path) -> None:
@@ -158,10 +187,9 @@ def screenshots(tmp_path: Path) -> Path:
 def test_a_person_finds_the_best_model_its_curve_its_pictures_and_its_versions(
     published_project: Path, tmp_path: Path, page: Page, screenshots: Path
 ) -> None:
-    port = free_port()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    with dashboard(published_project, port, tmp_path / "log"):
+    with dashboard(published_project, free_port(), tmp_path / "log") as (_, port):
         page.goto(f"http://127.0.0.1:{port}/")
         finds_the_task(page, published_project)
         page.screenshot(path=screenshots / "1-experiments.png")

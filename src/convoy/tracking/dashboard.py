@@ -6,6 +6,7 @@ otherwise keeps that. What a browser keeps is named as in MLflow 3.17; names tha
 """
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _TRIES = 20  # ports
 _PATIENCE = 120.0  # seconds until the server must answer: on a cold disk its imports take most of a minute
-_STARTED_HERE = "CONVOY_DASHBOARD"
+_STARTED_HERE = "CONVOY_DASHBOARD"  # the process to which the server belongs, in its environment
+_STARTED_BY = "/convoy/started-by"  # and where the server says so
 
 FIRST_VISIT = {
     "mlflow.workflowType_v1": "machine_learning",
@@ -56,13 +58,15 @@ def serve(port: int) -> None:
         print(f"dashboard: the runs are kept by a server: open {store.shown()}")
         return
     client = store.client()
-    chosen = _free_port(port)
     print("dashboard: MLflow's server starts", flush=True)
-    with contextlib.suppress(KeyboardInterrupt), _serving(chosen) as server:
-        _wait_until_it_answers(server, chosen)
-        print("\n".join(_guide(client, f"http://{HOST}:{chosen}/")), flush=True)
-        server.wait()
-        raise ConvoyError(f"dashboard: the server ended by itself: {_last_words()}")
+    with contextlib.suppress(KeyboardInterrupt):
+        for chosen in _free_ports(port):
+            with _serving(chosen) as server:
+                if not _answers(server, chosen):
+                    continue
+                print("\n".join(_guide(client, f"http://{HOST}:{chosen}/")), flush=True)
+                server.wait()
+                raise ConvoyError(f"dashboard: the server ended by itself: {_last_words()}")
     print("dashboard: ended")
 
 
@@ -73,20 +77,24 @@ def app() -> Any:
 
     if os.environ.get(_STARTED_HERE):
         threading.Thread(target=_end_with_the_dashboard, daemon=True).start()
+        pages.add_url_rule(_STARTED_BY, view_func=lambda: os.environ[_STARTED_HERE])
     pages.after_request(_with_first_visit)
     return server
 
 
-def _free_port(wanted: int) -> int:
-    """The first port from `wanted` on that nobody listens at."""
+def _free_ports(wanted: int) -> Iterator[int]:
+    """The ports from `wanted` on that nobody listens at; others may take one before the server does."""
     last = min(wanted + _TRIES, 65536) - 1
     for port in range(wanted, last + 1):
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            if port != wanted:
-                print(f"dashboard: port {wanted} is taken; {port} it is")
-            return port
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        if port != wanted:
+            print(f"dashboard: port {wanted} is taken; {port} it is", flush=True)
+        yield port
     raise ConvoyError(
         f"dashboard: ports {wanted} to {last} of {HOST} are taken, or not for you; name another, such as "
         "`make dashboard PORT=8000`"
@@ -105,7 +113,7 @@ def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
     settings = {
         "MLFLOW_BACKEND_STORE_URI": store.uri(),  # not in the command, which everybody can read
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        _STARTED_HERE: "1",
+        _STARTED_HERE: str(os.getpid()),
     }
     with open(_log(), "wb") as log:
         # In a session of its own Ctrl-C reaches it through us, once.
@@ -114,6 +122,7 @@ def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.PIPE, stdout=log, stderr=log,
         )  # fmt: skip
     signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield server
     finally:
@@ -142,16 +151,19 @@ def _end_with_the_dashboard() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _wait_until_it_answers(server: subprocess.Popen[bytes], port: int) -> None:
+def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until the server does; False where another program took the port before it."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and server.poll() is None:
         # Not urllib, which would ask a proxy.
         connection = http.client.HTTPConnection(HOST, port, timeout=5)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
+            connection.request("GET", _STARTED_BY)
+            if connection.getresponse().read(64) == str(os.getpid()).encode():
+                return True
         time.sleep(0.2)
+    if os.strerror(errno.EADDRINUSE).lower() in _words().lower():
+        return False
     raise ConvoyError(f"dashboard: the server does not answer: {_last_words()}")
 
 
@@ -179,8 +191,12 @@ def _log() -> Path:
     return journal.repository() / "mlruns" / "dashboard.log"
 
 
+def _words() -> str:
+    return _log().read_text(encoding="utf-8", errors="replace").strip()
+
+
 def _last_words() -> str:
-    said = _log().read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    said = _words().splitlines()
     return f"{said[-1].strip() if said else 'no word of it'} ({_log()})"
 
 
