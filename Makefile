@@ -45,8 +45,9 @@ _setup:
 	fi; rm -f $(STAMP)
 	@echo "setup: uv $(UV_VERSION)"
 	@$(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@echo "setup: the packages of requirements.lock (about 6 GB on disk)"
-	@$(CLEAN) $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@echo "setup: the packages of requirements.lock (about 7 GB on disk)"
+	@# Compiled here: under PYTHONDONTWRITEBYTECODE every start would compile anew what it imports.
+	@$(CLEAN) $(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@echo "setup: convoy, editable"
 	@$(CLEAN) $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@$(STAMPED) > $(STAMP)

@@ -10,8 +10,6 @@ from torch.utils.data import DataLoader, Dataset
 from convoy.climate.downscaling.days import GridExamples
 from convoy.nn.downscaling import Downscaler, Geometry
 
-BATCH = 32
-
 
 class PlainDownscaler(nn.Module):
     """The same function as `network`, with its weights.
@@ -67,8 +65,8 @@ class Days(Dataset):
         )  # fmt: skip
 
 
-def loader(examples: GridExamples, shuffle: bool) -> DataLoader:
-    return DataLoader(Days(examples), BATCH, shuffle=shuffle, num_workers=0)
+def loader(examples: GridExamples, batch_size: int, shuffle: bool) -> DataLoader:
+    return DataLoader(Days(examples), batch_size, shuffle=shuffle, num_workers=0)
 
 
 def train(network: PlainDownscaler, batches: DataLoader, areas: Tensor, device: str = "cpu") -> None:

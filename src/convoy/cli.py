@@ -145,9 +145,9 @@ def _downscale(
 ) -> None:
     if not coarse:
         raise ConvoyError(f"OUT is missing: name the file to write after {out}")
-    # Read when torch is loaded. Threads that wait must not spin: where other programs have the cores, that is
-    # ten times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Read when torch is loaded; as in pipelines/run.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from convoy.climate.downscaling import application, application_ground
     from convoy.climate.grids.conventions import ELEVATION
     from convoy.storage import downscaled

@@ -1,5 +1,6 @@
 """The downscaling networks, from grids to weights and from weights to fine fields."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
@@ -120,11 +121,15 @@ class Fitted:
 
 def objective(spread: str, domain: Domain) -> Objective:
     """Area-weighted squared error, or CRPS of a Gaussian, over the cells that have a truth."""
-    areas = torch.from_numpy(domain.fine.areas.astype(np.float32))
+
+    @functools.cache
+    def areas(device: torch.device) -> Tensor:
+        # Brought there once: a recorded step of a GPU can take nothing from the host.
+        return torch.from_numpy(domain.fine.areas.astype(np.float32)).to(device)
 
     def mean(errors: Tensor, targets: Tensor) -> Tensor:
         # Only what the truth lacks is passed over: an output that is no number must not look like no error.
-        weights = areas.to(errors.device) * ~torch.isnan(targets)
+        weights = areas(errors.device) * ~torch.isnan(targets)
         return (errors * weights).sum() / weights.sum()
 
     def squared(outputs: Tensor, targets: Tensor, _smoothing: float) -> Tensor:
