@@ -19,6 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 if not Path("/dev/nvidiactl").exists():
     os.environ["TRITON_INTERPRET"] = "1"
 
+# As in pipelines/run: the tests' processes share the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# What `make test ARGS=…` was told is not for the `make` that a test runs.
+for name in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"):
+    os.environ.pop(name, None)
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
