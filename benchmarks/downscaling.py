@@ -13,6 +13,8 @@ import argparse
 import contextlib
 import io
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,6 +33,7 @@ from convoy.storage.domains import Domain
 REQUIRED = {"cpu": {"training": 3, "inference": 5}, "cuda": {"training": 10, "inference": 5}}
 FIELDS_REQUIRED = {"cpu": None, "cuda": 100_000}
 DAYS = {"cpu": 960, "cuda": 16_000}
+BATCHES = {"cpu": (16,), "cuda": (16, 256)}  # of training; the largest is that of plain inference
 EPOCHS = {"cpu": 1, "cuda": 8}
 VALIDATION_DAYS = 64
 Figures = dict[str, float]
@@ -43,7 +46,8 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
     home = _home(days + VALIDATION_DAYS)
     train, validation = home.at(slice(0, days)), home.at(slice(days, None))
     scale = scaling([train], "tasmax")
-    examples, others = (GridExamples([part], "tasmax", scale) for part in (train, validation))
+    unknown = replace(train, target=None)
+    examples, others, asked = (GridExamples([part], "tasmax", scale) for part in (train, validation, unknown))
     with seeded(0):
         network = Downscaler(
             examples.weather.shape[1], len(scale.static_names), "residual", conserve="additive",
@@ -52,33 +56,39 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
         torch.nn.init.normal_(network.out.weight, std=0.1)
     same = plain.PlainDownscaler(network, examples.geometry)
     params = networks.DownscalingTraining(epochs=EPOCHS[device], patience=None, threads=cores())
+    sizes = BATCHES[device]
     gap = _largest_gap(network, same, others)
     areas = torch.from_numpy(home.fine.areas).float()
-    batches, ordered = (plain.loader(examples, params.batch_size, shuffle) for shuffle in (True, False))
     goal = networks.objective("none", train)
 
-    def ours() -> None:
+    def ours(size: int) -> None:
+        own = params.model_copy(update={"batch_size": size})
         with contextlib.redirect_stdout(io.StringIO()):
-            fit(network, examples, others, params, 0, "residual", objective=goal)
+            fit(network, examples, others, own, 0, "residual", objective=goal)
+
+    def theirs(size: int) -> None:
+        plain.train(same, plain.loader(examples, size, True), areas, device)
 
     if device == "cuda":
         same.geometry = type(same.geometry)(*(matrix.cuda() for matrix in same.geometry))
     seconds = {
-        "training": in_turn(
-            {"plain": lambda: plain.train(same, batches, areas, device), "ours": ours}, rounds
-        ),
-        "inference": in_turn(
-            {
-                "plain": lambda: plain.infer(same, ordered, device),
-                "ours": lambda: predict(network, examples, params),
-            },
-            rounds,
-        ),
+        f"training, batch {size}": in_turn(
+            {"plain": partial(theirs, size), "ours": partial(ours, size)}, rounds
+        )
+        for size in sizes
     }
+    ordered = plain.loader(asked, max(sizes), False)
+    seconds["inference"] = in_turn(
+        {
+            "plain": lambda: plain.infer(same, ordered, device),
+            "ours": lambda: predict(network, asked, params),
+        },
+        rounds,
+    )
     limits = _limits(device)
     rows = [_row(phase, values, days, device, network, examples, limits) for phase, values in seconds.items()]
     measured = {
-        "what": " ".join((__doc__ or "").split()), "days": days, "batch": params.batch_size,
+        "what": " ".join((__doc__ or "").split()), "days": days,
         "epochs of ours": EPOCHS[device], "largest difference, K": gap,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "million multiplications a field": _multiplications(network, examples) / 1e6,
@@ -106,13 +116,14 @@ def _row(
     phase: str, seconds: dict[str, list[float]], days: int, device: str, network: Downscaler,
     examples: GridExamples, limits: Figures,
 ) -> dict[str, Any]:  # fmt: skip
-    epochs = EPOCHS[device] if phase == "training" else 1
+    kind = phase.partition(",")[0]
+    epochs = EPOCHS[device] if kind == "training" else 1
     own, straight = median(seconds["ours"]) / epochs, median(seconds["plain"])
-    operations = 2 * _multiplications(network, examples) * (3 if phase == "training" else 1)
+    operations = 2 * _multiplications(network, examples) * (3 if kind == "training" else 1)
     field = examples.coarse[0].numel() * 5 + examples.ground.elevation_km[0].numel()
     return {
         "phase": phase, "plain, fields/s": days / straight, "ours, fields/s": days / own,
-        "times": straight / own, "required": REQUIRED[device][phase],
+        "times": straight / own, "required": REQUIRED[device][kind],
         "share of arithmetic limit": operations * days / own / limits["operations/s"],
         "share of bandwidth": 4 * field * days / own / limits["bytes/s"],
     }  # fmt: skip

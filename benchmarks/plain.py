@@ -37,9 +37,14 @@ class PlainDownscaler(nn.Module):
         base = to.up_lat @ (coarse + lapse * coarse_km) @ to.up_lon.T - lapse * fine_km
         fine = base + residual
         missing = coarse - to.mean_lat @ fine @ to.mean_lon.T
-        fine = fine + to.up_lat @ net.innovation(missing[:, None])[:, 0] @ to.up_lon.T
+        fine = fine + to.up_lat @ _innovation(net, missing) @ to.up_lon.T
         missing = coarse - to.mean_lat @ fine @ to.mean_lon.T
         return fine + to.spread_lat @ missing @ to.spread_lon.T
+
+
+def _innovation(network: Downscaler, missing: Tensor) -> Tensor:
+    padded = F.pad(missing[:, None], (2, 2, 2, 2), mode="replicate")
+    return F.conv2d(padded, network.innovation.weight)[:, 0]
 
 
 def _as_kernel(weight: Tensor) -> Tensor:

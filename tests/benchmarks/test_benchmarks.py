@@ -101,7 +101,7 @@ def test_memory(tmp_path):
 
 def test_downscaling(tmp_path):
     found = facts(downscaling.run(days=48, rounds=1, results=tmp_path), "downscaling-cpu")
-    assert [row["phase"] for row in found["rows"]] == ["training", "inference"]
+    assert [row["phase"] for row in found["rows"]] == ["training, batch 16", "inference"]
     for row in found["rows"]:
         assert row["times"] == pytest.approx(row["ours, fields/s"] / row["plain, fields/s"])
         assert 0 < row["share of arithmetic limit"] < 1

@@ -1,6 +1,7 @@
 """Recorded steps do what plain steps do; all of it needs a GPU."""
 
 import gc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 
 from convoy.learning.examples import TokenExamples
 from convoy.learning.graphs import GraphedSteps
-from convoy.learning.loop import fit, predict, seeded
+from convoy.learning.loop import Epoch, fit, predict, seeded
 from convoy.learning.params import TrainingParams
 from convoy.nn.text import TextCNN
+from convoy.storage.checkpoints import Checkpoint
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -33,6 +35,7 @@ def network() -> TextCNN:
         return TextCNN(10, 16, 8, (2, 3), 2, dropout=0.0)
 
 
+@pytest.mark.filterwarnings("ignore:.*capturable=True")
 def test_recorded_steps_give_the_losses_of_plain_steps() -> None:
     train = examples(512, 0).to(torch.device("cuda"))
     losses = []
@@ -82,3 +85,31 @@ def test_cpu_and_gpu_predict_alike() -> None:
         predict(model, held_out, TrainingParams(device=device)).softmax(1) for device in ("cpu", "cuda")
     )
     assert (on_cpu - on_gpu).abs().max() < 0.02
+    # And it can be trained on.
+    fit(model, examples(100, 0), held_out, TrainingParams(epochs=1, patience=1, device="cuda"), 0, "textcnn")
+
+
+def test_going_on_from_a_checkpoint_gives_the_weights_of_an_unbroken_run(tmp_path: Path) -> None:
+    params = TrainingParams(
+        recipe="adamw_one_cycle", learning_rate=1e-2, batch_size=64, epochs=6, patience=None, device="cuda",
+        checkpoint_seconds=0.0,
+    )  # fmt: skip
+
+    class Break(Exception):
+        pass
+
+    def break_after_three(row: Epoch, _: bool) -> None:
+        if row.epoch == 4:
+            raise Break
+
+    whole, broken = network(), network()
+    data = examples(1000, 0), examples(300, 1)
+    fit(whole, *data, params, 0, "textcnn")
+    checkpoint = Checkpoint(tmp_path, "textcnn", "key")
+    with pytest.raises(Break):
+        fit(broken, *data, params, 0, "textcnn", checkpoint, on_epoch=break_after_three)
+    assert not [thing for thing in gc.get_objects() if type(thing) is GraphedSteps]
+    broken = network()
+    fit(broken, *data, params, 0, "textcnn", checkpoint)
+    for one, other in zip(whole.parameters(), broken.parameters(), strict=True):
+        assert torch.equal(one, other)

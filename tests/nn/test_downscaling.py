@@ -6,7 +6,16 @@ import torch
 import torch.nn.functional as F
 
 from convoy.climate.downscaling.days import geometry
-from convoy.nn.downscaling import TRUNKS, Downscaler, Ground, Inputs, lapse_base
+from convoy.nn.downscaling import (
+    TRUNKS,
+    Downscaler,
+    Ground,
+    Inputs,
+    _linear,
+    _through,
+    _with_edges_repeated,
+    lapse_base,
+)
 from convoy.storage.domains import Axis, Grid
 
 COARSE = Grid(Axis.regular(40, 1.0, 6), Axis.regular(0, 1.0, 5))
@@ -130,3 +139,14 @@ def test_a_shift_of_the_world_by_one_coarse_cell_shifts_the_field() -> None:
     inner = slice(36, 60)
     here, there = made(x)[0, 0, inner, inner], made(moved)[0, 0, inner, 40:64]
     np.testing.assert_allclose(here, there, atol=1e-4)
+
+
+def test_edges_and_linear_interpolation_are_those_of_pytorch():
+    """PyTorch's own have gradients that a GPU sums in any order."""
+    field = torch.randn(2, 3, 5, 4)
+    padded = F.pad(field, (2, 2, 2, 2), mode="replicate")
+    assert torch.equal(_with_edges_repeated(field, 2), padded)
+    for size in ((10, 8), (9, 7), (5, 4)):
+        expected = F.interpolate(field, size=size, mode="bilinear", align_corners=False)
+        found = _through(field, _linear(5, size[0], field), _linear(4, size[1], field))
+        torch.testing.assert_close(found, expected)

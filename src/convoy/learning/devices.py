@@ -30,7 +30,9 @@ class Device:
         # Moments of rare words sink below 1e-38, where a CPU is forty times slower: take them for zero.
         torch.set_flush_denormal(True)
         try:
-            yield self
+            # On a GPU: the same bytes twice, and float32 where it is asked for.
+            with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+                yield self
         finally:
             torch.set_flush_denormal(False)
             torch.set_num_threads(before)

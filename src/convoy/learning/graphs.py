@@ -1,5 +1,6 @@
 """Training steps recorded once as CUDA graphs: the host launches one graph, not a hundred kernels."""
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -36,7 +37,9 @@ class GraphedSteps:
         """The first batch of a shape: a real step, on a side stream as recording wants it."""
         self.seen.add(shape)
         self.stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self.stream):
+        with torch.cuda.stream(self.stream), warnings.catch_warnings():
+            # Optimisers that can be recorded warn of every step that is not.
+            warnings.filterwarnings("ignore", message=".*capturable=True")
             loss = self.step(items, width)
         torch.cuda.current_stream().wait_stream(self.stream)
         return loss

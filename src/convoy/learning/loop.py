@@ -105,33 +105,36 @@ def fit(
         for row in run.curve:
             on_epoch(row, True)
         saved = time.monotonic()
-        while run.epoch < run.epochs and not run.patience_spent():
-            began = time.monotonic()
-            with seeded(_epoch_seed(seed, run.epoch)):
-                row = run.one_epoch(seed, progress)
-            progress.epoch(row, len(train) / (time.monotonic() - began), run.best_row.epoch)
-            on_epoch(row, False)
-            if checkpoint is not None and time.monotonic() - saved >= params.checkpoint_seconds:
-                run.save(checkpoint)
-                saved = time.monotonic()
+        try:
+            while run.epoch < run.epochs and not run.patience_spent():
+                began = time.monotonic()
+                with seeded(_epoch_seed(seed, run.epoch)):
+                    row = run.one_epoch(seed, progress)
+                progress.epoch(row, len(train) / (time.monotonic() - began), run.best_row.epoch)
+                on_epoch(row, False)
+                if checkpoint is not None and time.monotonic() - saved >= params.checkpoint_seconds:
+                    run.save(checkpoint)
+                    saved = time.monotonic()
+        finally:
+            # The graphs hold the run and the run holds them; freed here, not in a later recording's midst.
+            del run.take_step, run.measure
         network.load_state_dict(run.best)
         network.to("cpu")
-        # The graphs hold the run and the run holds them; freed here, not in the midst of a later recording.
-        del run.take_step, run.measure
     return Fitted(tuple(run.curve), run.best_row)
 
 
-@torch.inference_mode()
 def predict(network: nn.Module, examples: Examples, params: TrainingParams) -> Tensor:
     """The outputs of `network` in evaluation mode, float32 on the CPU, in the order of the examples."""
     with Device(params).active() as device:
+        # Outside of inference mode: weights that are moved within it can never be trained again.
         network.to(device.torch)
-        examples = examples.to(device.torch)
-        plan = examples.plan(_batch_size(params, examples), None)
-        network.eval()
-        outputs = _outputs(_forward(network, examples, device), plan)
+        with torch.inference_mode():
+            examples = examples.to(device.torch)
+            plan = examples.plan(_batch_size(params, examples), None)
+            network.eval()
+            outputs = _outputs(_forward(network, examples, device), plan).cpu()
         network.to("cpu")
-        return outputs.cpu()
+        return outputs
 
 
 def _batch_size(params: TrainingParams, examples: Examples) -> int:
@@ -291,8 +294,7 @@ class _Run:
         for key, value in _under(tensors, "optimiser.").items():
             number, slot = key.split(".")
             slots.setdefault(int(number), {})[slot] = value
-        groups = self.optimiser.torch.state_dict()["param_groups"]
-        self.optimiser.torch.load_state_dict({"state": slots, "param_groups": groups})
+        self.optimiser.load(slots)
         print(f"going on after epoch {self.epoch} of a run that was cut off", flush=True)
 
 

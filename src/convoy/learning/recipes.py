@@ -77,6 +77,13 @@ class Optimiser:
         kind = torch.optim.Adam if recipe == "adam" else torch.optim.AdamW
         return kind(groups, lr=self.rate, fused=True, capturable=cuda)
 
+    def load(self, slots: dict[int, dict[str, Tensor]]) -> None:
+        """Take the state of each weight, by its number, from a checkpoint."""
+        groups = self.torch.state_dict()["param_groups"]
+        self.torch.load_state_dict({"state": slots, "param_groups": groups})
+        for group in self.torch.param_groups:
+            group["lr"] = self.rate  # loading put a copy there, which nobody would set
+
     def at_step(self, step: int) -> float:
         """Set the learning rate for 0-based `step` of the whole run and return it."""
         now = step // self.steps_per_epoch * self.steps_per_epoch if self.per_epoch else step

@@ -80,7 +80,7 @@ class Downscaler(nn.Module):
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)
         # What is missing in the coarse means, spread over the cells around: begins as it is.
-        self.innovation = nn.Conv2d(1, 1, 5, padding=2, padding_mode="replicate", bias=False)
+        self.innovation = nn.Conv2d(1, 1, 5, bias=False)
         nn.init.dirac_(self.innovation.weight)
 
     def forward(self, inputs: Inputs) -> Tensor:
@@ -97,7 +97,8 @@ class Downscaler(nn.Module):
     def _with_innovation(self, fine: Tensor, inputs: Inputs) -> Tensor:
         geometry = inputs.geometry
         missing = (inputs.coarse - _through(fine, geometry.mean_lat, geometry.mean_lon))[:, None]
-        return fine + _through(self.innovation(missing)[:, 0], geometry.up_lat, geometry.up_lon)
+        innovation = self.innovation(_with_edges_repeated(missing, 2))[:, 0]
+        return fine + _through(innovation, geometry.up_lat, geometry.up_lon)
 
     def head(self, inputs: Inputs) -> Tensor:
         """The perceptron at each fine cell, (N, H, W, 1 or 2).
@@ -135,6 +136,14 @@ def _sampled(features: Tensor, geometry: Geometry) -> Tensor:
     lat, lon = geometry.up_lat.to(features.dtype), geometry.up_lon.to(features.dtype)
     along_lat = lat @ features.flatten(2)
     return (lon @ along_lat.reshape(-1, columns, channels)).reshape(days, len(lat), len(lon), channels)
+
+
+def _with_edges_repeated(field: Tensor, cells: int) -> Tensor:
+    """As padding by `replicate`, whose gradient a GPU sums in any order, to other bytes each time."""
+    for axis in (-2, -1):
+        first, last = field.narrow(axis, 0, 1), field.narrow(axis, -1, 1)
+        field = torch.cat([*[first] * cells, field, *[last] * cells], axis)
+    return field
 
 
 def lapse_base(inputs: Inputs) -> Tensor:
@@ -216,9 +225,17 @@ class _UNet(nn.Module):
             x = block(x)
         for block in self.up:
             beside = across.pop()
-            x = F.interpolate(x, size=beside.shape[-2:], mode="bilinear", align_corners=False)
-            x = block(torch.cat([x, beside], dim=1))
+            rows, columns = (
+                _linear(*sizes, x) for sizes in zip(x.shape[-2:], beside.shape[-2:], strict=True)
+            )
+            x = block(torch.cat([_through(x, rows, columns), beside], dim=1))
         return x
+
+
+def _linear(size: int, to: int, like: Tensor) -> Tensor:
+    """The matrix (to, size) of linear interpolation: as with edges, its gradient is one on a GPU too."""
+    points = torch.eye(size, dtype=torch.float32, device=like.device)[None]
+    return F.interpolate(points, size=to, mode="linear", align_corners=False)[0].T.to(like.dtype)
 
 
 TRUNKS: dict[str, Callable[[int, int, int], nn.Module]] = {

@@ -72,14 +72,14 @@ def test_a_step_takes_nothing_from_the_host(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("spread", ["none", "normal"])
-def test_a_gpu_learns_the_same_twice_and_predicts_as_a_cpu_does(spread: str) -> None:
+@pytest.mark.parametrize(("name", "spread"), [("residual", "none"), ("residual", "normal"), ("unet", "none")])
+def test_a_gpu_learns_the_same_twice_and_predicts_as_a_cpu_does(name: str, spread: str) -> None:
     fields = {}
     for device in ("cpu", "cuda", "cuda again"):
         training = {"epochs": 6, "device": device.split()[0], "precision": "float32", "threads": 1}
         params = NetworkParams(width=8, depth=1, hidden=16, spread=spread, training=training)
         days = [HOME, AWAY, world(noisy, YEARS.at(slice(400, 520)))]
-        facts, tensors, _ = train("residual", params, days[:2], days[2:], "tasmax", 0)
+        facts, tensors, _ = train(name, params, days[:2], days[2:], "tasmax", 0)
         stored = {**facts, "training": params.training.model_dump(mode="json")}
         fields[device] = Fitted(stored, tensors).downscale(days[2], "tasmax")[0]
         on_cpu = {**stored, "training": {**stored["training"], "device": "cpu"}}

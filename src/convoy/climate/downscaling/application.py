@@ -22,7 +22,7 @@ from convoy.storage.netcdf import FileFacts
 
 # Values of one input held at a time: a file whose chunks span all of time is unpacked a few times, not often.
 VALUES_A_BLOCK = 1 << 22
-# Fine values computed at a time: three of a network's batches of 32 days on 64 x 64 cells.
+# Fine values computed at a time: six of a network's batches of 16 days on 64 x 64 cells.
 VALUES_A_SLICE = 96 * 64 * 64
 LONGEST_SLICE_DAYS = 96
 # A mean over less than a year may be anything that single days are.

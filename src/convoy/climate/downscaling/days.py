@@ -131,7 +131,10 @@ class GridExamples:
 
     @property
     def inference_batch(self) -> int:
-        return 1024 if self.lapse.is_cuda else INFERENCE_DAYS
+        if not self.lapse.is_cuda:
+            return INFERENCE_DAYS
+        # Some gigabytes of a GPU's memory, on grids of any size.
+        return max(INFERENCE_DAYS, min(512, 2**21 // self.ground.elevation_km[0].numel()))
 
     def to(self, device: torch.device) -> "GridExamples":
         moved = object.__new__(GridExamples)

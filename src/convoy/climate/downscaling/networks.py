@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +107,8 @@ class Fitted:
 
     def downscale(self, domain: Domain, target: str) -> tuple[Fields, Fields | None]:
         """The fine field (T, H, W) in the target's unit, and its standard deviation where there is one."""
-        examples = GridExamples([domain], target, self._scale, self._geometry(domain.coarse, domain.fine))
+        days = replace(domain, target=None)  # the truth, where there is one, is not for the network
+        examples = GridExamples([days], target, self._scale, self._geometry(domain.coarse, domain.fine))
         outputs = predict(self._network, examples, self._training).numpy()
         spread = outputs[:, 1] if self._spread else None
         return outputs[:, 0] + np.float32(self._scale.level), spread
