@@ -1,12 +1,15 @@
 """`python -m benchmarks [NAME …]`: all benchmarks, or those named, one process after another.
 
-They run on two cores, whatever the machine has: processes and threads inherit the choice made here.
+They run on two cores, whatever the machine has, and with threads that wait as in the stages: processes
+inherit both.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+
+from convoy import threads
 
 NAMES = (
     "generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century", "larger",
@@ -21,6 +24,7 @@ def main() -> int:
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"no benchmark '{min(unknown)}'; expected {', '.join(NAMES)}")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    threads.sleep_soon()
     failed = []
     for name in options.names or NAMES:
         print(f"bench: {name}", flush=True)

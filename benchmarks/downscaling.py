@@ -1,12 +1,13 @@
 """Training and inference of the default downscaling network against a plain eager float32 loop of it.
 
-Both sides are the same function with the same weights (checked here), the same days and batches; the plain
-one works at the fine grid throughout and takes day by day from a DataLoader. Training is one epoch (on a GPU
-eight of ours, whose mean counts: the first holds the recording of graphs), for ours with its validation on 64
-days, which the plain loop leaves out. Inference starts from prepared days and ends with fields in memory. The
-limits are a product of two square bfloat16 matrices and a copy, measured here; the operations are those of
-our network's layers by their definition, twice that for the backward pass; the bytes are the field written
-and the inputs read.
+Both sides are the same function with the same weights (checked here) and the same days, in training in the
+same batches; in inference plain has the largest of these, and ours its own. The plain one works at the fine
+grid throughout and takes day by day from a DataLoader. Training is one epoch (on a GPU eight of ours, whose
+mean counts: the first holds the recording of graphs), for ours with its validation on 64 days, which the
+plain loop leaves out. Inference starts from prepared days and ends with fields in memory. The limits are a
+product of two square bfloat16 matrices and a copy, measured here; the operations are those of our network's
+layers by their definition, twice that for the backward pass; the bytes are the field written and the inputs
+read.
 """
 
 import argparse

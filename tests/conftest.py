@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from convoy import threads
 from tests.tracking.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,9 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not Path("/dev/nvidiactl").exists():
     os.environ["TRITON_INTERPRET"] = "1"
 
-# As in pipelines/run: the tests' processes share the cores.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+threads.sleep_soon()  # the tests' processes share the cores
 
 # What `make test ARGS=…` was told is not for the `make` that a test runs.
 for name in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"):

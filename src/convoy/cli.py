@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from convoy import threads
 from convoy.commands import naming, pairs, progress, stored_model, without_new_parents
 from convoy.errors import ConvoyError
 from convoy.stage import guarded
@@ -145,9 +146,7 @@ def _downscale(
 ) -> None:
     if not coarse:
         raise ConvoyError(f"OUT is missing: name the file to write after {out}")
-    # Read when torch is loaded; as in pipelines/run.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    threads.sleep_soon()
     from convoy.climate.downscaling import application, application_ground
     from convoy.climate.grids.conventions import ELEVATION
     from convoy.storage import downscaled

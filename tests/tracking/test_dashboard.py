@@ -12,11 +12,12 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
@@ -41,11 +42,14 @@ def started(folder: Path, port: int, log: IO[str], **settings: str) -> subproces
 
 
 @contextlib.contextmanager
-def dashboard(folder: Path, port: int, log: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def dashboard(
+    folder: Path, port: int, log: Path, meanwhile: Callable[[subprocess.Popen[str]], None] = lambda _: None
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A dashboard that answers, and the port that it found; what it says is in `log`."""
     with open(log, "w") as file:
         process = started(folder, port, file)
     try:
+        meanwhile(process)
         wait_for(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 180)
         assert process.poll() is None, log.read_text()
         (found,) = re.findall(r"^dashboard: http://127\.0\.0\.1:(\d+)/", log.read_text(), re.MULTILINE)
@@ -104,22 +108,53 @@ class AlwaysWell(BaseHTTPRequestHandler):
 
 def test_a_port_taken_while_the_server_starts_is_left_to_who_took_it(empty: Path, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
-    with contextlib.ExitStack() as stack:
-        server_log = empty / "mlruns" / "dashboard.log"
-
-        def take() -> None:
-            wait_for(server_log.exists, 60)
-            other = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", port), AlwaysWell))
-            stack.callback(other.shutdown)
-            other.serve_forever()
-
-        threading.Thread(target=take, daemon=True).start()
-        process, found = stack.enter_context(dashboard(empty, port, log))
+    thief = ThreadingHTTPServer(("127.0.0.1", port), AlwaysWell, bind_and_activate=False)
+    with dashboard(empty, port, log, lambda process: take(thief, process)) as (process, found):
         assert found > port
         assert f"port {port} is taken; {found} it is" in log.read_text()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
+    thief.shutdown()
+    thief.server_close()
     assert log.read_text().endswith("dashboard: ended\n")
+
+
+def take(thief: ThreadingHTTPServer, process: subprocess.Popen[str]) -> None:
+    """Serve at the port that the dashboard found free, once its own server starts."""
+    wait_for(lambda: psutil.Process(process.pid).children(), 60)
+    thief.server_bind()
+    thief.server_activate()
+    threading.Thread(target=thief.serve_forever, daemon=True).start()
+
+
+def test_several_at_once_find_a_port_each(empty: Path, tmp_path: Path) -> None:
+    port, logs = free_port(), [tmp_path / f"log-{number}" for number in range(3)]
+    with contextlib.ExitStack() as stack:
+        for log in logs:
+            file = stack.enter_context(open(log, "w"))
+            process = started(empty, port, file)
+            stack.callback(process.wait, 30)
+            stack.callback(process.terminate)
+        wait_for(lambda: all("Ctrl-C" in log.read_text() for log in logs), 180)
+    found = re.findall(
+        r"^dashboard: http://127\.0\.0\.1:(\d+)/", "".join(map(Path.read_text, logs)), re.MULTILINE
+    )
+    assert len(set(found)) == 3
+
+
+def test_a_server_that_fails_is_told_in_one_line_with_its_last_words(empty: Path, tmp_path: Path) -> None:
+    with open(tmp_path / "log", "w") as file:
+        process = started(empty, free_port(), file)
+        wait_for(lambda: psutil.Process(process.pid).children(), 60)
+        for child in psutil.Process(process.pid).children():
+            child.kill()
+        assert process.wait(timeout=60) == 2
+    said = (tmp_path / "log").read_text().splitlines()
+    assert len(said) == 2
+    assert re.match(
+        r"convoy: dashboard: the server does not answer: .* \(.*mlruns/dashboard\.log\)$", said[1]
+    )
+    assert (empty / "mlruns" / "dashboard.log").read_text()
 
 
 def test_the_server_ends_where_the_dashboard_is_killed(empty: Path, tmp_path: Path) -> None:

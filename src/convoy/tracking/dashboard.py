@@ -10,15 +10,17 @@ import errno
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
 
 from convoy.errors import ConvoyError
 from convoy.storage import journal
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _TRIES = 20  # ports
 _PATIENCE = 120.0  # seconds until the server must answer: on a cold disk its imports take most of a minute
-_STARTED_HERE = "CONVOY_DASHBOARD"  # the process to which the server belongs, in its environment
-_STARTED_BY = "/convoy/started-by"  # and where the server says so
+_STARTED_HERE = "CONVOY_DASHBOARD"  # in the server's environment: a word that only its dashboard knows
+_STARTED_BY = "/convoy/started-by"  # where the server says it
 
 FIRST_VISIT = {
     "mlflow.workflowType_v1": "machine_learning",
@@ -59,14 +61,18 @@ def serve(port: int) -> None:
         return
     client = store.client()
     print("dashboard: MLflow's server starts", flush=True)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
+    interrupt = signal.getsignal(signal.SIGINT)
     with contextlib.suppress(KeyboardInterrupt):
         for chosen in _free_ports(port):
+            signal.signal(signal.SIGINT, interrupt)
             with _serving(chosen) as server:
-                if not _answers(server, chosen):
+                if not server.answers():
                     continue
                 print("\n".join(_guide(client, f"http://{HOST}:{chosen}/")), flush=True)
-                server.wait()
-                raise ConvoyError(f"dashboard: the server ended by itself: {_last_words()}")
+                server.process.wait()
+                raise server.failure("the server ended by itself")
     print("dashboard: ended")
 
 
@@ -101,32 +107,71 @@ def _free_ports(wanted: int) -> Iterator[int]:
     )
 
 
+@dataclass(frozen=True)
+class _Server:
+    """MLflow's server as a child, and all that it says."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    word: str
+    log: IO[bytes]
+
+    def answers(self) -> bool:
+        """Wait until it does; False where another program took the port before it."""
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until and self.process.poll() is None:
+            # Not urllib, which would ask a proxy.
+            connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
+            with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+                connection.request("GET", _STARTED_BY)
+                if connection.getresponse().read(64) == self.word.encode():
+                    return True
+            time.sleep(0.2)
+        if os.strerror(errno.EADDRINUSE).lower() in self.said().lower():
+            return False
+        raise self.failure("the server does not answer")
+
+    def said(self) -> str:
+        # Its place in the file is shared with the server, which goes on writing.
+        return os.pread(self.log.fileno(), 1 << 20, 0).decode("utf-8", errors="replace").strip()
+
+    def failure(self, what: str) -> ConvoyError:
+        """Its last line, and where all of them are kept."""
+        said = self.said() or "no word of it"
+        kept = journal.repository() / "mlruns" / "dashboard.log"
+        place = ""
+        with contextlib.suppress(OSError):
+            kept.write_text(f"{said}\n", encoding="utf-8")
+            place = f" ({kept})"
+        return ConvoyError(f"dashboard: {what}: {said.splitlines()[-1].strip()}{place}")
+
+
 @contextlib.contextmanager
-def _serving(port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _serving(port: int) -> Iterator[_Server]:
     """MLflow's server as a child that ends with us, however we end."""
     command = [
         *(sys.executable, "-P", "-m", "mlflow", "server", "--app-name", "convoy", "--workers", "1"),
-        *("--host", HOST, "--port", str(port), "--allowed-hosts", f"{HOST}:*,localhost:*"),
+        *("--host", HOST, "--port", str(port)),
+        *("--allowed-hosts", f"{HOST},localhost,{HOST}:*,localhost:*"),
         *("--no-serve-artifacts", "--default-artifact-root", "convoy:///"),
         *("--uvicorn-opts", "--log-level warning --timeout-graceful-shutdown 2"),
     ]
+    word = secrets.token_hex(16)
     settings = {
         "MLFLOW_BACKEND_STORE_URI": store.uri(),  # not in the command, which everybody can read
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        _STARTED_HERE: str(os.getpid()),
+        _STARTED_HERE: word,
     }
-    with open(_log(), "wb") as log:
+    with tempfile.TemporaryFile() as log:
         # In a session of its own Ctrl-C reaches it through us, once.
-        server = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
             command, env={**os.environ, **settings}, start_new_session=True,
             stdin=subprocess.PIPE, stdout=log, stderr=log,
         )  # fmt: skip
-    signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield server
-    finally:
-        _end(server)
+        try:
+            yield _Server(process, port, word, log)
+        finally:
+            _end(process)
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
@@ -151,22 +196,6 @@ def _end_with_the_dashboard() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _answers(server: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the server does; False where another program took the port before it."""
-    until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until and server.poll() is None:
-        # Not urllib, which would ask a proxy.
-        connection = http.client.HTTPConnection(HOST, port, timeout=5)
-        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
-            connection.request("GET", _STARTED_BY)
-            if connection.getresponse().read(64) == str(os.getpid()).encode():
-                return True
-        time.sleep(0.2)
-    if os.strerror(errno.EADDRINUSE).lower() in _words().lower():
-        return False
-    raise ConvoyError(f"dashboard: the server does not answer: {_last_words()}")
-
-
 def _guide(client: "MlflowClient", address: str) -> list[str]:
     """Where to look first."""
     from mlflow.exceptions import MlflowException
@@ -185,19 +214,6 @@ def _guide(client: "MlflowClient", address: str) -> list[str]:
     if not lines:
         lines = ["  no runs yet: `make repro` trains and publishes; `convoy publish` brings what DVC has"]
     return [f"dashboard: {address} (Ctrl-C ends it)", *lines]
-
-
-def _log() -> Path:
-    return journal.repository() / "mlruns" / "dashboard.log"
-
-
-def _words() -> str:
-    return _log().read_text(encoding="utf-8", errors="replace").strip()
-
-
-def _last_words() -> str:
-    said = _words().splitlines()
-    return f"{said[-1].strip() if said else 'no word of it'} ({_log()})"
 
 
 def _with_first_visit(response: "Response") -> "Response":
