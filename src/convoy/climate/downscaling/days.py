@@ -133,8 +133,8 @@ class GridExamples:
     def inference_batch(self) -> int:
         if not self.lapse.is_cuda:
             return INFERENCE_DAYS
-        # Some gigabytes of a GPU's memory, on grids of any size.
-        return max(INFERENCE_DAYS, min(512, 2**21 // self.ground.elevation_km[0].numel()))
+        # 256 MB for 64 channels in bfloat16; on large grids the loop takes the batch of training.
+        return min(512, 2**21 // self.ground.elevation_km[0].numel())
 
     def to(self, device: torch.device) -> "GridExamples":
         moved = object.__new__(GridExamples)
