@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -67,6 +68,7 @@ def answers(uri: str) -> bool:
         return False
 
 
+DASHBOARD = [sys.executable, "-P", "-m", "convoy.cli", "dashboard", "--port"]
 NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # four more processes, which nothing here needs
 
 
@@ -95,6 +97,32 @@ def mlflow_server(folder: Path, port: int, backend: str | None = None) -> Iterat
         yield server
     finally:
         stop(server)
+
+
+def started(folder: Path, port: int, log: IO[str], **settings: str) -> subprocess.Popen[str]:
+    """A dashboard from its first moment on; who starts it ends it."""
+    return subprocess.Popen(
+        [*DASHBOARD, str(port)], cwd=folder, env=environment(folder, **settings), text=True,
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def dashboard(
+    folder: Path, port: int, log: Path, meanwhile: Callable[[subprocess.Popen[str]], None] = lambda _: None
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A dashboard that answers, and the port that it found; what it says is in `log`."""
+    with open(log, "w") as file:
+        process = started(folder, port, file)
+    try:
+        meanwhile(process)
+        wait_for(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 180)
+        assert process.poll() is None, log.read_text()
+        (found,) = re.findall(r"^dashboard: http://127\.0\.0\.1:(\d+)/", log.read_text(), re.MULTILINE)
+        yield process, int(found)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def stop(server: subprocess.Popen) -> None:

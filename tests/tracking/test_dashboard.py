@@ -1,10 +1,7 @@
-"""The dashboard as a person meets it: its process, and MLflow's real pages in a real browser."""
+"""The dashboard's process: its port, its server and how both end."""
 
 import contextlib
-import json
-import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,51 +9,26 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any
 
 import psutil
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from convoy.report.style import LIGHT
-from convoy.streamrec.evaluation_plots import COLOURS
-from convoy.tracking import views
-from convoy.tracking.downscaling import Downscaling
-from convoy.tracking.text import Text
-from tests.tracking.servers import environment, free_port, wait_for
-
-PROGRAM = [sys.executable, "-P", "-m", "convoy.cli", "dashboard", "--port"]
-WINDOW: Any = {"width": 1500, "height": 950}
-TALL: Any = {**WINDOW, "height": 3600}  # charts that are far out of sight are not drawn
-SLOW = 60_000.0  # milliseconds: the first page waits for imports of the server
+from tests.tracking.servers import DASHBOARD, dashboard, environment, free_port, started, stop, wait_for
 
 
-def started(folder: Path, port: int, log: IO[str], **settings: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*PROGRAM, str(port)], cwd=folder, env=environment(folder, **settings), text=True,
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
+def server_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """The dashboard's server, once it starts; libraries start other children, such as `uname`."""
 
+    def found() -> psutil.Process | None:
+        for child in psutil.Process(process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if "mlflow" in child.cmdline():
+                    return child
+        return None
 
-@contextlib.contextmanager
-def dashboard(
-    folder: Path, port: int, log: Path, meanwhile: Callable[[subprocess.Popen[str]], None] = lambda _: None
-) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A dashboard that answers, and the port that it found; what it says is in `log`."""
-    with open(log, "w") as file:
-        process = started(folder, port, file)
-    try:
-        meanwhile(process)
-        wait_for(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 180)
-        assert process.poll() is None, log.read_text()
-        (found,) = re.findall(r"^dashboard: http://127\.0\.0\.1:(\d+)/", log.read_text(), re.MULTILINE)
-        yield process, int(found)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    return wait_for(found, 60)
 
 
 def listens(port: int) -> bool:
@@ -67,7 +39,7 @@ def listens(port: int) -> bool:
 def once(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """The program where it ends by itself."""
     return subprocess.run(
-        [*PROGRAM, *arguments], cwd=folder, env=environment(folder, **settings), timeout=120, check=False,
+        [*DASHBOARD, *arguments], cwd=folder, env=environment(folder, **settings), timeout=120, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -121,7 +93,7 @@ def test_a_port_taken_while_the_server_starts_is_left_to_who_took_it(empty: Path
 
 def take(thief: ThreadingHTTPServer, process: subprocess.Popen[str]) -> None:
     """Serve at the port that the dashboard found free, once its own server starts."""
-    wait_for(lambda: psutil.Process(process.pid).children(), 60)
+    server_of(process)
     thief.server_bind()
     thief.server_activate()
     threading.Thread(target=thief.serve_forever, daemon=True).start()
@@ -145,10 +117,11 @@ def test_several_at_once_find_a_port_each(empty: Path, tmp_path: Path) -> None:
 def test_a_server_that_fails_is_told_in_one_line_with_its_last_words(empty: Path, tmp_path: Path) -> None:
     with open(tmp_path / "log", "w") as file:
         process = started(empty, free_port(), file)
-        wait_for(lambda: psutil.Process(process.pid).children(), 60)
-        for child in psutil.Process(process.pid).children():
-            child.kill()
+    try:
+        server_of(process).kill()
         assert process.wait(timeout=60) == 2
+    finally:
+        stop(process)
     said = (tmp_path / "log").read_text().splitlines()
     assert len(said) == 2
     assert re.match(
@@ -176,163 +149,3 @@ def test_a_port_that_is_none_is_refused_in_one_line(empty: Path, port: str) -> N
     assert done.returncode == 2
     assert done.stdout.startswith(f"convoy: port {port}: expected 1 to 65535")
     assert done.stdout.count("\n") == 1
-
-
-def test_a_view_fits_into_a_tag_of_any_store() -> None:
-    # Servers of earlier releases refuse longer ones.
-    for task in (Text(), Downscaling()):
-        assert all(len(value) < 5000 for value in views.tags(task).values())
-
-
-def test_charts_have_the_colours_of_the_pictures() -> None:
-    assert Text.colours == {kind: LIGHT.series[number] for kind, number in COLOURS.items()}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        program = playwright.chromium.launch(executable_path=chromium, args=quiet)
-        yield program
-        program.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Page]:
-    """A first visit."""
-    context = browser.new_context(viewport=WINDOW, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(SLOW)
-    expect.set_options(timeout=SLOW)
-    yield page
-    context.close()
-
-
-@pytest.fixture
-def screenshots(tmp_path: Path) -> Path:
-    """Where pictures of the pages are kept: CONVOY_SCREENSHOTS, or with the test's own files."""
-    folder = Path(os.environ.get("CONVOY_SCREENSHOTS") or tmp_path / "screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def test_a_person_finds_the_best_model_its_curve_its_pictures_and_its_versions(
-    published_project: Path, tmp_path: Path, page: Page, screenshots: Path
-) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    with dashboard(published_project, free_port(), tmp_path / "log") as (_, port):
-        page.goto(f"http://127.0.0.1:{port}/")
-        finds_the_task(page, published_project)
-        page.screenshot(path=screenshots / "1-experiments.png")
-        page.get_by_role("link", name="streamrec/text", exact=True).click()
-        finds_the_best_model(page, published_project)
-        page.screenshot(path=screenshots / "2-runs.png")
-        finds_curves_and_ceilings(page, screenshots)
-        page.get_by_role("link", name=re.compile("^textcnn")).first.click()
-        finds_the_run(page, published_project, screenshots)
-        page.get_by_role("link", name="Model registry").click()
-        finds_the_versions(page, published_project, screenshots)
-    here = ("data:", "blob:", f"http://127.0.0.1:{port}/")
-    elsewhere = {url for url in asked if not url.startswith(here)}
-    assert not elsewhere, "the pages ask the internet"
-
-
-def metrics(project: Path) -> dict[str, dict[str, Any]]:
-    folder = project / "data" / "streamrec" / "metrics"
-    kinds = ("bow", "textcnn", "linear", "linear_pairs")
-    return {kind: json.loads((folder / f"{kind}.json").read_text())["test"] for kind in kinds}
-
-
-def best(project: Path) -> str:
-    found = metrics(project)
-    return max(found, key=lambda kind: found[kind]["accuracy"])
-
-
-def finds_the_task(page: Page, project: Path) -> None:
-    """No tour of other tools: the list of experiments, each with its best model."""
-    expect(page.get_by_role("heading", name="Experiments")).to_be_visible()
-    row = page.get_by_role("row", name="streamrec/text")
-    expect(row).to_contain_text("StreamRec: the category")
-    expect(row).to_contain_text(f"{best(project)}, {metrics(project)[best(project)]['accuracy']:.1%}")
-    expect(page.get_by_placeholder("Ask a question")).to_have_count(0)
-
-
-def finds_the_best_model(page: Page, project: Path) -> None:
-    """The table of runs: best first, figures in columns, and in words above it."""
-    first = page.locator('.ag-row[row-index="0"]')
-    expect(first.locator('[col-id="attributes.`Run Name`"]')).to_contain_text(f"{best(project)} · synthetic")
-    accuracy = metrics(project)[best(project)]["accuracy"]
-    expect(first.locator('[col-id="metrics.`test_accuracy`"]')).to_have_text(str(accuracy))
-    for name in Text.columns:
-        expect(page.get_by_test_id(f"sort-header-{name}")).to_be_visible()
-    expect(page.get_by_text("Best on synthetic default 1,000")).to_be_visible()
-    expect(page.get_by_role("link", name=f"{accuracy:.1%} of test items rightly named")).to_be_visible()
-
-
-def finds_curves_and_ceilings(page: Page, screenshots: Path) -> None:
-    """The charts of all runs: curves beside the ceiling, and the confusion pictures side by side."""
-    cards = page.get_by_test_id("experiment-view-compare-runs-card")
-    page.locator('label:has(input[value="CHART"])').click()
-    curve = cards.filter(has_text="validation_accuracy vs ceiling")
-    expect(curve.locator(".scatterlayer .trace").first).to_be_visible()
-    expect(cards.filter(has_text="test_accuracy vs ceiling").locator(".bars .point").first).to_be_visible()
-    page.set_viewport_size(TALL)
-    for name, count in (("accuracy", 1), ("confusion", 4), ("curve", 2)):
-        images = cards.filter(has=page.get_by_text(name, exact=True)).locator("img")
-        expect(images).to_have_count(count)
-        for image in images.all():
-            loads(image)
-    page.screenshot(path=screenshots / "3-charts.png")
-    page.set_viewport_size(WINDOW)
-
-
-def finds_the_run(page: Page, project: Path, screenshots: Path) -> None:
-    """A model's own page: words and pictures, its curve, and the confusion picture in full."""
-    accuracy = f"{metrics(project)['textcnn']['accuracy']:.1%}"
-    expect(page.get_by_text(f"TextCNN: {accuracy} of test items rightly named")).to_be_visible()
-    page.screenshot(path=screenshots / "4-run.png")
-    page.get_by_text("Show more").click()
-    for image in ("confusion", "curve", "reliability"):
-        loads(page.locator(f'img[src*="notes/{image}.png"]'))
-    about = page.get_by_text("About this run").bounding_box()
-    assert about is not None
-    assert about["x"] < WINDOW["width"], "wide pictures push the rest of the page out of sight"
-    page.screenshot(path=screenshots / "5-run-pictures.png", full_page=True)
-    page.get_by_role("tab", name="Model metrics").click()
-    page.set_viewport_size(TALL)
-    chart = page.get_by_test_id("experiment-view-compare-runs-card").filter(has_text="validation_loss")
-    expect(chart.locator(".scatterlayer .trace").first).to_be_visible()
-    page.screenshot(path=screenshots / "6-curves.png")
-    page.set_viewport_size(WINDOW)
-    page.get_by_role("tab", name="Artifacts").click()
-    page.get_by_text("plots", exact=True).click()
-    page.get_by_text("confusion.png", exact=True).click()
-    loads(page.get_by_alt_text("plots/confusion.png"))
-    page.screenshot(path=screenshots / "7-confusion.png")
-
-
-def finds_the_versions(page: Page, project: Path, screenshots: Path) -> None:
-    """The registered model, its aliases, and a version with its figures."""
-    page.get_by_role("link", name="streamrec-text").click()
-    expect(page.get_by_text("is the version in use")).to_be_visible()
-    challenger = page.get_by_role("row", name=re.compile("challenger"))
-    expect(challenger).to_be_visible()
-    page.screenshot(path=screenshots / "8-model.png")
-    challenger.get_by_role("link", name=re.compile("^Version")).click()
-    expect(page.get_by_text("Registered At:")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"^(TextCNN|Bag of words): \d"))).to_have_count(1)
-    expect(page.get_by_text("challenger")).to_be_visible()
-    cells = page.get_by_role("row", name=re.compile(r"^test_accuracy "))
-    shown = {f"{metrics(project)[kind]['accuracy']:.6g}" for kind in ("bow", "textcnn")}
-    expect(cells).to_contain_text(re.compile("|".join(re.escape(text) for text in shown)))
-    page.screenshot(path=screenshots / "9-version.png")
-
-
-def loads(image: Locator) -> None:
-    """The picture itself is there, not the mark of a broken one."""
-    image.scroll_into_view_if_needed()
-    expect(image).not_to_have_js_property("naturalWidth", 0)
