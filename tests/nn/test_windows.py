@@ -13,16 +13,24 @@ from convoy.nn.text import TextCNN
 from convoy.nn.windows import Texts, window_maxima
 from convoy.nn.windows_loops import rounded, widened
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
-@pytest.fixture(scope="module")
-def gpu_path() -> ModuleType:
-    """The GPU's kernels: on a GPU in bfloat16, else in Triton's interpreter on the CPU in float32."""
+
+@pytest.fixture
+def gpu_path(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The GPU's kernels: on a GPU in bfloat16, else in Triton's interpreter on the CPU in float32.
+
+    Rows that no text fills hold whatever was in memory. Here that is NaN, so that none of it can count
+    unseen; infinities by chance made the interpreter's products warn.
+    """
     from convoy.nn import windows_cuda
 
+    def unwritten(_: object, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        value = torch.nan if dtype.is_floating_point else torch.iinfo(dtype).max
+        return torch.full(shape, value, dtype=dtype, device=DEVICE)
+
+    monkeypatch.setattr(windows_cuda.Batch, "_empty", unwritten)
     return windows_cuda
-
-
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def texts(lengths: list[int], width: int, vocab: int = 40) -> Tensor:
