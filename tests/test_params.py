@@ -21,7 +21,7 @@ class Outer(Section):
     kind: Literal["word", "bpe"] = "word"
     inner: Inner = Inner()
     other: Inner | None = None
-    sizes: tuple[int, ...] = (1,)
+    sizes: tuple[int, ...] = Field((1,), min_length=1)
     scale: float = 1.0
     path: Path = Path("data")
 
@@ -123,6 +123,7 @@ def test_no_such_section(params, text, expected):
         ("scale: .inf", "key 'scale': expected a finite number; found Infinity"),
         ("scale: .nan", "key 'scale': expected a finite number; found NaN"),
         ("sizes: [1, x]", "key 'sizes.1': expected a valid integer; found \"x\""),
+        ("sizes: []", "key 'sizes': expected at least 1 item, not 0; found []"),
         ("inner: {rate: -1}", "key 'inner.rate': expected greater than or equal to 0; found -1"),
         ("inner: 3", "key 'inner': expected keys and values; found 3"),
         ("path: /etc", "key 'path': expected a relative path; found \"/etc\""),
@@ -138,6 +139,11 @@ def test_no_such_section(params, text, expected):
 def test_a_bad_value_is_told_with_section_key_expected_and_found(params, values, expected):
     params(f"a: {{b: {{{values}}}}}")
     assert line_for().startswith(f"params.yaml: section 'a.b': {expected}")
+
+
+def test_a_list_that_lacks_what_is_wrong_in_it_is_no_second_mistake(params):
+    params("a: {b: {sizes: [x]}}")
+    assert line_for() == "params.yaml: section 'a.b': key 'sizes.0': expected a valid integer; found \"x\""
 
 
 def test_a_section_that_is_no_mapping(params):

@@ -91,6 +91,14 @@ def test_arguments_are_those_of_main(start, arguments):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("script", ["pipelines/", "pipelines/climate/trian.py"])
+def test_a_stage_that_is_none_is_one_line(script):
+    command = [ROOT / "pipelines" / "run", script.removeprefix("pipelines/")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    line = f"convoy: no stage '{script}'; name one, such as `pipelines/run climate/gate.py`\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
 @pytest.mark.parametrize("launcher", [("-m", "convoy.stage"), ()])
 def test_a_mistake_of_the_user_is_one_line_and_leaves_no_output(start, tmp_path, launcher):
     body = """

@@ -1,16 +1,17 @@
-"""How OpenMP's threads wait: alike in stages and commands, and as the caller's shell says where it does."""
+"""How OpenMP's threads wait: in stages, and as the caller's shell says where it does."""
 
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from convoy import threads
 from tests.conftest import ROOT
 
 NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-OURS = dict(zip(NAMES, (threads.POLICY, threads.TURNS), strict=True))
+OURS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}
 
 
 @pytest.mark.parametrize(
@@ -22,21 +23,18 @@ OURS = dict(zip(NAMES, (threads.POLICY, threads.TURNS), strict=True))
         ({"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5"}),
     ],
 )
-def test_commands_and_stages_wait_alike(
-    given: dict[str, str], expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_stage_knows_how_to_wait_before_torch_is_loaded(
+    given: dict[str, str], expected: dict[str, str], tmp_path: Path
 ) -> None:
-    for name in NAMES:
-        monkeypatch.setenv(name, given.get(name, ""))
-        if name not in given:
-            monkeypatch.delenv(name)
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text("#!/bin/sh\nenv\n")
-    python.chmod(0o755)
-    run = [str(ROOT / "pipelines" / "run"), "some/stage.py"]
+    script = tmp_path / "stage.py"
+    script.write_text(f"""
+import json, os, sys
+assert not {{"torch", "numba", "sklearn"}} & set(sys.modules)
+print(json.dumps({{name: os.environ[name] for name in {NAMES} if os.environ.get(name)}}))
+""")
+    here = {name: value for name, value in os.environ.items() if name not in NAMES}
     said = subprocess.run(
-        run, env={**os.environ, "DVC_ROOT": str(tmp_path)}, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
-    assert {line for line in said if line.startswith(NAMES)} == {f"{k}={v}" for k, v in expected.items()}
-    threads.sleep_soon()
-    assert {name: os.environ[name] for name in NAMES if os.environ.get(name)} == expected
+        [sys.executable, "-P", "-m", "convoy.stage", str(script)],
+        env={**here, **given, "PYTHONPATH": str(ROOT / "src")}, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert json.loads(said) == expected

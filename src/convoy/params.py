@@ -83,7 +83,12 @@ def parse(values: Any, model: type[S], where: str) -> S:
 
 def _one_line(error: ValidationError, model: type[Section]) -> str:
     problems = []
-    for problem in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    # A list counts what is wrong in it as missing, which is no second mistake.
+    around = {other["loc"][:depth] for other in errors for depth in range(len(other["loc"]))}
+    for problem in errors:
+        if problem["loc"] in around:
+            continue
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             known = ", ".join(_known_keys(model, problem["loc"][:-1]))
@@ -91,7 +96,8 @@ def _one_line(error: ValidationError, model: type[Section]) -> str:
         elif problem["type"] == "missing":
             problems.append(f"key '{key}' is missing")
         else:
-            message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+            message = problem["msg"].removeprefix("Value error, ").replace(" after validation", "")
+            message = re.sub(r"^(Input|List|Tuple) should (be|have) ", "expected ", message)
             message = message.replace("an object", "keys and values")
             found = json.dumps(problem["input"], default=str)
             if problem["type"] != "value_error" or not isinstance(problem["input"], dict):

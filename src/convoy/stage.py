@@ -9,9 +9,11 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from convoy import threads
 from convoy.errors import ConvoyError
 from convoy.storage.files import workspace_lock
 
@@ -45,6 +47,7 @@ def guarded(action: Callable[[], Any]) -> int:
 def launch() -> NoReturn:
     """Run the script that the command line names, as `python SCRIPT ...` would, and exit as `run` does."""
     sys.argv = sys.argv[1:]
+    threads.sleep_soon()
     interrupts: list[int] = []
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
@@ -55,11 +58,18 @@ def launch() -> NoReturn:
         signal.signal(signal.SIGINT, interrupt)
     code: Any
     try:
-        code = guarded(lambda: runpy.run_path(sys.argv[0], run_name="__main__"))
+        code = guarded(_run_script)
     except SystemExit as end:  # of `run`
         code = end.code
     # Code of some library, such as an import in a callback, swallows the exception of an interrupt.
     _exit(_interrupted() if interrupts and not code else code)
+
+
+def _run_script() -> None:
+    script = "".join(sys.argv[:1])
+    if not Path(script).is_file():
+        raise ConvoyError(f"no stage '{script}'; name one, such as `pipelines/run climate/gate.py`")
+    runpy.run_path(script, run_name="__main__")
 
 
 def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:

@@ -81,3 +81,19 @@ def test_importing_any_module_does_nothing(tmp_path):
     found = json.loads(report)
     assert "convoy.storage.files" in found["names"]
     assert found["changed"] == {}
+
+
+def test_a_stage_does_not_wait_for_torch_before_a_network_is_in_it():
+    probe = (
+        "import pathlib, runpy, sys\n"
+        "for script in sorted(pathlib.Path('pipelines').rglob('*.py')):\n"
+        "    runpy.run_path(str(script), run_name='loaded')\n"
+        "    assert not {'torch', 'sklearn'} & set(sys.modules), script\n"
+        "print(script)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "pipelines/streamrec/train.py\n"

@@ -79,10 +79,13 @@ def curve_csv(curve: Sequence[Epoch], figure: str) -> str:
 
 
 @contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw torch's random numbers from `seed` inside, and leave the generators as they were found."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+def seeded(seed: int, gpus: bool = False) -> Iterator[None]:
+    """Draw torch's random numbers from `seed` inside, and leave the generators as they were found.
+
+    Those of GPUs only where `gpus` are meant: to ask one for its generator is to start it.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count() if gpus else 0)):
+        (torch.manual_seed if gpus else torch.default_generator.manual_seed)(seed)
         yield
 
 
@@ -108,7 +111,7 @@ def fit(
         try:
             while run.epoch < run.epochs and not run.patience_spent():
                 began = time.monotonic()
-                with seeded(_epoch_seed(seed, run.epoch)):
+                with seeded(_epoch_seed(seed, run.epoch), gpus=run.on_gpu):
                     row = run.one_epoch(seed, progress)
                 progress.epoch(row, len(train) / (time.monotonic() - began), run.best_row.epoch)
                 on_epoch(row, False)
