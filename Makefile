@@ -72,7 +72,7 @@ dashboard: setup  ## MLflow's pages on this machine: best models, curves, pictur
 	@$(BIN)/convoy dashboard --port "$(PORT)"
 
 test: lint  ## Lint, types, import contracts and all tests
-	@$(RUN) pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup  ## Ruff, formatting, mypy and import contracts
 	@$(RUN) ruff check

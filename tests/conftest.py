@@ -27,6 +27,16 @@ for name in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"):
     os.environ.pop(name, None)
 
 
+# Minutes each, the longest first: begun last, they would leave the other workers idle.
+LONG = ("test_pipeline.py", "test_live.py", "test_own_data.py", "test_lineage.py", "test_dashboard.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; all else keeps its order."""
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data files; tests that need it skip, saying so, where there is none."""
