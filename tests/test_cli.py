@@ -198,7 +198,7 @@ def test_an_interrupt_leaves_nothing(folder, number, code):
     _, errors = process.communicate()
     assert process.returncode == code
     assert "Traceback" not in errors
-    assert len(errors.splitlines()) <= 1
+    assert len([line for line in errors.splitlines() if not line.endswith(" items/s")]) <= 1
     assert sorted(path.name for path in folder.iterdir()) == ["items.csv", "large.csv", "model"]
 
 

@@ -298,7 +298,8 @@ def test_an_interrupt_leaves_nothing(folder, thirty_years):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors == "convoy: interrupted; nothing half-written is left\n"
+    lines = [line for line in errors.splitlines() if not line.startswith("days: ")]  # of a slow machine
+    assert lines == ["convoy: interrupted; nothing half-written is left"]
     assert sorted(folder.iterdir()) == before
 
 

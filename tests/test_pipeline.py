@@ -146,11 +146,10 @@ def test_every_command_of_the_readme_works(
         # Running the tests from a test would never end; make knows what it would run.
         "make test": "make -o setup -n test",
         "make repro": "make -o setup repro",
-        "make dashboard": "make -o setup dashboard PORT=5000",
+        "make dashboard": f"make -o setup dashboard PORT={free_port()}",
         "hidden=96": "hidden=6",
         "epochs=24": "epochs=2",
         "/srv/mlflow": str(tmp_path / "artifacts"),
-        "5000": str(free_port()),
         "5001": str(free_port()),
     }
     setting, ran = "true", []
@@ -159,8 +158,8 @@ def test_every_command_of_the_readme_works(
             if "postgresql://" in command:
                 here["postgresql://user:secret@db/mlflow"] = request.getfixturevalue("postgres")
                 here["mlflow server"] = f"mlflow server --port {free_port()}"
-            for shown, meant in here.items():
-                command = command.replace(shown, meant)
+            shown = "|".join(map(re.escape, here))
+            command = re.sub(shown, lambda found: here[found[0]], command)
             if command.startswith("export "):
                 setting = command
             elif port := re.search(r"(?:PORT=|--port )(\d+)", command):

@@ -91,7 +91,7 @@ def test_arguments_are_those_of_main(start, arguments):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("script", ["pipelines/", "pipelines/climate/trian.py"])
+@pytest.mark.parametrize("script", ["pipelines/", "pipelines/run", "pipelines/climate/trian.py"])
 def test_a_stage_that_is_none_is_one_line(script):
     command = [ROOT / "pipelines" / "run", script.removeprefix("pipelines/")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -231,16 +231,17 @@ def test_a_script_named_like_a_standard_module_shadows_nothing(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "SIGINT\n", "")
 
 
-@pytest.mark.parametrize("when", ["swallow()\ndef main() -> None: pass", "def main() -> None: swallow()"])
-def test_an_interrupt_that_a_library_swallows_is_told_at_the_end(start, when):
-    swallow = """
+@pytest.mark.parametrize("instead", ["pass", "raise ImportError('initialization failed') from None"])
+@pytest.mark.parametrize("when", ["library()\ndef main() -> None: pass", "def main() -> None: library()"])
+def test_an_interrupt_that_a_library_keeps_to_itself_is_told_at_the_end(start, when, instead):
+    library = f"""
 import os, signal
-def swallow() -> None:
+def library() -> None:
     try:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(60)
     except KeyboardInterrupt:  # as an import in a callback of C does
-        pass
+        {instead}
 """
-    process = start(swallow + when)
+    process = start(library + when)
     assert ended(process) == (130, "", "convoy: interrupted; nothing half-written is left\n")

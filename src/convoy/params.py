@@ -97,7 +97,7 @@ def _one_line(error: ValidationError, model: type[Section]) -> str:
             problems.append(f"key '{key}' is missing")
         else:
             message = problem["msg"].removeprefix("Value error, ").replace(" after validation", "")
-            message = re.sub(r"^(Input|List|Tuple) should (be|have) ", "expected ", message)
+            message = re.sub(r"^\w+ should (be|have) ", "expected ", message)
             message = message.replace("an object", "keys and values")
             found = json.dumps(problem["input"], default=str)
             if problem["type"] != "value_error" or not isinstance(problem["input"], dict):

@@ -61,13 +61,18 @@ def launch() -> NoReturn:
         code = guarded(_run_script)
     except SystemExit as end:  # of `run`
         code = end.code
-    # Code of some library, such as an import in a callback, swallows the exception of an interrupt.
+    except BaseException:
+        # Libraries that are interrupted while they load say so as they like, be it by an ImportError.
+        if not interrupts:
+            raise
+        code = None
+    # Others, such as an import in a callback, swallow the exception of an interrupt.
     _exit(_interrupted() if interrupts and not code else code)
 
 
 def _run_script() -> None:
     script = "".join(sys.argv[:1])
-    if not Path(script).is_file():
+    if not script.endswith(".py") or not Path(script).is_file():
         raise ConvoyError(f"no stage '{script}'; name one, such as `pipelines/run climate/gate.py`")
     runpy.run_path(script, run_name="__main__")
 

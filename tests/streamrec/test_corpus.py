@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -72,6 +72,7 @@ def test_the_shares_of_the_split():
     assert shares == pytest.approx([0.8, 0.1, 0.1], abs=4 * (0.8 * 0.2 / 20_000) ** 0.5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=8), max_size=20), st.lists(st.text(max_size=8), max_size=20))
 def test_equal_texts_stand_on_one_side_and_new_items_move_no_old_one(old, new):
     old_digests, new_digests = [digest(text) for text in old], [digest(text) for text in new]

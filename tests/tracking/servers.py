@@ -51,7 +51,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 180) -> Any:
     """The first true value of `condition`."""
     until = time.monotonic() + seconds
     while not (value := condition()):
@@ -116,13 +116,19 @@ def dashboard(
         process = started(folder, port, file)
     try:
         meanwhile(process)
-        wait_for(lambda: "Ctrl-C" in log.read_text() or process.poll() is not None, 180)
-        assert process.poll() is None, log.read_text()
-        (found,) = re.findall(r"^dashboard: http://127\.0\.0\.1:(\d+)/", log.read_text(), re.MULTILINE)
-        yield process, int(found)
+        wait_for(lambda: port_told(log) or process.poll() is not None)
+        port_found = port_told(log)
+        assert port_found is not None, log.read_text()
+        yield process, port_found
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def port_told(log: Path) -> int | None:
+    """Where a dashboard says that it answers; None before that."""
+    found = re.search(r"^dashboard: http://127\.0\.0\.1:(\d+)/ \(Ctrl-C", log.read_text(), re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def stop(server: subprocess.Popen) -> None:

@@ -22,9 +22,12 @@ from tests.tracking.servers import (
     wait_for,
 )
 
+LONG = 6000  # epochs: until it is killed or the file `enough` is there, however slow the machine
+
 # A training without a network: the journal and what follows it are the real ones.
 TRAINING = """
 import sys, time
+from pathlib import Path
 from convoy.storage.journal import recorded
 name, epochs, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 facts = {"task": "streamrec/text", "model": name, "key": name, "seeds": [0], "device": "cpu"}
@@ -32,6 +35,8 @@ with recorded({**facts, "params": {"a": {"b": 1}}}, "convoy.tracking.live") as l
     for epoch in range(1, epochs + 1):
         time.sleep(pause)
         live.epoch(0, {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 2 / epoch})
+        if Path("enough").exists():
+            break
     live.finished(name)
 """
 
@@ -90,12 +95,12 @@ def same_points(store: Path, folder: Path) -> None:
 
 def test_epochs_show_while_the_training_runs(empty: Path) -> None:
     store = empty / "mlruns" / "mlflow.db"
-    training = start(empty, "slow", 200, 0.25)
+    training = start(empty, "slow", LONG, 0.25)
     try:
         seen = "SELECT count(*) FROM metrics WHERE key = 'train_loss'"
         first = wait_for(lambda: (query(store, seen) or [(0,)])[0][0])
         assert training.poll() is None
-        wait_for(lambda: query(store, seen)[0][0] > first)
+        wait_for(lambda: (query(store, seen) or [(0,)])[0][0] > first)
         assert query(store, "SELECT status FROM runs") == [("RUNNING",)]
         assert training.poll() is None
     finally:
@@ -108,16 +113,18 @@ def test_epochs_show_while_the_training_runs(empty: Path) -> None:
 def test_a_killed_run_is_marked_at_the_next_start(empty: Path) -> None:
     """Training and follower killed at once: nobody is left to say so."""
     store = empty / "mlruns" / "mlflow.db"
-    training = start(empty, "first", 200, 0.1)
-    wait_for(lambda: query(store, "SELECT 1 FROM runs"))
-    (path,) = (empty / "mlruns" / "journal").glob("*.jsonl")
-    followers = subprocess.run(
-        ["pgrep", "-f", f"convoy.tracking.live {path}"], check=True, capture_output=True, text=True
-    )
-    for pid in followers.stdout.split():
-        os.kill(int(pid), signal.SIGKILL)
-    training.kill()
-    training.wait()
+    training = start(empty, "first", LONG, 0.1)
+    try:
+        wait_for(lambda: query(store, "SELECT 1 FROM runs"))
+        (path,) = (empty / "mlruns" / "journal").glob("*.jsonl")
+        followers = subprocess.run(
+            ["pgrep", "-f", f"convoy.tracking.live {path}"], check=True, capture_output=True, text=True
+        )
+        for pid in followers.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+    finally:
+        training.kill()
+        training.wait()
     assert query(store, "SELECT status FROM runs") == [("RUNNING",)]
     assert start(empty, "second", 2, 0.0).wait() == 0
     wait_for(lambda: all_sent(empty))
@@ -133,7 +140,7 @@ def test_eight_trainings_at_once_in_sqlite(empty: Path) -> None:
     store = empty / "mlruns" / "mlflow.db"
     trainings = [start(empty, f"m{number}", 20, 0.1) for number in range(8)]
     assert [training.wait() for training in trainings] == [0] * 8
-    wait_for(lambda: all_sent(empty), 180)
+    wait_for(lambda: all_sent(empty))
     same_points(store, empty)
     assert query(store, "SELECT DISTINCT status FROM runs") == [("FINISHED",)]
     assert query(store, "SELECT count(*) FROM runs") == [(8,)]
@@ -147,7 +154,7 @@ def test_eight_trainings_at_once_in_postgresql(empty: Path, postgres: str, tmp_p
     with mlflow_server(tmp_path / "server", port, postgres):
         trainings = [start(empty, f"m{number}", 20, 0.1, MLFLOW_TRACKING_URI=uri) for number in range(8)]
         assert [training.wait() for training in trainings] == [0] * 8
-        wait_for(lambda: all_sent(empty), 180)
+        wait_for(lambda: all_sent(empty))
         with psycopg.connect(postgres) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT status, count(*) FROM runs WHERE lifecycle_stage = 'active' GROUP BY status"
@@ -191,9 +198,12 @@ def test_a_server_killed_in_mid_training_gets_all_later(empty: Path, tmp_path: P
     port = free_port()
     uri, store = f"http://127.0.0.1:{port}", tmp_path / "server" / "mlflow.db"
     with mlflow_server(tmp_path / "server", port):
-        training = start(empty, "cut", 120, 0.25, MLFLOW_TRACKING_URI=uri)
+        training = start(empty, "cut", LONG, 0.25, MLFLOW_TRACKING_URI=uri)
         wait_for(lambda: query(store, "SELECT 1 FROM metrics WHERE key = 'train_loss' LIMIT 1"))
         assert training.poll() is None
+    seen = len(journals(empty)[0].epochs)
+    wait_for(lambda: len(journals(empty)[0].epochs) > seen + 20)
+    (empty / "enough").touch()
     assert training.wait() == 0
     with mlflow_server(tmp_path / "server", port):
         again = start(empty, "later", 1, 0.0, MLFLOW_TRACKING_URI=uri)
