@@ -20,6 +20,7 @@ from convoy.storage import models as folders
 from convoy.storage.domains import Axis, Grid
 from tests import downscaled, gridfiles
 from tests.downscaled import heights, in_calendar, variables
+from tests.memory import PRINT_PEAK
 from tests.test_cli import CONVOY, ENVIRONMENT, invoke, refused
 from tests.tiny import write_model
 
@@ -303,15 +304,13 @@ def test_an_interrupt_leaves_nothing(folder, thirty_years):
     assert sorted(folder.iterdir()) == before
 
 
-# Not ru_maxrss, in which the memory of whoever started the process counts too.
-MEASURED = """
-import re
-from pathlib import Path
+MEASURED = f"""
 from convoy import cli
 try:
     cli.main()
-finally:
-    print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+except SystemExit as end:
+    assert not end.code
+{PRINT_PEAK}
 """
 
 

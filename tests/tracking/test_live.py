@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,14 @@ def start(folder: Path, name: str, epochs: int, pause: float, **settings: str) -
 
 
 @pytest.fixture
-def empty(built: Path, tmp_path: Path) -> Path:
-    """A repository with our code and nothing else."""
+def empty(built: Path, tmp_path: Path) -> Iterator[Path]:
+    """A repository with our code and nothing else, in which no training outlives the test."""
     folder = tmp_path / "empty"
     (folder / ".dvc").mkdir(parents=True)
     (folder / ".venv").symlink_to(built / ".venv")
     (folder / "src").symlink_to(built / "src")
-    return folder
+    yield folder
+    (folder / "enough").touch()
 
 
 def query(store: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -96,16 +98,14 @@ def same_points(store: Path, folder: Path) -> None:
 def test_epochs_show_while_the_training_runs(empty: Path) -> None:
     store = empty / "mlruns" / "mlflow.db"
     training = start(empty, "slow", LONG, 0.25)
-    try:
-        seen = "SELECT count(*) FROM metrics WHERE key = 'train_loss'"
-        first = wait_for(lambda: (query(store, seen) or [(0,)])[0][0])
-        assert training.poll() is None
-        wait_for(lambda: (query(store, seen) or [(0,)])[0][0] > first)
-        assert query(store, "SELECT status FROM runs") == [("RUNNING",)]
-        assert training.poll() is None
-    finally:
-        training.kill()
-        training.wait()
+    seen = "SELECT count(*) FROM metrics WHERE key = 'train_loss'"
+    first = wait_for(lambda: (query(store, seen) or [(0,)])[0][0])
+    assert training.poll() is None
+    wait_for(lambda: (query(store, seen) or [(0,)])[0][0] > first)
+    assert query(store, "SELECT status FROM runs") == [("RUNNING",)]
+    assert training.poll() is None
+    training.kill()
+    training.wait()
     wait_for(lambda: query(store, "SELECT status FROM runs") == [("KILLED",)])
     same_points(store, empty)
 
@@ -114,17 +114,15 @@ def test_a_killed_run_is_marked_at_the_next_start(empty: Path) -> None:
     """Training and follower killed at once: nobody is left to say so."""
     store = empty / "mlruns" / "mlflow.db"
     training = start(empty, "first", LONG, 0.1)
-    try:
-        wait_for(lambda: query(store, "SELECT 1 FROM runs"))
-        (path,) = (empty / "mlruns" / "journal").glob("*.jsonl")
-        followers = subprocess.run(
-            ["pgrep", "-f", f"convoy.tracking.live {path}"], check=True, capture_output=True, text=True
-        )
-        for pid in followers.stdout.split():
-            os.kill(int(pid), signal.SIGKILL)
-    finally:
-        training.kill()
-        training.wait()
+    wait_for(lambda: query(store, "SELECT 1 FROM runs"))
+    (path,) = (empty / "mlruns" / "journal").glob("*.jsonl")
+    followers = subprocess.run(
+        ["pgrep", "-f", f"convoy.tracking.live {path}"], check=True, capture_output=True, text=True
+    )
+    for pid in followers.stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+    training.kill()
+    training.wait()
     assert query(store, "SELECT status FROM runs") == [("RUNNING",)]
     assert start(empty, "second", 2, 0.0).wait() == 0
     wait_for(lambda: all_sent(empty))
