@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,25 @@ print(json.dumps({{name: os.environ[name] for name in {NAMES} if os.environ.get(
         env={**here, **given, "PYTHONPATH": str(ROOT / "src")}, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     assert json.loads(said) == expected
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="thresholds of glibc's malloc")
+@pytest.mark.parametrize(("given", "kept"), [({}, True), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False)])
+def test_a_stage_keeps_the_memory_of_freed_arrays(given: dict[str, str], kept: bool, tmp_path: Path) -> None:
+    script = tmp_path / "stage.py"
+    script.write_text("""
+import numpy as np, resource
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(2**22)  # 32 MB
+began = faults()
+for _ in range(10):
+    np.ones(2**22)
+print(faults() - began)
+""")
+    here = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    said = subprocess.run(
+        [sys.executable, "-P", "-m", "convoy.stage", str(script)],
+        env={**here, **given, "PYTHONPATH": str(ROOT / "src")}, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert (int(said) < 1000) is kept

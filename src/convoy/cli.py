@@ -147,6 +147,7 @@ def _downscale(
     if not coarse:
         raise ConvoyError(f"OUT is missing: name the file to write after {out}")
     threads.sleep_soon()
+    threads.keep_memory()
     from convoy.climate.downscaling import application, application_ground
     from convoy.climate.grids.conventions import ELEVATION
     from convoy.storage import downscaled

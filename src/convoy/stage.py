@@ -48,6 +48,7 @@ def launch() -> NoReturn:
     """Run the script that the command line names, as `python SCRIPT ...` would, and exit as `run` does."""
     sys.argv = sys.argv[1:]
     threads.sleep_soon()
+    threads.keep_memory()
     interrupts: list[int] = []
 
     def interrupt(signum: int, frame: FrameType | None) -> None:

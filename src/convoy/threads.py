@@ -1,6 +1,13 @@
-"""How OpenMP's threads wait for work; torch reads it when it is loaded."""
+"""What a process is set to before its libraries load: how OpenMP's threads wait, what malloc keeps."""
 
+import ctypes
 import os
+
+# Parameters of glibc's mallopt (malloc.h), the variables by which a shell sets them, and the largest
+# threshold that every version takes.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_OF_SHELL = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+_ALWAYS_TAKEN = 32 * 2**20
 
 
 def sleep_soon() -> None:
@@ -13,3 +20,20 @@ def sleep_soon() -> None:
     if not os.environ.get("OMP_WAIT_POLICY") and not os.environ.get("GOMP_SPINCOUNT"):
         # GNU's OpenMP counts turns; others know the policy alone.
         os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}
+
+
+def keep_memory() -> None:
+    """Let glibc keep the memory of freed arrays for the next ones, unless the caller's shell sets it.
+
+    It hands arrays of some megabytes back to the kernel as soon as they are freed, and gets the next ones
+    page by page, each filled with zeros: a third of the time in which downscaling trained. Other C libraries
+    have no such thresholds, and stay as they are.
+    """
+    if any(os.environ.get(name) for name in _OF_SHELL):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(_MMAP_THRESHOLD, 2**30) or mallopt(_MMAP_THRESHOLD, _ALWAYS_TAKEN)
+    mallopt(_TRIM_THRESHOLD, 2**31 - 1)
