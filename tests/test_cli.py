@@ -52,7 +52,8 @@ def test_embeds_a_file_and_says_so_in_one_line(folder):
     result = invoke("embed", "items.csv", "out", "--model", "model", COLUMNS)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        "embeddings: 3 items by textcnn (2 ok, 1 empty_text, 0 all_unknown); 36 dimensions, normalise none\n"
+        "embeddings: 3 items by textcnn (2 ok, 1 empty_text, 0 all_unknown, 0 no_signal); "
+        "36 dimensions, normalise none\n"
     )
     ids, vectors = embeddings.read(folder / "out")
     assert ids.tolist() == ["s1", "s2", "s3"]

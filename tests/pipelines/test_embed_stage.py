@@ -58,7 +58,7 @@ def test_embeddings_follow_the_catalogue_and_repeat(workspace, model, dimension)
         manifests.append(embeddings.read_manifest(workspace / "data/streamrec/embeddings" / model))
     assert manifests[0] == manifests[1]
     assert done.stdout == (
-        f"embeddings: 5 items by {model} (3 ok, 1 empty_text, 1 all_unknown); "
+        f"embeddings: 5 items by {model} (3 ok, 1 empty_text, 1 all_unknown, 0 no_signal); "
         f"{dimension} dimensions, normalise l2\n"
     )
     assert manifests[0]["source_sha256"] == ["5" * 64]

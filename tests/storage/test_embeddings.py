@@ -86,7 +86,7 @@ def test_contract_by_pyarrow_alone(tmp_path, small):
         assert row["embedding"] == np.float32(vector_of(item["synopsis"])).tolist()
         assert row["text_sha256"] == hashlib.sha256(item["synopsis"].encode()).hexdigest()
         assert row["status"] == ("ok" if item["synopsis"] else "empty_text")
-    assert manifest["status"] == {"ok": 99, "empty_text": 1, "all_unknown": 0}
+    assert manifest["status"] == {"ok": 99, "empty_text": 1, "all_unknown": 0, "no_signal": 0}
 
 
 def test_layout_of_the_parts(tmp_path, small):

@@ -167,16 +167,68 @@ def test_models_that_cannot_embed_are_refused(stored):
         embedder(dataclasses.replace(stored["bow"], tokenizer='{"model": {"vocab": {}}}'))
 
 
-def test_vectors_that_would_break_the_contract_are_refused(stored):
-    model = stored["textcnn"]
-    deaf = {name: np.copy(tensor) for name, tensor in model.tensors.items()}
+def shifted(model, bias):
+    """A TextCNN of which fewer filters rise above zero, or none: batch norm's bias is moved."""
+    tensors = {name: np.copy(tensor) for name, tensor in model.tensors.items()}
     for size in range(3):
-        deaf[f"branches.{size}.norm.bias"][:] = -1e6  # no window ever rises above zero
-    with pytest.raises(
-        ConvoyError, match=r"item 'item-0' \(and 6 more of its batch\): the vector is all zeros"
-    ):
-        embedder(dataclasses.replace(model, seeds={0: deaf}))(batch(ROWS))
-    loud = {name: np.copy(tensor) for name, tensor in model.tensors.items()}
+        tensors[f"branches.{size}.norm.bias"] += np.float32(bias)
+    return dataclasses.replace(model, seeds={0: tensors})
+
+
+@pytest.mark.parametrize("normalise", ["none", "l2"])
+def test_known_words_that_leave_every_filter_at_zero_have_a_status_of_their_own(stored, normalise):
+    words = ["cat", "road", "two", "tale", "the cat", "end of", "cities café", "long road", "a", "zebra", ""]
+    rows = [{"item_id": word, "title": "", "synopsis": word} for word in words]
+    model = shifted(stored["textcnn"], -4.77)
+    zero = ~by_the_network(model, words[:-2], "cpu").any(1)
+    assert zero.sum() == 4  # a sound model, to which some of the texts mean nothing
+    found = embedder(model, normalise)(batch(rows))
+    assert [STATUSES[status] for status in found.status] == [
+        *("no_signal" if none else "ok" for none in zero), "all_unknown", "empty_text",
+    ]  # fmt: skip
+    assert found.vectors.any(1).tolist() == [STATUSES[status] == "ok" for status in found.status]
+    if normalise == "l2":
+        lengths = np.linalg.norm(found.vectors.astype(float), axis=1)
+        np.testing.assert_allclose(lengths, found.status == 0, rtol=1e-6)
+
+
+def test_a_model_that_hears_nothing_still_gives_every_item_a_row(stored):
+    found = embedder(shifted(stored["textcnn"], -1e6))(batch(ROWS))
+    assert [STATUSES[status] for status in found.status] == [
+        "no_signal" if status == "ok" else status for status in STATUS
+    ]
+    assert not found.vectors.any()
+
+
+@pytest.mark.parametrize("size", [1e-44, 1e-30, 1e38])
+def test_l2_of_the_smallest_and_largest_vectors(stored, size):
+    """Neither squares that vanish nor squares beyond float32 change length or status."""
+    weights = np.sign(stored["bow"].tensors["embedding.weight"]) * np.float32(size)
+    found = embedder(dataclasses.replace(stored["bow"], seeds={0: {"embedding.weight": weights}}), "l2")(
+        batch([{"item_id": "1", "title": "", "synopsis": "cat"}])
+    )
+    assert STATUSES[found.status[0]] == "ok"
+    np.testing.assert_allclose(np.abs(found.vectors), 0.25, rtol=1e-6)  # 16 dimensions
+
+
+def test_words_that_cancel_each_other_leave_no_signal(stored):
+    weights = np.copy(stored["bow"].tensors["embedding.weight"])
+    cat, road = (
+        Tokenizer.from_str(stored["bow"].tokenizer_json).token_to_id(word) for word in ("cat", "road")
+    )
+    weights[road] = -weights[cat]
+    model = dataclasses.replace(stored["bow"], seeds={0: {"embedding.weight": weights}})
+    found = embedder(model, "l2")(batch([{"item_id": "1", "title": "cat", "synopsis": "road"}]))
+    assert STATUSES[found.status[0]] == "no_signal"
+    assert not found.vectors.any()
+
+
+@pytest.mark.parametrize("normalise", ["none", "l2"])
+def test_weights_whose_vectors_might_not_be_finite_are_refused(stored, normalise):
+    loud = {name: np.copy(tensor) for name, tensor in stored["textcnn"].tensors.items()}
     loud["embedding.weight"][1:] = 1e38
-    with pytest.raises(ConvoyError, match=r"item 'item-0' .*: the vector is not finite"):
-        embedder(dataclasses.replace(model, seeds={0: loud}))(batch(ROWS))
+    model = dataclasses.replace(stored["textcnn"], seeds={0: loud})
+    with pytest.raises(
+        ConvoyError, match=r"^weights: the embeddings' products .* exceed float32; train the model again$"
+    ):
+        embedder(model, normalise)

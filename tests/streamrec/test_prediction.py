@@ -94,6 +94,20 @@ def test_texts_without_known_words_are_answered_and_marked(product, predictors, 
         assert predictors[kind].dimension is None
 
 
+def test_words_without_a_signal_are_marked_and_have_zeros(product):
+    stored = product.stored("textcnn")
+    tensors = {name: np.copy(tensor) for name, tensor in stored.tensors.items()}
+    for name in tensors:
+        if name.endswith("norm.bias"):
+            tensors[name] -= np.float32(1e3)  # no filter rises above zero
+    predictor = Predictor(dataclasses.replace(stored, seeds={0: tensors}))
+    word = product.catalogue["synopsis"][1].as_py().split()[0]
+    found = predictor([None, None], [word, ""])
+    assert [STATUSES[number] for number in found.status] == ["no_signal", "empty_text"]
+    assert not found.embedding.any()
+    np.testing.assert_allclose(found.probabilities[0], found.probabilities[1], rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_empty_texts_and_no_texts_at_all(predictors, kind):
     empty = predictors[kind](["", None], [None, ""])

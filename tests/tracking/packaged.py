@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from convoy.storage.embeddings import STATUSES
 from convoy.storage.files import sha256
 from convoy.streamrec.prediction import Predictor
 from convoy.tracking import packaging, store
@@ -95,8 +96,9 @@ def check_same(found: pd.DataFrame, predictor: Predictor, rows: Rows) -> None:
     expected = predictor(*rows)
     assert found["category"].tolist() == expected.category
     np.testing.assert_array_equal(found["probability"], expected.probability)
+    assert found["status"].tolist() == [STATUSES[number] for number in expected.status]
     if expected.embedding is None:
-        assert list(found.columns) == ["category", "probability"]
+        assert list(found.columns) == ["category", "probability", "status"]
     else:
         np.testing.assert_array_equal(np.stack(found["embedding"]), expected.embedding)
         assert found["embedding"].iloc[0].dtype == np.float32

@@ -56,7 +56,7 @@ def test_from_embeddings_to_version_run_commit_data_and_source(project, version)
     assert not not_here(lines)
     content, run = version.tags["convoy.content"][:12], version.run_id
     chain = [
-        f"{EMBEDDINGS}: embeddings of 1,000 items by textcnn (1,000 ok, 0 empty_text, 0 all_unknown)",
+        f"{EMBEDDINGS}: embeddings of 1,000 items by textcnn (1,000 ok, 0 empty_text, 0 all_unknown, ",
         "weights sha256 ", f"{FOLDER}: content {content}",
         f"models:/streamrec-text/{version.version}", f"run {run} 'textcnn · synthetic default 1,000'",
         "git commit ", "dvc.lock entries: key ", "read data/streamrec/catalogue.parquet: md5 ",

@@ -57,6 +57,7 @@ def test_a_saved_folder_holds_the_model_and_words_no_code(product, rows, tmp_pat
     assert {name: column["type"] for name, column in outputs.items()} == {
         "category": "string",
         "probability": "double",
+        "status": "string",
         **({} if kind == "linear" else {"embedding": "array"}),
     }
     inputs = json.loads(described["signature"]["inputs"])
@@ -121,7 +122,9 @@ def test_tables_that_cannot_be_read_are_refused_and_titles_may_be_missing(produc
             model.predict(table)
         assert "\n" not in str(refused.value)
     nulls = pd.DataFrame({"title": [None, np.nan, pd.NA], "synopsis": [float("nan")] * 3})
-    assert not np.stack(model.predict(nulls)["embedding"]).any()
+    answer = model.predict(nulls)
+    assert not np.stack(answer["embedding"]).any()
+    assert answer["status"].tolist() == ["empty_text"] * 3
 
 
 def ask(port, payload):
@@ -172,6 +175,7 @@ def test_mlflow_models_serve_answers(product, rows, tmp_path):
         status, answer = ask(port, {"dataframe_records": [{"title": None, "synopsis": ""}]})
         assert status == 200
         assert not any(answer["predictions"][0]["embedding"])
+        assert answer["predictions"][0]["status"] == "empty_text"
         for record, words in (
             ({"title": "a"}, "Model is missing inputs ['synopsis']"),
             ({"synopsis": 5, "title": "a"}, ""),

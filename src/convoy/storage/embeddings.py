@@ -28,8 +28,8 @@ from convoy.storage.rows import RowFile, create
 from convoy.storage.sources import strings
 
 SCHEMA_VERSION = 1
-STATUSES = ("ok", "empty_text", "all_unknown")
-OK, EMPTY_TEXT, ALL_UNKNOWN = range(3)
+STATUSES = ("ok", "empty_text", "all_unknown", "no_signal")
+OK, EMPTY_TEXT, ALL_UNKNOWN, NO_SIGNAL = range(4)
 
 VECTORS, IDS = "embeddings.npy", "item_ids.npy"
 SCHEMA = pa.schema(

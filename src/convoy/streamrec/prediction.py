@@ -25,10 +25,11 @@ Texts: TypeAlias = pa.Array | pa.ChunkedArray | Iterable[str | None]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says of n texts; `status` holds numbers of `storage.embeddings.STATUSES`, (n,).
+    """A model's predictions for n texts; `status` holds numbers of `storage.embeddings.STATUSES`, (n,).
 
-    Of a text whose status is not ok the model knows no word: its vector is zeros, and its category is what
-    the model names without having read anything.
+    A text whose status is not ok has a vector of zeros. Its category is the one that the model predicts from
+    nothing: it has no words (empty_text), none that the model knows (all_unknown), or its known words leave
+    every feature at zero (no_signal, only of models with embeddings).
     """
 
     category: list[str]
@@ -73,11 +74,16 @@ class Predictor:
         texts, _ = texts_and_hashes(*(clean_column(column, limit)[0] for column in columns))
         tokens, offsets = encode(self._stored.tokenizer_json, texts, self._text["max_tokens"])
         probabilities = self._probabilities(tokens, offsets)
+        vectors, status = (
+            (None, statuses(tokens, offsets))
+            if self._embedder is None
+            else self._embedder.embed(tokens, offsets)
+        )
         return Prediction(
             category=[self.categories[place] for place in probabilities.argmax(axis=1)],
             probabilities=probabilities,
-            embedding=None if self._embedder is None else self._embedder.embed(tokens, offsets)[0],
-            status=statuses(tokens, offsets),
+            embedding=vectors,
+            status=status,
         )
 
     def _probabilities(

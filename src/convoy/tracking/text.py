@@ -53,8 +53,9 @@ class Text(Task):
         "`textcnn` and `bow` are the networks, `linear` and `linear_pairs` yardsticks that they should beat."
     )
     version_note = (
-        "Text in (`title`, `synopsis`); `category`, its `probability` and the item's `embedding` out. A "
-        "version per trained network; its description says how good it is.\n\n"
+        "Text in (`title`, `synopsis`); `category`, its `probability`, a `status` and the item's `embedding` "
+        "out, which is all zeros exactly where `status` is not `ok`. A version per trained network; its "
+        "description says how good it is.\n\n"
         "`champion` is the version in use, `challenger` the newest candidate. `convoy promote` compares them "
         "and records what it decides, `convoy rollback` goes back; the buttons of these pages do neither."
     )

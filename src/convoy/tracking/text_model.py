@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from convoy.errors import ConvoyError
+from convoy.storage.embeddings import STATUSES
 from convoy.streamrec.prediction import Predictor
 from convoy.tracking.pyfunc import InputError
 
@@ -24,11 +25,12 @@ class TextModel:
         self._turn = threading.Lock()
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """Category (string), probability (of that category) and embedding (float32) of each row.
+        """Category (string), probability (of that category), status and embedding (float32) of each row.
 
         `model_input` has the string columns synopsis and, where there are titles, title; nulls are empty
-        texts. A row whose words the model does not know has an embedding of zeros. Models without embeddings
-        give no such column. Raises InputError for other columns and for values that are no texts.
+        texts. A row's embedding is all zeros exactly where its status is not ok: empty_text, all_unknown (no
+        word that the model knows) or no_signal (known words, to which the model gives zeros). Models without
+        embeddings return no such column. Raises InputError for other columns and values that are no texts.
         """
         titles, synopses = _texts(model_input)
         with self._turn:
@@ -36,7 +38,11 @@ class TextModel:
                 found = self._predictor(titles, synopses)
             except ConvoyError as error:
                 raise InputError(str(error)) from None
-        columns: dict[str, Any] = {"category": found.category, "probability": found.probability}
+        columns: dict[str, Any] = {
+            "category": found.category,
+            "probability": found.probability,
+            "status": [STATUSES[number] for number in found.status],
+        }
         if found.embedding is not None:
             columns["embedding"] = list(found.embedding)
         return pd.DataFrame(columns, index=model_input.index)
