@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from convoy import threads
+from convoy.core import threads
 
 NAMES = (
     "generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century", "larger",

@@ -26,10 +26,10 @@ import pyarrow as pa
 
 from benchmarks import workload
 from benchmarks.machine import RESULTS, cores, in_turn, report
-from convoy.storage.corpus import SPLITS, TEST, TRAIN, VALIDATION, Corpus
-from convoy.streamrec import networks
-from convoy.streamrec.cleaning import text_of
-from convoy.streamrec.networks import BowParams, BowTraining
+from convoy.streamrec.catalogue.cleaning import text_of
+from convoy.streamrec.classification import networks
+from convoy.streamrec.classification.data import SPLITS, TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.networks import BowParams, BowTraining
 
 DEFAULT = {"lr": 0.1, "epoch": 5}
 TUNED = [{"lr": rate, "epoch": epochs} for epochs in (5, 10, 20) for rate in (0.1, 0.25, 0.5, 1.0)]
@@ -104,7 +104,7 @@ class Ours:
         return epochs, accuracy
 
 
-def rivals(
+def baselines(
     theirs: FastText, ours: Ours, tuned: Sequence[Mapping[str, Any]], choices: Sequence[int]
 ) -> list[dict[str, Any]]:
     """What is to be timed: fastText, and below it ours with as many epochs as reach its accuracy; twice."""
@@ -128,19 +128,19 @@ def timed(rows: list[dict[str, Any]], seconds: Mapping[str, Sequence[float]]) ->
     """The rows with their times, and how often ours goes into the fastText above it."""
     reading, tokens = median(seconds["fastText, no epoch"]), median(seconds["ours, tokens"])
     finished = []
-    rival: dict[str, float] = {}
+    baseline: dict[str, float] = {}
     for number, row in enumerate(rows):
         spent = median(seconds[str(number)])
         own = {key: row[key] for key in ("side", "epochs", "validation", "test")}
         if "reached" not in row:
-            rival = {"train, s": spent - reading, "whole, s": spent}
-            finished.append({**own, **rival})
+            baseline = {"train, s": spent - reading, "whole, s": spent}
+            finished.append({**own, **baseline})
             continue
         now = {"train, s": spent, "whole, s": tokens + spent}
         times: dict[str, Any] = {"times as fast": "not reached", "train only": None, "required": REQUIRED}
         if row["reached"]:
-            times["times as fast"] = rival["whole, s"] / now["whole, s"]
-            times["train only"] = rival["train, s"] / now["train, s"]
+            times["times as fast"] = baseline["whole, s"] / now["whole, s"]
+            times["train only"] = baseline["train, s"] / now["train, s"]
         finished.append({**own, **now, **times})
     return finished
 
@@ -156,7 +156,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="convoy-bench-") as folder:
         ours = Ours(table, workload.corpus(table))
         theirs = FastText(Path(folder), table, ours.corpus)
-        rows = rivals(theirs, ours, tuned, choices)
+        rows = baselines(theirs, ours, tuned, choices)
         sides = {str(number): row["run"] for number, row in enumerate(rows)}
         sides |= {
             "fastText, no epoch": partial(theirs.train, {**DEFAULT, "epoch": 0}),

@@ -24,7 +24,7 @@ def measure(folder: Path, years: Sequence[int], results: Path = RESULTS) -> Path
     rows: list[dict[str, Any]] = []
     for count in sorted(years):
         coarse, out = folder / f"coarse-{count}.nc", folder / "fine.nc"
-        command = [sys.executable, "-m", "convoy.cli", "downscale", str(coarse), str(out)]
+        command = [sys.executable, "-m", "convoy.cli.app", "downscale", str(coarse), str(out)]
         peak_bytes, seconds = peak([*command, "--model", str(folder / "model")])
         row = {"years": count, "peak, GB": peak_bytes / 1e9, "at most, GB": REQUIRED_GB}
         row["written, GB"] = out.stat().st_size / 1e9

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from convoy.climate.data import cf
+from convoy.climate.data.domains import Days, Domain
 from convoy.climate.downscaling import models
 from convoy.climate.downscaling.networks import NetworkParams
-from convoy.climate.world import synthetic
-from convoy.storage import cf
-from convoy.storage import models as folders
-from convoy.storage.domains import Days, Domain
+from convoy.climate.synthetic import scenarios as synthetic
+from convoy.core import artifact as folders
 
 FACTS = {"target": "tasmax", "inputs": list(synthetic.VARIABLES), "source": "synthetic"}
 

@@ -24,12 +24,12 @@ import torch
 
 from benchmarks import plain
 from benchmarks.machine import RESULTS, cores, in_turn, report
+from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling import networks
-from convoy.climate.downscaling.days import GridExamples, scaling
-from convoy.climate.world import synthetic
-from convoy.learning.loop import fit, predict, seeded
+from convoy.climate.downscaling.tensors import GridExamples, scaling
+from convoy.climate.synthetic import scenarios as synthetic
 from convoy.nn.downscaling import Downscaler
-from convoy.storage.domains import Domain
+from convoy.training.loop import fit, predict, seeded
 
 REQUIRED = {"cpu": {"training": 3, "inference": 5}, "cuda": {"training": 10, "inference": 5}}
 FIELDS_REQUIRED = {"cpu": None, "cuda": 100_000}

@@ -23,11 +23,12 @@ from torch import Tensor
 
 from benchmarks import textbook, workload
 from benchmarks.machine import RESULTS, cores, in_turn, report
-from convoy.nn import lookup
+from convoy.core import artifact as models
+from convoy.embeddings import io as embeddings
+from convoy.nn.kernels import lookup
 from convoy.nn.text import TextCNN
-from convoy.storage import embeddings, models
-from convoy.storage.corpus import Corpus
-from convoy.streamrec.embedding import Embedder, EmbedParams
+from convoy.streamrec.classification.data import Corpus
+from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 
 FORWARDS = {f"textbook forward, batch {size:,}": size for size in (textbook.BATCH, 1024)}
 LOOP = f"textbook loop, batch {textbook.BATCH}"
@@ -66,7 +67,16 @@ def embed(catalogue: Path, out: Path, embedder: Embedder) -> None:
 
 
 def embed_in_a_process(catalogue: Path, out: Path, model: Path) -> None:
-    command = [sys.executable, "-m", "convoy.cli", "embed", str(catalogue), str(out), "--model", str(model)]
+    command = [
+        sys.executable,
+        "-m",
+        "convoy.cli.app",
+        "embed",
+        str(catalogue),
+        str(out),
+        "--model",
+        str(model),
+    ]
     subprocess.run(command, check=True, capture_output=True)
 
 

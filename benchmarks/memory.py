@@ -30,7 +30,7 @@ def peak(command: Sequence[str]) -> tuple[int, float]:
 def embed(folder: Path, items: int) -> tuple[int, float]:
     """Peak bytes and seconds of `convoy embed` on catalogue-ITEMS.parquet; what it wrote is removed."""
     paths = [str(folder / f"catalogue-{items}.parquet"), str(folder / "out")]
-    command = [sys.executable, "-m", "convoy.cli", "embed", *paths, "--model", str(folder / "model")]
+    command = [sys.executable, "-m", "convoy.cli.app", "embed", *paths, "--model", str(folder / "model")]
     found = peak(command)
     shutil.rmtree(folder / "out")
     return found

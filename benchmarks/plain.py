@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from convoy.climate.downscaling.days import GridExamples
+from convoy.climate.downscaling.tensors import GridExamples
 from convoy.nn.downscaling import Downscaler, Geometry
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from benchmarks.machine import RESULTS, report
-from convoy.storage.files import MANIFEST, sha256
+from convoy.core.files import MANIFEST, sha256
 from tests.pipelines import workspace
 from tests.tracking.servers import free_port, train, trouble, wait_for
 

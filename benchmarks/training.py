@@ -25,9 +25,9 @@ import torch
 
 from benchmarks import textbook, workload
 from benchmarks.machine import RESULTS, cores, in_turn, report
-from convoy.storage.corpus import TEST, TRAIN, VALIDATION, Corpus
-from convoy.streamrec import networks
-from convoy.streamrec.networks import NetworkTraining, TextCNNParams
+from convoy.streamrec.classification import networks
+from convoy.streamrec.classification.data import TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.networks import NetworkTraining, TextCNNParams
 
 Settings = Mapping[str, Mapping[str, Any]]
 LARGE = {"weight_decay": 2.0}
@@ -138,7 +138,7 @@ def limits() -> dict[str, float]:
 
 
 def work(corpus: Corpus, batch_size: int) -> dict[str, float]:
-    """Operations and bytes per training item of our path on a GPU; see convoy.nn.windows_cuda."""
+    """Operations and bytes per training item of our path on a GPU; see nn.kernels.token_convolution_cuda."""
     params = TextCNNParams()
     lengths = corpus.lengths[corpus.items(TRAIN)].astype(float)
     sizes, filters, dim = params.kernel_sizes, params.num_filters, params.embedding_dim

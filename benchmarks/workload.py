@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from convoy.storage.corpus import Corpus
-from convoy.streamrec import catalogue
-from convoy.streamrec.corpus import CorpusParams, build
-from convoy.streamrec.synthetic import SyntheticParams, generate
+from convoy.streamrec.catalogue import build as catalogue
+from convoy.streamrec.classification.corpus import CorpusParams, build
+from convoy.streamrec.classification.data import Corpus
+from convoy.streamrec.synthetic.items import SyntheticParams, generate
 
 ITEMS = 50_000
 
@@ -34,10 +34,10 @@ def corpus(table: pa.Table) -> Corpus:
 
 def write_model(folder: Path, corpus: Corpus) -> None:
     """A textcnn model folder: the default network with random weights, which cost as much as trained ones."""
-    from convoy.learning.loop import seeded
+    from convoy.core import artifact as models
     from convoy.nn.text import TextCNN
-    from convoy.storage import models
-    from convoy.streamrec.networks import TextCNNParams
+    from convoy.streamrec.classification.networks import TextCNNParams
+    from convoy.training.loop import seeded
 
     network = {
         "vocab_size": corpus.vocab_size,

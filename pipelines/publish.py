@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from convoy.stage import run
-from convoy.storage.files import write_json
+from convoy.core.files import write_json
+from convoy.core.stage import run
 from convoy.tracking.publish import publish
 
 

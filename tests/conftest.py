@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from convoy import threads
+from convoy.core import threads
 from tests.tracking.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -30,7 +30,7 @@ def test_the_grid_params_of_the_readme_run_on_real_grids(real_data: Path, tmp_pa
     done = workspace.shell("dvc repro climate-compare", folder)
     assert done.returncode == 0, done.stdout
     metrics = json.loads((folder / "data/climate/metrics/downscaling/residual.json").read_text())
-    assert metrics["floor"] is None
+    assert metrics["noise_floor"] is None
     assert 0 < metrics["test"]["rmse"] < 3
     assert "unseen_terrain" not in metrics
 
@@ -43,7 +43,7 @@ def test_the_params_of_the_readme_run_on_the_real_catalogue(real_data: Path, tmp
     done = workspace.shell("dvc repro streamrec-compare streamrec-embed@textcnn", folder)
     assert done.returncode == 0, done.stdout
     metrics = json.loads((folder / STREAMREC / "metrics" / "linear.json").read_text())
-    assert metrics["ceiling"] is None
+    assert metrics["bayes"] is None
     assert metrics["test"]["accuracy"] > 0.44
     report = json.loads((folder / STREAMREC / "catalogue_report.json").read_text())
     assert len(report["categories"]) == 20

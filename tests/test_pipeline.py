@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convoy.storage import embeddings
+from convoy.embeddings import io as embeddings
 from tests.conftest import ROOT
 from tests.pipelines import workspace
 from tests.tracking.servers import answers, environment, free_port, stop, wait_for
@@ -50,10 +50,10 @@ def test_it_ends_with_embeddings_and_a_report(project: Path) -> None:
     assert "TextCNN" in page
     for model in ("bow", "textcnn", "linear", "linear_pairs"):
         metrics = json.loads((project / STREAMREC / "metrics" / f"{model}.json").read_text())
-        test, ceiling = metrics["test"], metrics["ceiling"]
+        test, bayes = metrics["test"], metrics["bayes"]
         assert test["accuracy_low"] <= test["accuracy"] <= test["accuracy_high"]
         assert {"macro_f1", "log_loss", "ece"} <= set(test)
-        assert ceiling["order_blind"] < ceiling["full"]
+        assert bayes["order_blind"] < bayes["full"]
 
 
 def test_a_second_repro_has_nothing_to_do_and_says_so(project: Path) -> None:

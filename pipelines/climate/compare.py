@@ -1,18 +1,20 @@
-"""Stage climate-compare: say who won where, by how much, and how far from the floor."""
+"""Stage climate-compare: say who won where, by how much, and how far from the noise floor."""
 
 from pathlib import Path
 
-from convoy.climate.comparison.findings import beside, findings, headline, limits
-from convoy.climate.comparison.page import comparison_pictures, page
-from convoy.climate.comparison.paired import compare, table
-from convoy.climate.skill.evaluation import EvaluateParams
-from convoy.params import load, load_names
+from convoy.climate.data.domains import Days
+from convoy.climate.data.headers import read_headers
+from convoy.climate.downscaling import daily_io as daily
+from convoy.climate.downscaling import maps_io as maps
+from convoy.climate.downscaling.compare import compare, table
+from convoy.climate.downscaling.evaluate import EvaluateParams
+from convoy.climate.downscaling.findings import beside, findings, headline, limits
+from convoy.climate.downscaling.report import comparison_pictures, page
+from convoy.core.files import read_json, write_json, write_text
+from convoy.core.params import load, load_names
+from convoy.core.stage import run
+from convoy.report import io as plots
 from convoy.report.style import LIGHT
-from convoy.stage import run
-from convoy.storage import daily, maps, plots
-from convoy.storage.domains import Days
-from convoy.storage.files import read_json, write_json, write_text
-from convoy.storage.grid_headers import read_headers
 
 DATA = Path("data/climate")
 
@@ -24,7 +26,7 @@ def main() -> None:
     facts, domains = read_headers(DATA / "grids")
     metrics = {model: read_json(DATA / "metrics/downscaling" / f"{model}.json") for model in chosen}
     arrays = {model: maps.read(DATA / "maps" / f"{model}.safetensors") for model in chosen}
-    errors = daily.read(DATA / "rivals.parquet")
+    errors = daily.read(DATA / "baselines.parquet")
     for model in chosen:
         errors |= daily.read(DATA / "daily" / f"{model}.parquet")
     curves = {model: plots.read_curve(DATA / "models" / model) for model in chosen}

@@ -1,13 +1,16 @@
-"""Stage climate-evaluate@MODEL: score one model on every split, beside the best rival and the floor."""
+"""Stage climate-evaluate@MODEL: score one model on every split, relative to the best baseline."""
 
 from pathlib import Path
 
+from convoy.climate.data import io as grids
+from convoy.climate.downscaling import daily_io as daily
+from convoy.climate.downscaling import maps_io as maps
+from convoy.climate.downscaling.evaluate import EvaluateParams, evaluate
 from convoy.climate.downscaling.models import Downscaling
-from convoy.climate.skill.evaluation import EvaluateParams, evaluate
-from convoy.params import load
-from convoy.stage import run
-from convoy.storage import daily, grids, maps, models
-from convoy.storage.files import write_json
+from convoy.core import artifact as models
+from convoy.core.files import write_json
+from convoy.core.params import load
+from convoy.core.stage import run
 
 DATA = Path("data/climate")
 
@@ -23,15 +26,15 @@ def main(model: str) -> None:
     }
     stored = models.read(DATA / "models" / model)
     evaluation = evaluate(
-        model, [Downscaling(stored, seed) for seed in stored.seeds], splits, facts["target"], facts["floor"],
-        daily.read(DATA / "rivals.parquet"), params,
+        model, [Downscaling(stored, seed) for seed in stored.seeds], splits, facts["target"],
+        facts["noise_floor"], daily.read(DATA / "baselines.parquet"), params,
     )  # fmt: skip
     maps.write(DATA / "maps" / f"{model}.safetensors", evaluation.maps)
     daily.write(DATA / "daily" / f"{model}.parquet", {model: evaluation.daily})
     write_json(DATA / "metrics/downscaling" / f"{model}.json", evaluation.metrics)
     for split in splits:
         found = evaluation.metrics[split]
-        print(f"{model}  {split}  RMSE {found['rmse']}  skill {found['skill_vs_best_rival']}", flush=True)
+        print(f"{model}  {split}  RMSE {found['rmse']}  skill {found['skill_vs_best_baseline']}", flush=True)
 
 
 if __name__ == "__main__":

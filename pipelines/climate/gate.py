@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from convoy.params import load
-from convoy.quality.grids import GateParams, judge
-from convoy.stage import run
-from convoy.storage.files import atomic_directory, write_json, write_manifest, write_text
-from convoy.storage.grid_headers import read_headers
+from convoy.climate.data.headers import read_headers
+from convoy.climate.gate.judgement import GateParams, judge
+from convoy.core.files import atomic_directory, write_json, write_manifest, write_text
+from convoy.core.params import load
+from convoy.core.stage import run
 
 DATA = Path("data/climate")
 GRIDS = DATA / "grids"

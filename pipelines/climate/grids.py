@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from convoy import params
-from convoy.climate.grids.pairs import home
-from convoy.climate.grids.source import SYNTHETIC, GridsParams, made, summary
-from convoy.stage import run
-from convoy.storage import grids
-from convoy.storage.netcdf import Reader
+from convoy.climate.data import io as grids
+from convoy.climate.data.netcdf import Reader
+from convoy.climate.downscaling.data import SYNTHETIC, GridsParams, made, summary
+from convoy.climate.downscaling.pairs import home
+from convoy.core import params
+from convoy.core.stage import run
 
 GRIDS = Path("data/climate/grids")
 

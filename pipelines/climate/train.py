@@ -1,16 +1,16 @@
-"""Stage climate-train@MODEL: fit one rival or network on the training days."""
+"""Stage climate-train@MODEL: fit one baseline or network on the training days."""
 
 from pathlib import Path
 
+from convoy.climate.data import io as grids
 from convoy.climate.downscaling import models
-from convoy.learning.params import TrainParams, device_of
-from convoy.params import load, load_names
-from convoy.stage import run
-from convoy.storage import grids
-from convoy.storage import models as folders
-from convoy.storage.checkpoints import Checkpoint, run_key
-from convoy.storage.files import MANIFEST, sha256
-from convoy.storage.journal import recorded
+from convoy.core import artifact as folders
+from convoy.core.files import MANIFEST, sha256
+from convoy.core.params import load, load_names
+from convoy.core.stage import run
+from convoy.training.checkpoints import Checkpoint, run_key
+from convoy.training.event_log import recorded
+from convoy.training.params import TrainParams, device_of
 
 GRIDS = Path("data/climate/grids")
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from convoy import params
-from convoy.stage import run
-from convoy.storage import catalogues, files
-from convoy.streamrec.catalogue import SYNTHETIC, CatalogueParams, build, summary
-from convoy.streamrec.synthetic import generate
+from convoy.core import files, params
+from convoy.core.stage import run
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue.build import SYNTHETIC, CatalogueParams, build, summary
+from convoy.streamrec.synthetic.items import generate
 
 DATA = Path("data/streamrec")
 

@@ -1,16 +1,17 @@
-"""Stage streamrec-compare: say who won, by how much, and how far both are from the ceiling."""
+"""Stage streamrec-compare: say who won, by how much, and how far both are from the Bayes accuracy."""
 
 from pathlib import Path
 
-from convoy.params import load
+from convoy.core.files import read_json, write_json, write_text
+from convoy.core.params import load
+from convoy.core.stage import run
+from convoy.report import io as plots
 from convoy.report.style import LIGHT
-from convoy.stage import run
-from convoy.storage import plots, predictions
-from convoy.storage.files import read_json, write_json, write_text
-from convoy.streamrec.comparison import MODELS, compare
-from convoy.streamrec.comparison_page import accuracy_picture, page
-from convoy.streamrec.evaluation import EvaluateParams
-from convoy.streamrec.findings import findings, headline
+from convoy.streamrec.classification import io as predictions
+from convoy.streamrec.classification.compare import MODELS, compare
+from convoy.streamrec.classification.evaluate import EvaluateParams
+from convoy.streamrec.classification.findings import findings, headline
+from convoy.streamrec.classification.report import accuracy_picture, page
 
 DATA = Path("data/streamrec")
 

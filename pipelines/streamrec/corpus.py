@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from convoy import params
-from convoy.stage import run
-from convoy.storage import catalogues
-from convoy.storage.corpus import write
-from convoy.streamrec.corpus import CorpusParams, build, summary
+from convoy.core import params
+from convoy.core.stage import run
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.classification.corpus import CorpusParams, build, summary
+from convoy.streamrec.classification.data import write
 
 DATA = Path("data/streamrec")
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from convoy.quality.corpus import judge
-from convoy.stage import run
-from convoy.storage.corpus import read
-from convoy.storage.files import write_json
+from convoy.core.files import write_json
+from convoy.core.stage import run
+from convoy.streamrec.classification.data import read
+from convoy.streamrec.classification.gate import judge
 
 DATA = Path("data/streamrec")
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from convoy import params
-from convoy.stage import run
-from convoy.storage import embeddings, models
-from convoy.streamrec.embedding import Embedder, EmbedParams, summary
+from convoy.core import artifact as models
+from convoy.core import params
+from convoy.core.stage import run
+from convoy.embeddings import io as embeddings
+from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary
 
 DATA = Path("data/streamrec")
 

@@ -1,15 +1,18 @@
-"""Stage streamrec-evaluate@MODEL: score one model on the test split, beside the ceilings."""
+"""Stage streamrec-evaluate@MODEL: score one model on the test split, beside the Bayes accuracies."""
 
 from pathlib import Path
 
-from convoy.params import load
-from convoy.stage import run
-from convoy.storage import catalogues, models, plots, predictions
-from convoy.storage import corpus as corpora
-from convoy.storage.files import write_json
-from convoy.streamrec.evaluation import EvaluateParams, check_belongs, evaluate
-from convoy.streamrec.evaluation_plots import plots as plots_of
-from convoy.streamrec.models import probabilities
+from convoy.core import artifact as models
+from convoy.core.files import write_json
+from convoy.core.params import load
+from convoy.core.stage import run
+from convoy.report import io as plots
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.classification import data as corpora
+from convoy.streamrec.classification import io as predictions
+from convoy.streamrec.classification.evaluate import EvaluateParams, check_belongs, evaluate
+from convoy.streamrec.classification.models import probabilities
+from convoy.streamrec.classification.plots import plots as plots_of
 
 DATA = Path("data/streamrec")
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from convoy.params import load
-from convoy.quality.catalogue import GateParams
-from convoy.quality.judgement import judge
-from convoy.stage import run
-from convoy.storage import catalogues
-from convoy.storage.files import atomic_directory, write_json, write_manifest, write_text
+from convoy.core.files import atomic_directory, write_json, write_manifest, write_text
+from convoy.core.params import load
+from convoy.core.stage import run
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue.gate import judge
+from convoy.streamrec.catalogue.gate_rules import GateParams
 
 DATA = Path("data/streamrec")
 CATALOGUE = DATA / "catalogue.parquet"

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from convoy.learning.params import TrainParams, device_of
-from convoy.params import load
-from convoy.stage import run
-from convoy.storage import corpus as corpora
-from convoy.storage import models as folders
-from convoy.storage.checkpoints import Checkpoint, run_key
-from convoy.storage.files import MANIFEST, sha256
-from convoy.storage.journal import recorded
-from convoy.streamrec import models
+from convoy.core import artifact as folders
+from convoy.core.files import MANIFEST, sha256
+from convoy.core.params import load
+from convoy.core.stage import run
+from convoy.streamrec.classification import data as corpora
+from convoy.streamrec.classification import models
+from convoy.training.checkpoints import Checkpoint, run_key
+from convoy.training.event_log import recorded
+from convoy.training.params import TrainParams, device_of
 
 CORPUS = Path("data/streamrec/corpus")
 

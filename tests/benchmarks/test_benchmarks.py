@@ -72,16 +72,16 @@ def test_bow(tmp_path, capsys):
         return
     found = facts(path, "bow")
     assert len(found["rows"]) == 2 * (1 + len(bow.OURS))
-    rival = {}
+    baseline = {}
     for row in found["rows"]:
         if row["side"].startswith("fastText"):
-            rival = row
+            baseline = row
         elif row["times as fast"] == "not reached":
             assert row["epochs"] == 1
-            assert row["validation"] < rival["validation"]
+            assert row["validation"] < baseline["validation"]
         else:
-            assert row["validation"] >= rival["validation"]
-            assert row["times as fast"] == pytest.approx(rival["whole, s"] / row["whole, s"])
+            assert row["validation"] >= baseline["validation"]
+            assert row["times as fast"] == pytest.approx(baseline["whole, s"] / row["whole, s"])
 
 
 def test_generation(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import training, workload
-from convoy.storage.corpus import TRAIN
+from convoy.streamrec.classification.data import TRAIN
 
 
 @pytest.fixture(autouse=True)

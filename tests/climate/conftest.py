@@ -2,8 +2,8 @@
 
 import pytest
 
-from convoy.climate.world.synthetic import SyntheticParams, domains
-from convoy.storage.domains import Domain
+from convoy.climate.data.domains import Domain
+from convoy.climate.synthetic.scenarios import SyntheticParams, domains
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def imported_modules(source: str, modules: Iterable[str]) -> Iterator[str]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            # `from convoy.storage import corpus` names a module, `... import Corpus` a part of one.
+            # `from convoy.core import files` names a module, `... import Corpus` a part of one.
             full = [f"{node.module}.{alias.name}" for alias in node.names]
             names = [name if name in known else str(node.module) for name in full]
         else:

@@ -79,7 +79,7 @@ def test_importing_any_module_does_nothing(tmp_path):
     printed, _, report = done.stdout.rpartition("REPORT")
     assert printed == "", f"an import prints: {printed}"
     found = json.loads(report)
-    assert "convoy.storage.files" in found["names"]
+    assert "convoy.core.files" in found["names"]
     assert found["changed"] == {}
 
 

@@ -18,19 +18,22 @@ def test_deps_of_every_stage_are_its_imports():
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("import convoy.storage.files", {"convoy.storage.files"}),
-        ("from convoy.storage import files", {"convoy.storage.files"}),
-        ("from convoy.storage.files import sha256", {"convoy.storage.files"}),
-        ("def f():\n    from convoy import params as p", {"convoy.params"}),
-        ("try:\n    import convoy.errors\nexcept ImportError:\n    pass", {"convoy.errors"}),
+        ("import convoy.core.files", {"convoy.core.files"}),
+        ("from convoy.core import files", {"convoy.core.files"}),
+        ("from convoy.core.files import sha256", {"convoy.core.files"}),
+        ("def f():\n    from convoy.core import params as p", {"convoy.core.params"}),
+        ("try:\n    import convoy.core.errors\nexcept ImportError:\n    pass", {"convoy.core.errors"}),
         ("import json, convoy", {"convoy"}),
-        ("if TYPE_CHECKING:\n    import convoy.params\nelse:\n    import convoy.errors", {"convoy.errors"}),
-        ("if typing.TYPE_CHECKING:\n    from convoy import params", set()),
+        (
+            "if TYPE_CHECKING:\n    import convoy.core.params\nelse:\n    import convoy.core.errors",
+            {"convoy.core.errors"},
+        ),
+        ("if typing.TYPE_CHECKING:\n    from convoy.core import params", set()),
         ("import convoyance", set()),
     ],
 )
 def test_imports_of_a_script(source, expected):
-    modules = {"convoy", "convoy.errors", "convoy.params", "convoy.storage", "convoy.storage.files"}
+    modules = {"convoy", "convoy.core.errors", "convoy.core.params", "convoy.core", "convoy.core.files"}
     assert set(stage_modules.imported_modules(source, modules)) == expected
 
 
@@ -129,7 +132,7 @@ def test_only_publish_needs_tracking_and_only_when_it_runs():
         if any("/tracking/" in file for file in stage_modules.required(stage))
     }
     assert tracking == {"publish"}
-    probe = "import sys, convoy, convoy.cli, convoy.stage, convoy.storage.journal, convoy.tracking.live; "
+    probe = "import sys, convoy.cli.app, convoy.core.stage, convoy.training.event_log, convoy.tracking.live; "
     probe += "print([name for name in sys.modules if name.split('.')[0] in ('mlflow', 'torch')])"
     done = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 from convoy.nn.convolution import (
     conv1d_as_matmul,
     conv2d_matrix,

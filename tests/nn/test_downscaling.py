@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convoy.climate.downscaling.days import geometry
+from convoy.climate.data.domains import Axis, Grid
+from convoy.climate.downscaling.tensors import geometry
 from convoy.nn.downscaling import (
     TRUNKS,
     Downscaler,
@@ -16,7 +17,6 @@ from convoy.nn.downscaling import (
     _with_edges_repeated,
     lapse_base,
 )
-from convoy.storage.domains import Axis, Grid
 
 COARSE = Grid(Axis.regular(40, 1.0, 6), Axis.regular(0, 1.0, 5))
 FINE = Grid(Axis.regular(40, 0.25, 24), Axis.regular(0, 0.25, 20))

@@ -8,14 +8,15 @@ import sys
 import pytest
 import yaml
 
-from convoy.storage import catalogues, files
+from convoy.core import files
+from convoy.streamrec.catalogue import io as catalogues
 from tests.conftest import ROOT
 
 
 def run(folder, **section):
     (folder / "params.yaml").write_text(yaml.safe_dump({"streamrec": {"catalogue": section}}))
     return subprocess.run(
-        [sys.executable, "-P", "-m", "convoy.stage", ROOT / "pipelines/streamrec/catalogue.py"],
+        [sys.executable, "-P", "-m", "convoy.core.stage", ROOT / "pipelines/streamrec/catalogue.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,

@@ -5,13 +5,16 @@ import runpy
 import numpy as np
 import pytest
 
-from convoy.errors import ConvoyError
-from convoy.storage import daily, grids, maps, plots
-from convoy.storage import models as folders
-from convoy.storage.files import read_json, sha256, write_json
-from tests.climate import rated
-from tests.climate.rated import Rated, always, at_home
+from convoy.climate.data import io as grids
+from convoy.climate.downscaling import daily_io as daily
+from convoy.climate.downscaling import maps_io as maps
+from convoy.core import artifact as folders
+from convoy.core.errors import ConvoyError
+from convoy.core.files import read_json, sha256, write_json
+from convoy.report import io as plots
 from tests.conftest import ROOT
+from tests.support import rated
+from tests.support.rated import Rated, always, at_home
 
 STAGE = ROOT / "pipelines/climate/compare.py"
 CURVE = "epoch,train_loss,validation_loss,validation_rmse,learning_rate\n1,2,2.1,1.4,0.1\n2,1,1.5,1.2,0\n"
@@ -34,10 +37,10 @@ def measured(tmp_path_factory):
         split: [{"domain": found[0].name, "from": "2004-01-01", "to": "2004-12-31"}]
         for split, found in parts.items()
     }
-    facts = {**rated.FACTS, "inputs": ["tasmax"], "splits": spans, "floor": 0.2}
+    facts = {**rated.FACTS, "inputs": ["tasmax"], "splits": spans, "noise_floor": 0.2}
     grids.write(data / "grids", (domains[0] for domains in parts.values()), facts)
     found = Rated(ERRORS, parts)
-    daily.write(data / "rivals.parquet", {model: found.daily[model] for model in ("ridge", "bicubic")})
+    daily.write(data / "baselines.parquet", {model: found.daily[model] for model in ("ridge", "bicubic")})
     for model in ("bicubic", "residual"):
         write_json(data / f"metrics/downscaling/{model}.json", found.metrics[model])
         maps.write(data / f"maps/{model}.safetensors", found.maps[model])
@@ -48,27 +51,30 @@ def measured(tmp_path_factory):
     return folder
 
 
-def test_a_rival_that_was_not_chosen_wins_first(measured, monkeypatch, capsys):
+def test_a_baseline_that_was_not_chosen_wins_first(measured, monkeypatch, capsys):
     monkeypatch.chdir(measured)
     main = runpy.run_path(str(STAGE))["main"]
     main()
     data = measured / "data/climate"
     comparison = read_json(data / "metrics/comparison.json")
     assert comparison["words"][0] == (
-        "A rival beats every network on the test days and in worlds 2 K and 4 K warmer; the residual network "
-        "beats every rival on unseen terrain"
+        "A baseline beats every network on the test days and in worlds 2 K and 4 K warmer; the residual "
+        "network "
+        "beats every baseline on unseen terrain"
     )
-    assert comparison["words"][1].startswith("On the test days a rival wins: ridge regression by pixel has")
+    assert comparison["words"][1].startswith(
+        "On the test days a baseline wins: ridge regression by pixel has"
+    )
     assert capsys.readouterr().out.splitlines() == comparison["words"]
     html = (data / "report.html").read_text()
-    assert html.index("a rival wins") < html.index("the residual network wins") < html.index("<table>")
-    # Splits, days, habits, parts, spectra, and the network's learning curve.
+    assert html.index("a baseline wins") < html.index("the residual network wins") < html.index("<table>")
+    # Splits, days, per-pixel effects, parts, spectra, and the network's learning curve.
     assert html.count("<img") == 6
     table = plots.read(data / "plots/comparison")["table.csv"]
     assert table["model"][:3] == ["ridge", "residual", "bicubic"]
     assert [float(value) for value in table["rmse"][:3]] == pytest.approx([0.3, 0.4, 0.9], rel=1e-3)
     names = {path.name for path in (data / "plots/comparison").iterdir()} - {"manifest.json", "table.csv"}
-    assert names == {f"{name}.png" for name in ("splits", "days", "habits", "parts", "spectra")}
+    assert names == {f"{name}.png" for name in ("splits", "days", "per_pixel", "parts", "spectra")}
     before = [sha256(data / output) for output in OUTPUTS]
     main()
     assert [sha256(data / output) for output in OUTPUTS] == before

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 def test_a_wrong_list_of_models_stops_the_first_training(tmp_path, names, told):
     values = {"models": names, "settings": {"bicubic": {}}, "train": {"seeds": [0]}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"climate": values}))
-    stage = [sys.executable, "-P", "-m", "convoy.stage", ROOT / "pipelines/climate/train.py"]
+    stage = [sys.executable, "-P", "-m", "convoy.core.stage", ROOT / "pipelines/climate/train.py"]
     done = subprocess.run(
         [*stage, "--model", "bicubic"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True, text=True, check=False,

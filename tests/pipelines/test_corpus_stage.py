@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from convoy.storage import catalogues, corpus, files
-from convoy.streamrec import tokens
+from convoy.core import files
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.classification import data as corpus
+from convoy.streamrec.classification import tokens
 from tests.conftest import ROOT
 
 FACTS = {"source": "synthetic", "source_sha256": None, "max_characters": 100}
@@ -32,7 +34,7 @@ def write_catalogue(folder, texts, categories):
 def run(folder, **section):
     (folder / "params.yaml").write_text(yaml.safe_dump({"streamrec": {"corpus": section}}))
     return subprocess.run(
-        [sys.executable, "-P", "-m", "convoy.stage", ROOT / "pipelines/streamrec/corpus.py"],
+        [sys.executable, "-P", "-m", "convoy.core.stage", ROOT / "pipelines/streamrec/corpus.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from convoy.storage import catalogues, embeddings
-from convoy.streamrec.catalogue import CatalogueParams, build
+from convoy.embeddings import io as embeddings
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue.build import CatalogueParams, build
 from tests.conftest import ROOT
-from tests.tiny import write_model
+from tests.support.tiny import write_model
 
 SYNOPSES = ["the road of two cats", "a tale\xa0of the road", "", "zebra", "<i>a</i> cat &amp; two tales"]
 

@@ -12,18 +12,20 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from convoy.errors import ConvoyError
-from convoy.storage import catalogues, models, plots
-from convoy.storage import corpus as corpora
-from convoy.storage.files import read_json, sha256
-from convoy.streamrec.catalogue import CatalogueParams, build
-from convoy.streamrec.comparison import MODELS
-from convoy.streamrec.corpus import CorpusParams
-from convoy.streamrec.corpus import build as build_corpus
-from convoy.streamrec.models import train
-from convoy.streamrec.synthetic import SyntheticParams, generate
+from convoy.core import artifact as models
+from convoy.core.errors import ConvoyError
+from convoy.core.files import read_json, sha256
+from convoy.report import io as plots
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue.build import CatalogueParams, build
+from convoy.streamrec.classification import data as corpora
+from convoy.streamrec.classification.compare import MODELS
+from convoy.streamrec.classification.corpus import CorpusParams
+from convoy.streamrec.classification.corpus import build as build_corpus
+from convoy.streamrec.classification.models import train
+from convoy.streamrec.synthetic.items import SyntheticParams, generate
 from tests.conftest import ROOT
-from tests.trained import PARAMS
+from tests.support.trained import PARAMS
 
 STAGES = ROOT / "pipelines/streamrec"
 HOSTILE = "<script>alert(1)</script>"
@@ -75,16 +77,14 @@ def run(folder, *arguments):
     )
 
 
-def test_metrics_hold_the_headlines_their_ceilings_and_the_seeds(compared):
+def test_metrics_hold_the_headlines_their_bayes_and_the_seeds(compared):
     for model in MODELS:
         metrics = read_json(compared / f"metrics/{model}.json")
         test = metrics["test"]
         for name in ("accuracy", "macro_f1", "log_loss", "ece"):
             assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"]
-        assert 0 < metrics["ceiling"]["order_blind"] < metrics["ceiling"]["full"] <= 1
-        assert metrics["share_of_ceiling"]["full"] == pytest.approx(
-            test["accuracy"] / metrics["ceiling"]["full"]
-        )
+        assert 0 < metrics["bayes"]["order_blind"] < metrics["bayes"]["full"] <= 1
+        assert metrics["share_of_bayes"]["full"] == pytest.approx(test["accuracy"] / metrics["bayes"]["full"])
         assert metrics["seeds"] == ([0] if model.startswith("linear") else [0, 1])
 
 
@@ -105,7 +105,7 @@ def test_predictions_plots_and_metrics_tell_the_same(compared):
         assert sum(int(n) for n in tables["reliability.csv"]["n"]) == len(items)
 
 
-def test_networks_have_curves_and_yardsticks_none(compared):
+def test_networks_have_curves_and_baselines_none(compared):
     three = {"confusion", "reliability", "curve"}
     for model in MODELS:
         found = {path.name for path in (compared / f"plots/{model}").iterdir()} - {"manifest.json"}
@@ -127,7 +127,7 @@ def test_the_report_is_one_safe_page_that_begins_with_the_findings(compared):
     assert "<script" not in html
     assert not re.search(r"https?://", html)
     pictures = re.findall(r'"data:image/png;base64,([^"]+)"', html)
-    # Light and dark: bars, curves, calibration, confusion of both networks and of a yardstick that won.
+    # Light and dark: bars, curves, calibration, confusion of both networks and of a baseline that won.
     assert len(pictures) in (10, 12)
     assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
 

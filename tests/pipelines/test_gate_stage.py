@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import yaml
 
-from convoy.errors import ConvoyError
-from convoy.quality.catalogue import GateParams
-from convoy.quality.judgement import judge
-from convoy.storage import catalogues, files
-from convoy.storage import corpus as corpora
+from convoy.core import files
+from convoy.core.errors import ConvoyError
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue.gate import judge
+from convoy.streamrec.catalogue.gate_rules import GateParams
+from convoy.streamrec.classification import data as corpora
 from tests.conftest import ROOT
-from tests.quality import sources
+from tests.support import sources
 
 STAGES = ("catalogue", "gate", "corpus", "corpus_gate")
 DATA = Path("data/streamrec")
@@ -179,10 +180,10 @@ def test_a_label_that_gives_itself_away_warns_or_fails(capsys):
     assert "in 15 of its 50 texts, in 0 of 250 others" in capsys.readouterr().out
     metrics = json.loads((DATA / "gate.json").read_text(encoding="utf-8"))
     assert metrics["success"]
-    assert metrics["warnings"] == {"giveaway": 6}
-    assert metrics["giveaways"]["Sci-Fi"] == {"own": 15, "own_texts": 50, "other": 0, "other_texts": 250}
-    write_source(label_in_texts(), gate={"giveaway": "fail"})
-    with pytest.raises(ConvoyError, match="'giveaway' failed"):
+    assert metrics["warnings"] == {"leaked_label": 6}
+    assert metrics["leaked_labels"]["Sci-Fi"] == {"own": 15, "own_texts": 50, "other": 0, "other_texts": 250}
+    write_source(label_in_texts(), gate={"leaked_label": "fail"})
+    with pytest.raises(ConvoyError, match="'leaked_label' failed"):
         run("gate")
 
 
@@ -244,7 +245,7 @@ def test_a_real_catalogue_passes(real_data):
     run(*STAGES)
     metrics = json.loads((DATA / "gate.json").read_text(encoding="utf-8"))
     assert (metrics["success"], metrics["items"], metrics["categories"]) == (True, 8786, 21)
-    assert metrics["giveaways"] == {}
+    assert metrics["leaked_labels"] == {}
     assert set(metrics["warnings"]) == {"text_repeated"}
     write_params(source, columns=columns)  # all labels of an item in one string: 512 of them
     run("catalogue", "gate")

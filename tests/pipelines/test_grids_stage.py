@@ -7,15 +7,16 @@ import sys
 import numpy as np
 import yaml
 
-from convoy.storage import files, grids
+from convoy.climate.data import io as grids
+from convoy.core import files
 from tests.conftest import ROOT
-from tests.gridfiles import daily, write
+from tests.support.gridfiles import daily, write
 
 
 def run(folder, **section):
     (folder / "params.yaml").write_text(yaml.safe_dump({"climate": {"grids": section}}))
     return subprocess.run(
-        [sys.executable, "-P", "-m", "convoy.stage", ROOT / "pipelines/climate/grids.py"],
+        [sys.executable, "-P", "-m", "convoy.core.stage", ROOT / "pipelines/climate/grids.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,

@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {
         "training": {"epochs": 1, "patience": 1},
     },
     "climate.evaluate.resamples": 200,
-    "streamrec.signal": {"items": 1000, "phrase_fidelity": [0.9], "word_fidelity": [0.35], "synonyms": [8]},
+    "streamrec.sweep": {"items": 1000, "phrase_fidelity": [0.9], "word_fidelity": [0.35], "synonyms": [8]},
 }
 
 

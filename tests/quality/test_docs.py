@@ -6,11 +6,11 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
-from convoy.quality import catalogue
-from convoy.quality.catalogue import GateParams
-from convoy.quality.judgement import judge
+from convoy.streamrec.catalogue import gate_rules as catalogue
+from convoy.streamrec.catalogue.gate import judge
+from convoy.streamrec.catalogue.gate_rules import GateParams
 from tests.conftest import ROOT
-from tests.quality import sources
+from tests.support import sources
 
 
 class Page(HTMLParser):
@@ -44,7 +44,7 @@ def test_two_runs_give_the_same_bytes_and_every_rule_in_words():
         *catalogue.shape_rules(),
         *catalogue.content_rules(300, sources.FACTS, GateParams()),
         catalogue.hash_rule(),
-        catalogue.giveaway_rule("x", GateParams()),
+        catalogue.leaked_label_rule("x", GateParams()),
     ]
     assert [rule.name for rule in rules if not any(rule.words in text for text in found.text)] == []
     assert len(rules) + 3 == 30  # and the three rules of swapped columns, whose bounds come from the data
@@ -71,7 +71,7 @@ def test_what_stands_in_the_data_is_text():
 def test_importing_the_gate_imports_no_great_expectations_and_sets_nothing():
     code = (
         "import os, sys; before = dict(os.environ)\n"
-        "import convoy.quality.judgement, convoy.quality.corpus\n"
+        "import convoy.streamrec.catalogue.gate, convoy.streamrec.classification.gate\n"
         "assert 'great_expectations' not in sys.modules and dict(os.environ) == before"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -28,7 +28,9 @@ def habit(bias, rmse=1.0, name="Ridge"):
 
 
 def both(theme):
-    return maps.days([day(1.0, -1.0)], ground(), "K", theme), maps.habits([habit(0.1)], ground(), "K", theme)
+    return maps.days([day(1.0, -1.0)], ground(), "K", theme), maps.per_pixel(
+        [habit(0.1)], ground(), "K", theme
+    )
 
 
 def test_bytes_repeat_on_the_themes_paper_without_metadata():
@@ -75,15 +77,15 @@ def test_missing_cells_have_the_colour_of_grid_lines():
 
 def test_the_coast_is_where_the_elevation_passes_zero():
     fields = [habit(0.1)]
-    inland = maps.habits(fields, ground(), "K", DARK)
+    inland = maps.per_pixel(fields, ground(), "K", DARK)
     shore = np.where(LON < 4, -50.0, 50.0) * np.ones((16, 1))
-    coast = maps.habits(fields, Ground(LAT, LON, shore), "K", DARK)
+    coast = maps.per_pixel(fields, Ground(LAT, LON, shore), "K", DARK)
     drawn = (np.abs(pixels(inland).astype(int) - pixels(coast)) > 40).any(axis=2)
     rows, columns = np.nonzero(drawn)
     # One upright line in either map, bias and RMSE, and nothing beside it.
     assert columns.max() - columns.min() < 15
     assert rows.max() - rows.min() > 0.7 * len(drawn)
-    unknown = maps.habits(fields, Ground(LAT, LON, np.full((16, 16), np.nan)), "K", DARK)
+    unknown = maps.per_pixel(fields, Ground(LAT, LON, np.full((16, 16), np.nan)), "K", DARK)
     assert unknown == inland
     assert [maps.has_coast(Ground(LAT, LON, height)) for height in (shore, shore + 100, 0 * shore)] == [
         *(True, False, False)
@@ -117,7 +119,7 @@ def test_a_wide_region_is_a_wide_picture():
     wide = Ground(np.arange(35.0, 72.0), np.arange(-10.0, 100.0, 0.25), np.ones((37, 440)))
     fields = Habit("Ridge", np.zeros((37, 440)), np.ones((37, 440)))
     tall, flat = (
-        pixels(maps.habits([row], where, "K", LIGHT)).shape[0]
+        pixels(maps.per_pixel([row], where, "K", LIGHT)).shape[0]
         for row, where in ((habit(0.1), ground()), (fields, wide))
     )
     assert flat < 0.6 * tall

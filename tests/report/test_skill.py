@@ -10,7 +10,7 @@ from convoy.report.style import LIGHT, THEMES
 from tests.report.pictures import pixels, share
 
 SPLITS = ["Test days", "Unseen terrain"]
-RIVAL = Score("Ridge", [0.6, None], [(0.5, 0.7), None], [0, 0], False)
+BASELINE = Score("Ridge", [0.6, None], [(0.5, 0.7), None], [0, 0], False)
 NETWORK = Score("A network with quite a long name", [0.5, 0.8], [(0.4, 0.6), (0.7, 0.9)], [1, 1], True)
 X = [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0]
 TRUTH = Line("Truth", [10.0, 3.0, 1.0, 0.3, 0.1, 0.03], None)
@@ -29,7 +29,11 @@ def seasons(theme=LIGHT, value=0.5):
 
 
 def pictures(theme):
-    return [skill.by_split([RIVAL, NETWORK], SPLITS, 0.4, "K", theme), spectra(theme=theme), seasons(theme)]
+    return [
+        skill.by_split([BASELINE, NETWORK], SPLITS, 0.4, "K", theme),
+        spectra(theme=theme),
+        seasons(theme),
+    ]
 
 
 def coloured(png, series):
@@ -83,14 +87,14 @@ def test_the_highest_mark_is_drawn_whole():
     assert top >= below
 
 
-def test_intervals_and_the_floor_are_lines_of_ink():
+def test_intervals_and_the_noise_floor_are_lines_of_ink():
     bare = Score("Ridge", [0.6, None], [None, None], [0, 0], False)
-    without, lines, floor = (
+    without, lines, noise_floor = (
         share(skill.by_split([row], SPLITS, at, "K", LIGHT), LIGHT.ink, 40)
-        for row, at in ((bare, None), (RIVAL, None), (bare, 0.4))
+        for row, at in ((bare, None), (BASELINE, None), (bare, 0.4))
     )
     assert lines > without
-    assert floor > 1.3 * without
+    assert noise_floor > 1.3 * without
 
 
 def test_shares_of_the_truths_power_lie_level_and_evenly():

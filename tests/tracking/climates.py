@@ -9,21 +9,23 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from convoy.climate.comparison import paired as comparison
+from convoy.climate.data import io as grids
+from convoy.climate.data.domains import Axis, Domain, Grid
+from convoy.climate.downscaling import compare as comparison
+from convoy.climate.downscaling import daily_io as daily
+from convoy.climate.downscaling import evaluate as evaluation
+from convoy.climate.downscaling import maps_io as maps
 from convoy.climate.downscaling import models
+from convoy.climate.downscaling.baselines import BaselineParams
 from convoy.climate.downscaling.networks import DownscalingTraining, NetworkParams
-from convoy.climate.downscaling.rivals import RivalParams
-from convoy.climate.skill import evaluation
-from convoy.climate.world.synthetic import FACTOR, SyntheticParams, domains
-from convoy.storage import daily, grids, maps
-from convoy.storage import models as folders
-from convoy.storage.domains import Axis, Domain, Grid
-from convoy.storage.files import write_json, write_text
+from convoy.climate.synthetic.scenarios import FACTOR, SyntheticParams, domains
+from convoy.core import artifact as folders
+from convoy.core.files import write_json, write_text
 from convoy.tracking import dvclock
 
 DATA = Path("data/climate")
-RIVALS, NETWORKS = ("bicubic", "ridge"), ("residual", "srcnn")
-KINDS = RIVALS + NETWORKS
+BASELINES, NETWORKS = ("bicubic", "ridge"), ("residual", "srcnn")
+KINDS = BASELINES + NETWORKS
 SPLITS = {
     "train": [{"domain": "home", "from": "2001-01-01", "to": "2001-02-09"}],
     "validation": [{"domain": "home", "from": "2003-01-01", "to": "2003-01-10"}],
@@ -33,7 +35,8 @@ SPLITS = {
 }
 QUICK = NetworkParams(
     width=4, depth=1, hidden=4, layers=1,
-    habits="none", training=DownscalingTraining(epochs=2, patience=2, batch_size=8, threads=1, device="cpu"),
+    per_pixel="none",
+    training=DownscalingTraining(epochs=2, patience=2, batch_size=8, threads=1, device="cpu"),
 )  # fmt: skip
 EVALUATE = evaluation.EvaluateParams(resamples=100)
 
@@ -45,11 +48,11 @@ def make(root: Path) -> None:
     facts = grids.read_facts(data / "grids")
     splits = {split: grids.read(data / "grids", split) for split in facts["splits"]}
     fitted = {split: days for split, days in splits.items() if split != "validation"}
-    table = {rival: evaluation.rival_daily(rival, fitted, facts["target"]) for rival in RIVALS}
-    daily.write(data / "rivals.parquet", table)
+    table = {baseline: evaluation.baseline_daily(baseline, fitted, facts["target"]) for baseline in BASELINES}
+    daily.write(data / "baselines.parquet", table)
     found = {}
     for kind in KINDS:
-        params = QUICK if kind in NETWORKS else RivalParams()
+        params = QUICK if kind in NETWORKS else BaselineParams()
         trained = models.train(kind, params, splits["train"], splits["validation"], facts, (0,))
         folders.write(data / "models" / kind, trained[0], trained[1], None, trained[2])
         found[kind] = _evaluated(data, kind, splits, facts, table)
@@ -132,7 +135,7 @@ def _corner(domain: Domain, cells: int = 8) -> Domain:
 def _facts() -> dict[str, Any]:
     return {
         "source": "synthetic", "target": "tasmax", "inputs": ["tasmax", "psl", "huss"], "splits": SPLITS,
-        "factor": FACTOR, "floor": 0.2,
+        "factor": FACTOR, "noise_floor": 0.2,
     }  # fmt: skip
 
 
@@ -142,7 +145,7 @@ def _evaluated(
     stored = folders.read(data / "models" / kind)
     tested = {split: days for split, days in splits.items() if split not in ("train", "validation")}
     found = evaluation.evaluate(
-        kind, [models.Downscaling(stored)], tested, facts["target"], facts["floor"], table, EVALUATE
+        kind, [models.Downscaling(stored)], tested, facts["target"], facts["noise_floor"], table, EVALUATE
     )
     maps.write(data / "maps" / f"{kind}.safetensors", found.maps)
     daily.write(data / "daily" / f"{kind}.parquet", {kind: found.daily})

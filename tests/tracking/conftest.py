@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from convoy.tracking import store
-from tests import trained
 from tests.conftest import ROOT
 from tests.pipelines import workspace
+from tests.support import trained
 from tests.tracking import climates, shelves
 from tests.tracking.servers import convoy
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from convoy.storage.embeddings import STATUSES
-from convoy.storage.files import sha256
-from convoy.streamrec.prediction import Predictor
+from convoy.core.files import sha256
+from convoy.embeddings.io import STATUSES
+from convoy.streamrec.classification.prediction import Predictor
 from convoy.tracking import packaging, store
-from tests.trained import Product
+from tests.support.trained import Product
 
 NAME = "streamrec-text"
 # MLflow's own doing: when `mlflow.pyfunc` is imported, when it reads an input example, with its SQLite store.

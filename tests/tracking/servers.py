@@ -30,7 +30,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 def convoy(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run `convoy …` in `folder`; stderr goes into stdout."""
     return subprocess.run(
-        [sys.executable, "-P", "-m", "convoy.cli", *arguments],
+        [sys.executable, "-P", "-m", "convoy.cli.app", *arguments],
         cwd=folder, env=environment(folder, **settings), timeout=300,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
@@ -68,7 +68,7 @@ def answers(uri: str) -> bool:
         return False
 
 
-DASHBOARD = [sys.executable, "-P", "-m", "convoy.cli", "dashboard", "--port"]
+DASHBOARD = [sys.executable, "-P", "-m", "convoy.cli.app", "dashboard", "--port"]
 NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # four more processes, which nothing here needs
 
 

@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from mlflow import MlflowClient
 
-from convoy import statistics
-from convoy.storage import models, predictions
-from convoy.storage.files import MANIFEST, sha256, write_json
-from convoy.storage.predictions import Predictions
+from convoy.core import artifact as models
+from convoy.core import statistics
+from convoy.core.files import MANIFEST, sha256, write_json
+from convoy.streamrec.classification import io as predictions
+from convoy.streamrec.classification.io import Predictions
 from convoy.tracking import packaging, store
 from convoy.tracking.task import Task
 from convoy.tracking.text import Text
-from tests.trained import Product
+from tests.support.trained import Product
 
 TEXT = Text()
 MODEL = TEXT.registered

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from convoy.storage.files import sha256, write_manifest
+from convoy.core.files import sha256, write_manifest
 
 Change = Callable[[Path, Path], None]
 

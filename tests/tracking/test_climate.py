@@ -11,17 +11,18 @@ import pytest
 import yaml
 from mlflow.exceptions import MlflowException
 
+from convoy.climate.data import io as grids
+from convoy.climate.data.domains import EPOCH, Days
 from convoy.climate.downscaling import models
-from convoy.errors import ConvoyError
-from convoy.storage import grids, journal
-from convoy.storage import models as folders
-from convoy.storage.domains import EPOCH, Days
-from convoy.storage.files import MANIFEST, sha256
+from convoy.core import artifact as folders
+from convoy.core.errors import ConvoyError
+from convoy.core.files import MANIFEST, sha256
 from convoy.tracking import dashboard, packaging, pyfunc, store
 from convoy.tracking.downscaling import Downscaling
 from convoy.tracking.fields_model import FieldsModel
 from convoy.tracking.lineage import lineage
 from convoy.tracking.publish import publish
+from convoy.training import event_log as journal
 from tests.tracking import climates, shelves
 from tests.tracking.packaged import of_mlflow
 
@@ -53,7 +54,7 @@ def metrics(kind):
     return json.loads((climates.DATA / "metrics" / "downscaling" / f"{kind}.json").read_text())
 
 
-def test_networks_and_rivals_are_runs_and_networks_alone_are_versions(published, project):
+def test_networks_and_baselines_are_runs_and_networks_alone_are_versions(published, project):
     found = runs(published)
     assert set(found) == {*climates.KINDS, "all"}
     assert published.get_experiment_by_name("streamrec/text") is None
@@ -61,7 +62,7 @@ def test_networks_and_rivals_are_runs_and_networks_alone_are_versions(published,
     assert residual.metrics["test_rmse"] == metrics("residual")["test"]["rmse"]
     assert residual.metrics["warmer_2k_change_error"] == metrics("residual")["warmer_2k"]["change_error"]
     assert residual.metrics["test_DJF_rmse"] == metrics("residual")["test"]["by_season"]["DJF"]["rmse"]
-    assert residual.metrics["floor"] == 0.2
+    assert residual.metrics["noise_floor"] == 0.2
     assert "unseen_terrain_rmse" in residual.metrics
     assert "unseen_terrain_rmse" not in ridge.metrics, "it cannot go there"
     history = published.get_metric_history(found["residual"].info.run_id, "validation_rmse")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from convoy.report.style import LIGHT
-from convoy.streamrec.evaluation_plots import COLOURS
+from convoy.streamrec.classification.plots import COLOURS
 from convoy.tracking import views
 from convoy.tracking.downscaling import Downscaling
 from convoy.tracking.text import Text
@@ -76,7 +76,7 @@ def test_a_person_finds_the_best_model_its_curve_its_pictures_and_its_versions(
         page.get_by_role("link", name="streamrec/text", exact=True).click()
         finds_the_best_model(page, published_project)
         page.screenshot(path=screenshots / "2-runs.png")
-        finds_curves_and_ceilings(page, screenshots)
+        finds_curves_and_bayes(page, screenshots)
         page.get_by_role("link", name=re.compile("^textcnn")).first.click()
         finds_the_run(page, published_project, screenshots)
         page.get_by_role("link", name="Model registry").click()
@@ -118,13 +118,15 @@ def finds_the_best_model(page: Page, project: Path) -> None:
     expect(page.get_by_role("link", name=f"{accuracy:.1%} of test items rightly named")).to_be_visible()
 
 
-def finds_curves_and_ceilings(page: Page, screenshots: Path) -> None:
-    """The charts of all runs: curves beside the ceiling, and the confusion pictures side by side."""
+def finds_curves_and_bayes(page: Page, screenshots: Path) -> None:
+    """The charts of all runs: curves beside the Bayes accuracy, and the confusion pictures side by side."""
     cards = page.get_by_test_id("experiment-view-compare-runs-card")
     page.locator('label:has(input[value="CHART"])').click()
-    curve = cards.filter(has_text="validation_accuracy vs ceiling")
+    curve = cards.filter(has_text="validation_accuracy vs Bayes accuracy")
     expect(curve.locator(".scatterlayer .trace").first).to_be_visible()
-    expect(cards.filter(has_text="test_accuracy vs ceiling").locator(".bars .point").first).to_be_visible()
+    expect(
+        cards.filter(has_text="test_accuracy vs Bayes accuracy").locator(".bars .point").first
+    ).to_be_visible()
     page.set_viewport_size(TALL)
     for name, count in (("accuracy", 1), ("confusion", 4), ("curve", 2)):
         images = cards.filter(has=page.get_by_text(name, exact=True)).locator("img")

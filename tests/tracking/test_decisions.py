@@ -9,7 +9,7 @@ import sys
 import pytest
 from mlflow import MlflowClient
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 from convoy.tracking import decisions, ledger, store
 from convoy.tracking.decisions import replay, rollback
 from convoy.tracking.promotion import RefusedError, promote

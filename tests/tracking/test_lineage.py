@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 from convoy.tracking import dvclock, store
 from convoy.tracking.lineage import lineage
 from convoy.tracking.tree import Node, checked

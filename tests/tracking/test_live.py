@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from convoy.storage import journal
+from convoy.training import event_log as journal
 from tests.tracking.servers import (
     convoy,
     environment,

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from convoy.storage import daily
-from convoy.storage import models as folders
-from convoy.storage.files import write_json
+from convoy.climate.downscaling import daily_io as daily
+from convoy.core import artifact as folders
+from convoy.core.files import write_json
 from convoy.tracking.downscaling import Downscaling
-from tests import downscaled, gridfiles
-from tests.test_cli import invoke, refused
+from tests.cli.test_app import invoke, refused
+from tests.support import downscaled, gridfiles
 from tests.tracking import shelves
 from tests.tracking.servers import free_port
 from tests.tracking.tampering import flip

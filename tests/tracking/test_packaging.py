@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from convoy.errors import ConvoyError
-from convoy.storage.files import sha256
-from convoy.streamrec.prediction import Predictor
+from convoy.core.errors import ConvoyError
+from convoy.core.files import sha256
+from convoy.streamrec.classification.prediction import Predictor
 from convoy.tracking import packaging
 from convoy.tracking.text_model import TextModel
-from tests import trained
 from tests.conftest import ROOT
+from tests.support import trained
 from tests.tracking import packaged
 from tests.tracking.packaged import NAME, check_same, frame, of_mlflow
 from tests.tracking.servers import environment, free_port, stop, wait_for

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from convoy import params
-from convoy.errors import ConvoyError
-from convoy.storage import catalogues, corpus
-from convoy.storage.predictions import Predictions
-from convoy.streamrec import models
+from convoy.core import params
+from convoy.core.errors import ConvoyError
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.classification import data as corpus
+from convoy.streamrec.classification import models
+from convoy.streamrec.classification.io import Predictions
 from convoy.tracking import dvclock, store
 from convoy.tracking.accuracy import Accuracy
 from convoy.tracking.decisions import rollback
@@ -194,7 +195,7 @@ def test_other_test_items_need_the_texts_in_the_workspace(client, repository, ad
 def test_eight_at_once_are_eight_decisions_and_one_champion(client, repository, add):
     add("bow", 600)
     add("textcnn", 900)
-    command = [sys.executable, "-P", "-m", "convoy.cli", "promote"]
+    command = [sys.executable, "-P", "-m", "convoy.cli.app", "promote"]
     started = [
         subprocess.Popen(
             [*command, which], env=os.environ | {"PYTHONPATH": str(ROOT / "src")},

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convoy.climate.data import io as grids
+from convoy.climate.downscaling import daily_io as daily
 from convoy.climate.downscaling import models
-from convoy.errors import ConvoyError
-from convoy.storage import daily, grids
-from convoy.storage import models as folders
-from convoy.storage.daily import Daily
-from convoy.storage.files import write_json
+from convoy.climate.downscaling.daily_io import Daily
+from convoy.core import artifact as folders
+from convoy.core.errors import ConvoyError
+from convoy.core.files import write_json
 from convoy.tracking import dvclock, ledger
 from convoy.tracking.daily_errors import DailyErrors
 from convoy.tracking.decisions import rollback
@@ -40,10 +41,10 @@ def errors(rmse, days=DAYS, first=0, seed=0, noise=0.0):
 def figures(rmse, skill=0.1, low=0.05, **others):
     test = {
         "rmse": rmse, "rmse_low": 0.95 * rmse, "rmse_high": 1.05 * rmse, "mae": 0.8 * rmse, "bias": 0.0,
-        "best_rival": "ridge", "best_rival_rmse": rmse / (1 - skill), "skill_vs_best_rival": skill,
-        "skill_vs_best_rival_low": low, "skill_vs_best_rival_high": skill + 0.05, **others,
+        "best_baseline": "ridge", "best_baseline_rmse": rmse / (1 - skill), "skill_vs_best_baseline": skill,
+        "skill_vs_best_baseline_low": low, "skill_vs_best_baseline_high": skill + 0.05, **others,
     }  # fmt: skip
-    return {"test": test, "floor": None}
+    return {"test": test, "noise_floor": None}
 
 
 @pytest.fixture
@@ -153,11 +154,14 @@ def test_several_trainings_count_by_their_mean_and_their_spread():
         (figures(1.0, mae=None), "mae not known"),
         (
             figures(1.0, skill=0.02, low=-0.01),
-            "not surely below that of the best rival, ridge, 1.02 (skill +2.0%, 95% interval −1.0% to +7.0%)",
+            (
+                "not surely below that of the best baseline, ridge, 1.02 "
+                "(skill +2.0%, 95% interval −1.0% to +7.0%)"
+            ),
         ),
         (
             figures(1.0, skill=-0.02, low=None),
-            "1 is not surely below that of the best rival, ridge, 0.98 (skill −2.0%)",
+            "1 is not surely below that of the best baseline, ridge, 0.98 (skill −2.0%)",
         ),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convoy.storage import journal
+from convoy.training import event_log as journal
 from tests.tracking.servers import convoy, free_port, mlflow_server, train
 
 MODELS = {"bow", "textcnn", "linear", "linear_pairs"}
@@ -58,11 +58,11 @@ def test_every_model_has_a_run_with_its_figures_and_pictures(published_project: 
     run = next(name for name in seen["runs"] if name.startswith("textcnn"))
     points = {key: value for name, key, _, value in seen["points"] if name == run}
     assert points["test_accuracy"] == metrics["test"]["accuracy"]
-    assert points["ceiling_full"] == metrics["ceiling"]["full"]
-    assert {"validation_loss", "train_loss", "share_of_ceiling"} <= set(points)
+    assert points["bayes_full"] == metrics["bayes"]["full"]
+    assert {"validation_loss", "train_loss", "share_of_bayes"} <= set(points)
     assert {"confusion.png", "curve.png", "report.html", "predictions.parquet"} <= set(seen["files"])
     assert [alias for alias, _ in seen["aliases"]] == ["challenger"]
-    assert len(seen["contents"]) == 2, "bow and textcnn; yardsticks stay in the house"
+    assert len(seen["contents"]) == 2, "bow and textcnn; baselines stay in the house"
 
 
 def test_the_runs_stand_below_one_parent_and_name_their_data(published_project: Path) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from convoy.cli import app
-from convoy.errors import ConvoyError
-from convoy.storage import models
-from convoy.streamrec.prediction import Predictor
+from convoy.cli.app import app
+from convoy.core import artifact as models
+from convoy.core.errors import ConvoyError
+from convoy.streamrec.classification.prediction import Predictor
 from convoy.tracking import pyfunc, store
-from tests import trained
 from tests.conftest import ROOT
+from tests.support import trained
 from tests.tracking import packaged
 from tests.tracking.packaged import NAME, check_same, frame, of_mlflow, uploaded, uris
 from tests.tracking.servers import environment
@@ -168,6 +168,6 @@ def test_a_fresh_process_of_mlflow_refuses_planted_code(repository, mark):
     )  # fmt: skip
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("convoy.errors.ConvoyError: ")
+    assert last.startswith("convoy.core.errors.ConvoyError: ")
     assert "names the code path 'code'" in last
     assert not mark.exists()

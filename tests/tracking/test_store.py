@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 from convoy.tracking import store
 from convoy.tracking.decisions import rollback
 from tests.tracking.servers import free_port

@@ -1,1 +1,1 @@
-"""What a grid means: synthesis, rivals, networks, skill."""
+"""What a grid means: synthesis, baselines, networks, skill."""

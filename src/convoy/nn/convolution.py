@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 
 PaddingMode = Literal["valid", "same", "full"]
 

@@ -58,7 +58,8 @@ class Downscaler(nn.Module):
     """Inputs -> (N, 1, H, W): the fine field in the unit of `coarse`; with `spread`, (N, 2, H, W).
 
     The second channel is then the standard deviation. `scale` is a typical size of the residual, and `level`
-    what was taken off `coarse`. `pixels` is the shape (H, W) of the one ground whose every cell has habits of
+    what was taken off `coarse`. `pixels` is the shape (H, W) of the one ground whose every cell has
+    per-pixel effects of
     its own, learnt beside what the static fields tell; None for any ground. `conserve` makes the area means
     of the output equal to the coarse field: `additive` by the smallest change, `softmax` by factors (Harder
     et al. 2023; for grids that nest).
@@ -74,7 +75,7 @@ class Downscaler(nn.Module):
         self.trunk = TRUNKS[trunk](channels + 4, width, depth)
         self.from_weather = nn.Linear(width, hidden)
         self.from_ground = nn.Linear(static_fields, hidden, bias=False)
-        self.habits = nn.Parameter(torch.zeros(*pixels, hidden)) if pixels else None
+        self.per_pixel = nn.Parameter(torch.zeros(*pixels, hidden)) if pixels else None
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.out = nn.Linear(hidden, 1 if spread == "none" else 2)
         for parameter in self.out.parameters():
@@ -112,8 +113,8 @@ class Downscaler(nn.Module):
         features = self.trunk(torch.cat([weather, season], dim=1)).permute(0, 2, 3, 1)
         sampled = _sampled(self.from_weather(features), geometry)
         ground = self.from_ground(inputs.ground.static.permute(0, 2, 3, 1))
-        if self.habits is not None:
-            ground = ground + self.habits.to(ground.dtype)
+        if self.per_pixel is not None:
+            ground = ground + self.per_pixel.to(ground.dtype)
         # In place: these tensors are the largest, and each pass over them costs as much as a product.
         x = F.relu(sampled.add_(_of_days(ground, inputs.domain)), inplace=True)
         for layer in self.layers:

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convoy.nn.bags import mean_of_rows
-from convoy.nn.windows import window_maxima
+from convoy.nn.kernels.bags import mean_of_rows
+from convoy.nn.kernels.token_convolution import window_maxima
 
 PADDING, UNKNOWN = 0, 1
 
@@ -68,7 +68,7 @@ class TextCNN(nn.Module):
         return torch.cat(pooled, 1)
 
     def _looked_up(self, tokens_NL: Tensor) -> Tensor:
-        """The same, several times faster: see convoy.nn.windows, and convoy.nn.windows_cuda for GPUs."""
+        """The same, several times faster: see `nn.kernels.token_convolution` (`..._cuda` for GPUs)."""
         _, convolutions, norms = zip(*self._parts(), strict=True)
         bias_D = torch.cat([convolution.bias for convolution in convolutions]).detach()
         statistics = None

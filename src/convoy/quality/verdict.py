@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 
 SHOWN_CHARACTERS = 60
 SHOWN_EXAMPLES = 5

@@ -1,4 +1,4 @@
-"""The figures of a comparison, from plain tables: rates against ceilings, curves, confusion, calibration."""
+"""The figures of a comparison, from plain tables: rates, curves, confusion, calibration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Calibration:
 
 
 def rates(rows: Sequence[Rate], marks: Mapping[str, float], theme: Theme) -> bytes:
-    """Bars with intervals, the best on top, against vertical `marks` (ceilings or a baseline)."""
+    """Bars with intervals, the best on top, against vertical `marks` (Bayes accuracies or a baseline)."""
     with styled(theme):
         fig = figure(WIDTH_IN, 0.46 * len(rows) + 0.7 + 0.22 * len(marks))
         axes = fig.add_subplot()

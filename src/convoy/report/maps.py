@@ -84,7 +84,7 @@ def days(rows: Sequence[Day], ground: Ground, units: str, theme: Theme) -> bytes
         return png(fig)
 
 
-def habits(rows: Sequence[Habit], ground: Ground, units: str, theme: Theme) -> bytes:
+def per_pixel(rows: Sequence[Habit], ground: Ground, units: str, theme: Theme) -> bytes:
     """PNG: maps of the bias, and below them of the RMSE, one column per model, one scale per row."""
     with styled(theme):
         fig, panels = _grid(2, len(rows), ground, panel_in=2.2)

@@ -10,8 +10,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from convoy.report.style import Theme, figure, labels, png, quiet_axes, styled
 
 WIDTH_IN = 5.6
-# Networks and rivals differ in more than colour.
-NETWORK_MARKER, RIVAL_MARKER = "D", "o"
+# Networks and baselines differ in more than colour.
+NETWORK_MARKER, BASELINE_MARKER = "D", "o"
 DASHES = (4, 2.5)
 
 
@@ -40,9 +40,9 @@ class Line:
 
 
 def by_split(
-    rows: Sequence[Score], splits: Sequence[str], floor: float | None, units: str, theme: Theme
+    rows: Sequence[Score], splits: Sequence[str], noise_floor: float | None, units: str, theme: Theme
 ) -> bytes:
-    """PNG: one panel per split, in each the error of every model with its interval, the floor as a line."""
+    """PNG: one panel per split, in each each model's error with its interval, the noise floor as a line."""
     with styled(theme):
         names = labels([row.name for row in rows])
         width_in = 0.075 * max(map(len, names)) + 1.75 * len(splits) + 0.6
@@ -51,8 +51,8 @@ def by_split(
         for place, (axes, split) in enumerate(zip(panels, splits, strict=True)):
             for line, row in enumerate(rows):
                 _score(axes, len(rows) - 1 - line, row, place, theme)
-            if floor is not None:
-                axes.axvline(floor, color=theme.ink, linewidth=1.1, dashes=DASHES)
+            if noise_floor is not None:
+                axes.axvline(noise_floor, color=theme.ink, linewidth=1.1, dashes=DASHES)
             axes.set_title(split, color=theme.ink)
             axes.xaxis.set_major_locator(MaxNLocator(4))
             quiet_axes(axes, "x")
@@ -60,21 +60,21 @@ def by_split(
             panels, [f"RMSE, {units}" if units else "RMSE"] + [""] * len(splits), strict=False
         ):
             axes.set_xlabel(text, loc="left")
-        if floor is not None:
+        if noise_floor is not None:
             panels[0].annotate(
-                "floor", (floor, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
+                "noise floor", (noise_floor, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -2),
                 textcoords="offset points", va="top", fontsize=8, color=theme.ink,
             )  # fmt: skip
         panels[0].set_yticks(range(len(rows)), names[::-1], color=theme.ink)
-        panels[0].set(xlim=_span(rows, floor), ylim=(-0.6, len(rows) - 0.2))
+        panels[0].set(xlim=_span(rows, noise_floor), ylim=(-0.6, len(rows) - 0.2))
         return png(fig)
 
 
-def _span(rows: Sequence[Score], floor: float | None) -> tuple[float, float]:
+def _span(rows: Sequence[Score], noise_floor: float | None) -> tuple[float, float]:
     """From a little below the least to a little above the largest that is drawn."""
     known = [value for row in rows for value in row.values if value is not None]
     known += [end for row in rows for ends in row.intervals if ends is not None for end in ends]
-    known += [] if floor is None else [floor]
+    known += [] if noise_floor is None else [noise_floor]
     margin = 0.08 * (max(known) - min(known)) or 0.1
     return min(known) - margin, max(known) + margin
 
@@ -87,7 +87,7 @@ def _score(axes: Axes, height: int, row: Score, place: int, theme: Theme) -> Non
             fontsize=8, color=theme.muted, bbox={"facecolor": theme.paper, "linewidth": 0, "pad": 1.5},
         )  # fmt: skip
         return
-    marker = NETWORK_MARKER if row.network else RIVAL_MARKER
+    marker = NETWORK_MARKER if row.network else BASELINE_MARKER
     colour = theme.series[row.colours[place]]
     axes.plot(value, height, marker, color=colour, markersize=7.5, markeredgecolor=theme.paper)
     if interval is not None:
@@ -180,5 +180,5 @@ def _line(axes: Axes, x: np.ndarray, line: Line, theme: Theme) -> None:
     colour = theme.ink if line.colour is None else theme.series[line.colour]
     axes.plot(
         x, line.values, color=colour, linewidth=1.5, label=line.name, markersize=6,
-        marker=NETWORK_MARKER if line.network else RIVAL_MARKER, markeredgecolor=theme.paper,
+        marker=NETWORK_MARKER if line.network else BASELINE_MARKER, markeredgecolor=theme.paper,
     )  # fmt: skip

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from convoy import statistics
-from convoy.errors import ConvoyError
+from convoy.core import statistics
+from convoy.core.errors import ConvoyError
 from convoy.report.numbers import percent, points
-from convoy.storage import catalogues, predictions
-from convoy.storage.predictions import Predictions
-from convoy.streamrec.evaluation import HEADLINES
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.classification import io as predictions
+from convoy.streamrec.classification.evaluate import HEADLINES
+from convoy.streamrec.classification.io import Predictions
 from convoy.tracking.task import Judge, Metrics
 
 if TYPE_CHECKING:

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convoy import statistics
-from convoy.climate.skill.evaluation import TODAY, together
-from convoy.climate.skill.judged import answers, daily_errors, judged
-from convoy.errors import ConvoyError
+from convoy.climate.data import io as grids
+from convoy.climate.downscaling import daily_io as daily
+from convoy.climate.downscaling.daily_io import Daily
+from convoy.climate.downscaling.evaluate import TODAY, together
+from convoy.climate.downscaling.skill.judged import answers, daily_errors, judged
+from convoy.core import statistics
+from convoy.core.errors import ConvoyError
 from convoy.report.numbers import percent
-from convoy.storage import daily, grids
-from convoy.storage.daily import Daily
 from convoy.tracking.task import Judge, Metrics
 
 if TYPE_CHECKING:
     from convoy.tracking.promotion import PromotionParams
 
-_HEADLINES = ("rmse", "mae", "bias", "best_rival_rmse", "skill_vs_best_rival")
+_HEADLINES = ("rmse", "mae", "bias", "best_baseline_rmse", "skill_vs_best_baseline")
 
 
 class DailyErrors(Judge):
@@ -53,13 +54,14 @@ class DailyErrors(Judge):
         failed, found = [], measured.rmse
         if not math.isclose(found, test["rmse"], rel_tol=1e-4):
             failed.append(f"the RMSE of its days is {found:.4g}, its figures say {test['rmse']:.4g}")
-        low, high = test.get("skill_vs_best_rival_low"), test.get("skill_vs_best_rival_high")
-        skill = test["skill_vs_best_rival"]
+        low, high = test.get("skill_vs_best_baseline_low"), test.get("skill_vs_best_baseline_high")
+        skill = test["skill_vs_best_baseline"]
         if (skill if low is None else low) <= 0:
             interval = "" if low is None else f", 95% interval {signed(low)} to {signed(high)}"
             failed.append(
-                f"RMSE {test['rmse']:.3g} is not surely below that of the best rival, {test['best_rival']}, "
-                f"{test['best_rival_rmse']:.3g} (skill {signed(skill)}{interval})"
+                f"RMSE {test['rmse']:.3g} is not surely below that of the best baseline, "
+                f"{test['best_baseline']}, "
+                f"{test['best_baseline_rmse']:.3g} (skill {signed(skill)}{interval})"
             )
         return failed
 

@@ -22,10 +22,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
+from convoy.core.errors import ConvoyError
 from convoy.tracking import store, views
 from convoy.tracking.tasks import TASKS
+from convoy.training import event_log as journal
 
 if TYPE_CHECKING:
     from flask import Response

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
+from convoy.core.errors import ConvoyError
 from convoy.tracking import ledger, store, tasks
 from convoy.tracking.ledger import Action, Decision, Side
 from convoy.tracking.versions import CHALLENGER, CHAMPION, CONTENT, all_versions
+from convoy.training import event_log as journal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -1,4 +1,4 @@
-"""Climate: the task from coarse fields to fine ones, networks and their rivals alike."""
+"""Climate: the task from coarse fields to fine ones, networks and their baselines alike."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from convoy.climate.comparison.findings import findings, headline
-from convoy.climate.comparison.names import capital, label, split_label, spoken
+from convoy.climate.data import io as grids
+from convoy.climate.downscaling.evaluate import TODAY
+from convoy.climate.downscaling.findings import findings, headline
 from convoy.climate.downscaling.models import NETWORKS, TASK
-from convoy.climate.skill.evaluation import TODAY
+from convoy.climate.downscaling.names import capital, label, split_label, spoken
+from convoy.core.files import read_json
 from convoy.report.numbers import Measure, percent
-from convoy.storage import grids
-from convoy.storage.files import read_json
 from convoy.tracking.daily_errors import DailyErrors, signed
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.task import FIGURES, Metrics, Task, Trained
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _EXAMPLES = 2  # days
-_FLOOR = "floor"
-_SHARES = ("skill_vs_best_rival", "floor_share")
+_NOISE_FLOOR = "noise_floor"
+_SHARES = ("skill_vs_best_baseline", "noise_floor_share")
 _ALSO = {"bias": "bias", "sd_ratio": "standard deviation ratio", "anomaly_correlation": "anomaly correlation"}
 
 
@@ -39,35 +39,35 @@ class Downscaling(Task):
     lower_is_better = True
     validation = "validation_rmse"
     columns = (
-        "test_rmse", "test_skill_vs_best_rival", "test_floor_share", "test_sd_ratio", "unseen_terrain_rmse",
-        "warmer_4k_rmse",
+        "test_rmse", "test_skill_vs_best_baseline", "test_noise_floor_share", "test_sd_ratio",
+        "unseen_terrain_rmse", "warmer_4k_rmse",
     )  # fmt: skip
-    shown_with_versions = ("test_rmse_low", "test_rmse_high", "test_bias", "floor", *columns)
-    bars = (("test_rmse", "floor"), ("test_skill_vs_best_rival",))
-    lines = (("validation_rmse", "floor"), ("validation_loss", "train_loss"))
-    horizons = (_FLOOR,)
+    shown_with_versions = ("test_rmse_low", "test_rmse_high", "test_bias", "noise_floor", *columns)
+    bars = (("test_rmse", "noise_floor"), ("test_skill_vs_best_baseline",))
+    lines = (("validation_rmse", "noise_floor"), ("validation_loss", "train_loss"))
+    horizons = (_NOISE_FLOOR,)
     heads = (
         "RMSE on test days",
         "95% interval",
-        "skill against the best rival",
-        "share of the way to the floor",
+        "skill against the best baseline",
+        "share of the way to the noise floor",
     )
     data_stages = ("grids",)
     about = "Climate: fine fields of a whole region from coarse ones, day by day."
     description = (
-        "**How to read this.** Each run is one model, a network or a rival; the run named *All models* "
+        "**How to read this.** Each run is one model, a network or a baseline; the run named *All models* "
         "compares those of one pipeline run in words, with a report and pictures. Figures named `test_…` are "
         "on years that no training has seen; `unseen_terrain_…`, `warmer_2k_…` and `warmer_4k_…` on other "
         "ground and in warmer worlds, where the climate is synthetic.\n\n"
         "| figure | meaning |\n|---|---|\n"
         "| `test_rmse` | root mean squared error over days and area, in the unit of the variable; smaller is "
         "better; `…_low` and `…_high` are its 95% interval |\n"
-        "| `test_skill_vs_best_rival` | 1 - RMSE / RMSE of the best rival: above 0 it beats that |\n"
-        "| `floor` | synthetic climate with perfect inputs only: the RMSE that no model can pass |\n"
-        "| `test_floor_share` | share of the way from the best rival to the floor |\n"
+        "| `test_skill_vs_best_baseline` | 1 - RMSE / RMSE of the best baseline: above 0 it beats that |\n"
+        "| `noise_floor` | synthetic climate with perfect inputs only: the RMSE that no model can pass |\n"
+        "| `test_noise_floor_share` | share of the way from the best baseline to the noise floor |\n"
         "| `test_sd_ratio` | variability of the model over that of the truth: 1 is right |\n"
         "| `…_change_error` | error of the modelled change of the mean in a warmer world |\n\n"
-        f"Networks are {', '.join(f'`{name}`' for name in NETWORKS)}; all others are rivals, what a "
+        f"Networks are {', '.join(f'`{name}`' for name in NETWORKS)}; all others are baselines, what a "
         "climatologist would do in an afternoon."
     )
     version_note = (
@@ -93,7 +93,7 @@ class Downscaling(Task):
     @property
     def pictures(self) -> tuple[str, ...]:
         # Not all of them: some stores keep 5000 characters of a tag.
-        return ("splits", "days", "habits", "spectra")
+        return ("splits", "days", "per_pixel", "spectra")
 
     def trained(self, lock: Mapping[str, Entry]) -> list[Trained]:
         """But for what `climate.models` names no more: DVC keeps its entries, perhaps not its outputs."""
@@ -117,44 +117,46 @@ class Downscaling(Task):
         return Path(str(fine[0] if isinstance(fine, list) else fine)).stem
 
     def delivers(self, kind: str) -> bool:
-        return kind in NETWORKS  # rivals are there to be beaten
+        return kind in NETWORKS  # baselines are there to be beaten
 
     def figures(self, kind: str, metrics: Mapping[str, Any]) -> Metrics:  # noqa: ARG002
         figures: Metrics = {}
         for split, measured in metrics.items():
-            if split != _FLOOR:
+            if split != _NOISE_FLOOR:
                 figures |= _flat(split, measured)
         for season, measured in (metrics[TODAY].get("by_season") or {}).items():
             figures |= _flat(f"{TODAY}_{season}", measured)
-        if metrics[_FLOOR] is not None:
-            figures[_FLOOR] = float(metrics[_FLOOR]["rmse"])
+        if metrics[_NOISE_FLOOR] is not None:
+            figures[_NOISE_FLOOR] = float(metrics[_NOISE_FLOOR]["rmse"])
         return figures
 
     def in_short(self, kind: str, metrics: Mapping[str, Any]) -> str:
         test = metrics[TODAY]
         short = f"{label(kind)}: RMSE {self._shown(test['rmse'])} on test days"
-        if test["best_rival"] == kind:
-            return f"{short}, the best rival"
-        skill = test["skill_vs_best_rival"]
+        if test["best_baseline"] == kind:
+            return f"{short}, the best baseline"
+        skill = test["skill_vs_best_baseline"]
         return (
-            short if skill is None else f"{short}, skill {signed(skill)} against {spoken(test['best_rival'])}"
+            short
+            if skill is None
+            else f"{short}, skill {signed(skill)} against {spoken(test['best_baseline'])}"
         )
 
     def summary(self, kind: str, metrics: Mapping[str, Any]) -> str:
-        test, floor = metrics[TODAY], metrics[_FLOOR]
+        test, noise_floor = metrics[TODAY], metrics[_NOISE_FLOOR]
         sentences = [f"{self.in_short(kind, metrics)}."]
         if test["rmse_low"] is not None:
             interval = f"{self._shown(test['rmse_low'])} to {self._shown(test['rmse_high'])}"
             sentences.append(f"95% interval of the RMSE: {interval}.")
-        if floor is not None and test["floor_share"] is not None:
-            share = percent(test["floor_share"]).replace("-", "−")
-            possible = f"No model can pass the floor of {self._shown(floor['rmse'])}"
-            sentences.append(f"{possible}: it went {share} of the way there from the best rival.")
+        if noise_floor is not None and test["noise_floor_share"] is not None:
+            share = percent(test["noise_floor_share"]).replace("-", "−")
+            possible = f"No model can pass the noise floor of {self._shown(noise_floor['rmse'])}"
+            sentences.append(f"{possible}: it went {share} of the way there from the best baseline.")
         parts = [f"{words} {test[key]:.3g}" for key, words in _ALSO.items() if test.get(key) is not None]
         sentences += [f"{capital(', '.join(parts))}."] if parts else []
-        elsewhere = {split: found for split, found in metrics.items() if split not in (TODAY, _FLOOR)}
+        elsewhere = {split: found for split, found in metrics.items() if split not in (TODAY, _NOISE_FLOOR)}
         sentences += [f"{split_label(split)}: {self._there(found)}." for split, found in elsewhere.items()]
-        meaning = f"A rival: {spoken(kind)}."
+        meaning = f"A baseline: {spoken(kind)}."
         if kind in self.meaning:
             meaning = f"{self.meaning[kind]} on the coarse fields, and a head that sees the ground."
         return f"{' '.join(sentences)}\n\n{meaning}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 
 
 @dataclass(frozen=True)

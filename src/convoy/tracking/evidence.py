@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
-from convoy.storage.files import read_json
+from convoy.core.errors import ConvoyError
+from convoy.core.files import read_json
 from convoy.tracking import dvclock
 from convoy.tracking.decisions import name, side
 from convoy.tracking.task import EVALUATION, FIGURES, Judge, Task
+from convoy.training import event_log as journal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,7 +42,7 @@ def faults(task: Task, version: "ModelVersion", found: Scored, params: "Promotio
     return task.judge.faults(found.metrics, found.measured, params) + ([stored] if stored else [])
 
 
-def rival(
+def baseline(
     client: "MlflowClient", task: Task, candidate: "ModelVersion", champion: "ModelVersion", found: Scored
 ) -> Any:
     """What was measured of the champion on the candidate's test split, or is measured now from its data.

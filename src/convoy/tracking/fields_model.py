@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
 from convoy.climate.downscaling import models
-from convoy.storage.domains import EPOCH, Days, Domain, Fields
-from convoy.storage.models import StoredModel
+from convoy.core.artifact import StoredModel
 from convoy.tracking.pyfunc import InputError
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class FieldsModel:
             none = np.empty((0, *self._fine.shape), np.float32)
             spread = self._stored.config.get("network", {}).get("spread", "none")
             return none, None if spread == "none" else none
-        # A model bound to one place, a rival's or a network's with habits, is served on that one.
+        # A model bound to one place, a baseline's or a network's with per-pixel effects, is served on that
+        # one.
         place = self._stored.config["place"] or "input"
         domain = Domain(
             "input", place, self._coarse, self._fine, days, fields, None, self._static, self._coarse_static

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
+from convoy.core.errors import ConvoyError
+from convoy.training import event_log as journal
 
 Action = Literal["promoted", "refused", "kept", "rollback"]
 

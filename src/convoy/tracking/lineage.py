@@ -11,15 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.errors import ConvoyError
-from convoy.storage import embeddings, journal
-from convoy.storage.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.core.errors import ConvoyError
+from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.embeddings import io as embeddings
 from convoy.tracking import dvclock, store
 from convoy.tracking.runs import PARENT
 from convoy.tracking.task import EVALUATION, Task, Trained
 from convoy.tracking.tasks import TASKS
 from convoy.tracking.tree import Node, checked
 from convoy.tracking.workspace import SHORT, Workspace
+from convoy.training import event_log as journal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

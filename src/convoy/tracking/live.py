@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
-from convoy.storage.journal import Record
+from convoy.core.errors import ConvoyError
+from convoy.training import event_log as journal
+from convoy.training.event_log import Record
 
 LOOK, SAMPLE = 1.0, 5.0  # seconds between looks at the journal, and between samples of the machine
 LONGEST_PAUSE = 60.0  # seconds, after a store that does not answer

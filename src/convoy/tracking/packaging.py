@@ -4,8 +4,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convoy.errors import ConvoyError
-from convoy.storage.files import MANIFEST, sha256
+from convoy.core.errors import ConvoyError
+from convoy.core.files import MANIFEST, sha256
 from convoy.tracking import pyfunc
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
+from convoy.core.errors import ConvoyError
+from convoy.training import event_log as journal
 
 MAKE_AGAIN = "move it away, and `convoy publish` makes it again from DVC's outputs"
 _SERVERS, _DATA_BASES = ("http", "https"), ("postgresql", "mysql", "mssql")

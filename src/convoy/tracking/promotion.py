@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from convoy import params as sections
-from convoy.errors import ConvoyError
-from convoy.params import Section
-from convoy.storage import journal
+from convoy.core import params as sections
+from convoy.core.errors import ConvoyError
+from convoy.core.params import Section
 from convoy.tracking import decisions, evidence, ledger, store, tasks
 from convoy.tracking.decisions import Shelf, content, decided, name, side
 from convoy.tracking.ledger import Decision
 from convoy.tracking.task import Judge
 from convoy.tracking.versions import CHALLENGER
+from convoy.training import event_log as journal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -105,7 +105,7 @@ def _judged(
     if champion is None:
         excluded, words = _beside_record(task.judge, shelf, candidate)
     else:
-        other = evidence.rival(client, task, candidate, champion, scored)
+        other = evidence.baseline(client, task, candidate, champion, scored)
         difference = task.judge.difference(scored.measured, other, params.resamples, params.seed)
         difference["margin"] = task.judge.margin(params)
         excluded = difference["low"] >= -difference["margin"]

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
-from convoy.storage.journal import Record
+from convoy.core.errors import ConvoyError
 from convoy.tracking import decisions, dvclock, live, pictures, runs, store, versions, views, words
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.task import EVALUATION, Task, Trained
 from convoy.tracking.tasks import TASKS
 from convoy.tracking.words import Shown
+from convoy.training import event_log as journal
+from convoy.training.event_log import Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -195,7 +195,7 @@ class _Model:
             "convoy.data": self.data_name,
             "convoy.test_split": versions.test_split(self.task, self.trained),
             "convoy.seeds": ", ".join(str(seed) for seed in self.config["seeds"]),
-            "convoy.stage": self.trained.stages[0].stage,
+            "convoy.core.stage": self.trained.stages[0].stage,
             "convoy.times": runs.MEASURED if measured else runs.REBUILT,
             "mlflow.source.name": self.trained.stages[0].stage,
             "mlflow.source.type": "PROJECT",
@@ -228,7 +228,7 @@ class _Model:
 
 
 def curve(path: Path, seed: int, time_ms: int) -> tuple[dict[str, Any], ...]:
-    """The learning curve of a model folder as epochs that all bear one time; none for a yardstick."""
+    """The learning curve of a model folder as epochs that all bear one time; none for a baseline."""
     if not path.is_file():
         return ()
     with open(path, encoding="utf-8", newline="") as file:

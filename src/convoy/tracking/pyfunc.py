@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.types import Schema
 
-    from convoy.storage.models import StoredModel
+    from convoy.core.artifact import StoredModel
 
 LOADER = "convoy.tracking.pyfunc"
 MLMODEL, DATA, FLAVOUR = "MLmodel", "data", "python_function"
@@ -91,7 +91,7 @@ def stored(client: "MlflowClient", uri: str) -> "tuple[StoredModel, str]":
     copied, and the copy checked, also against what the store says of it, before anything is done with it;
     MLflow's own loader has no part in it. Raises ConvoyError for what is not there or was changed.
     """
-    from convoy.storage import models
+    from convoy.core import artifact as models
 
     with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
         try:
@@ -147,7 +147,7 @@ def _load_pyfunc(path: str) -> Served:
 
 def read(folder: Path) -> Served:
     """The model of a model folder, as its task serves it; ConvoyError where it was changed."""
-    from convoy.storage import models
+    from convoy.core import artifact as models
 
     return _served(models.read(folder))
 
@@ -157,7 +157,7 @@ def _served(model: "StoredModel") -> Served:
         from convoy.tracking.fields_model import FieldsModel
 
         return FieldsModel(model)
-    from convoy.streamrec.prediction import Predictor
+    from convoy.streamrec.classification.prediction import Predictor
     from convoy.tracking.text_model import TextModel
 
     return TextModel(Predictor(model))

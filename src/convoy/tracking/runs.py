@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.storage.journal import Event, Record
 from convoy.tracking import store
+from convoy.training.event_log import Event, Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -146,7 +146,7 @@ def send(client: "MlflowClient", record: Record, samples: Sequence[Mapping[str, 
         "convoy.journal": record.id,
         "convoy.task": start["task"],
         "convoy.model": start["model"],
-        "convoy.stage": start["stage"] or "",
+        "convoy.core.stage": start["stage"] or "",
         "convoy.seeds": ", ".join(str(seed) for seed in start["seeds"]),
         "convoy.device": start["device"],
         "convoy.times": MEASURED,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from convoy.errors import ConvoyError
-from convoy.storage import journal
+from convoy.core.errors import ConvoyError
 from convoy.tracking.probe import MAKE_AGAIN, OutOfReachError, in_short, is_broken, probe, sqlite_file
+from convoy.training import event_log as journal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

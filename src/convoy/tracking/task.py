@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from convoy.storage import models
-from convoy.storage.files import MANIFEST, read_json, sha256
+from convoy.core import artifact as models
+from convoy.core.files import MANIFEST, read_json, sha256
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 

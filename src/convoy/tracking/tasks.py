@@ -1,6 +1,6 @@
 """The tasks that are tracked."""
 
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 from convoy.tracking.downscaling import Downscaling
 from convoy.tracking.task import Task
 from convoy.tracking.text import Text

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from convoy.core.files import read_json
 from convoy.report.numbers import percent
-from convoy.storage import catalogues
-from convoy.storage.files import read_json
-from convoy.streamrec.findings import OWN_CEILING, findings, headline
-from convoy.streamrec.models import NETWORKS
+from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.classification.findings import OWN_BAYES, findings, headline
+from convoy.streamrec.classification.models import NETWORKS
 from convoy.tracking.accuracy import Accuracy
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.task import FIGURES, Metrics, Task
@@ -29,13 +29,13 @@ class Text(Task):
     best_metric = "test_accuracy"
     lower_is_better = False
     validation = "validation_accuracy"
-    columns = ("test_accuracy", "ceiling", "share_of_ceiling", "test_macro_f1", "test_log_loss", "test_ece")
+    columns = ("test_accuracy", "bayes", "share_of_bayes", "test_macro_f1", "test_log_loss", "test_ece")
     shown_with_versions = ("test_accuracy_low", "test_accuracy_high", *columns)
-    bars = (("test_accuracy", "ceiling"), ("share_of_ceiling",))
-    lines = (("validation_accuracy", "ceiling"), ("validation_loss", "train_loss"))
-    horizons = ("ceiling",)
+    bars = (("test_accuracy", "bayes"), ("share_of_bayes",))
+    lines = (("validation_accuracy", "bayes"), ("validation_loss", "train_loss"))
+    horizons = ("bayes",)
     data_stages = ("catalogue", "corpus")
-    heads = ("test accuracy", "95% interval", "ceiling", "share of it")
+    heads = ("test accuracy", "95% interval", "bayes", "share of it")
     about = "StreamRec: the category of a title from its text, and an embedding of each item."
     description = (
         "**How to read this.** Each run is one trained model; the run named *All models* compares those of "
@@ -44,13 +44,13 @@ class Text(Task):
         "| figure | meaning |\n|---|---|\n"
         "| `test_accuracy` | share of test items whose category is named rightly; `…_low` and `…_high` are "
         "its 95% interval |\n"
-        "| `ceiling` | synthetic catalogues only: the accuracy of the best possible reader with this model's "
-        "view of word order (`ceiling_full`, or `ceiling_order_blind` for models that ignore it) |\n"
-        "| `share_of_ceiling` | `test_accuracy` divided by `ceiling` |\n"
+        "| `bayes` | synthetic catalogues only: the accuracy of the best possible reader with this model's "
+        "view of word order (`bayes_full`, or `bayes_order_blind` for models that ignore it) |\n"
+        "| `share_of_bayes` | `test_accuracy` divided by `bayes` |\n"
         "| `test_macro_f1` | F1, averaged over categories |\n"
         "| `test_log_loss` | smaller is better |\n"
         "| `test_ece` | expected calibration error: how far probabilities are from frequencies |\n\n"
-        "`textcnn` and `bow` are the networks, `linear` and `linear_pairs` yardsticks that they should beat."
+        "`textcnn` and `bow` are the networks, `linear` and `linear_pairs` baselines that they should beat."
     )
     version_note = (
         "Text in (`title`, `synopsis`); `category`, its `probability`, a `status` and the item's `embedding` "
@@ -74,8 +74,8 @@ class Text(Task):
         "word order.",
         "bow": "Bag of words takes the mean of word embeddings through a linear layer: it is blind to word "
         "order.",
-        "linear": "A yardstick: logistic regression on TF-IDF of words, blind to word order.",
-        "linear_pairs": "A yardstick: logistic regression on TF-IDF of words and adjacent pairs.",
+        "linear": "A baseline: logistic regression on TF-IDF of words, blind to word order.",
+        "linear_pairs": "A baseline: logistic regression on TF-IDF of words and adjacent pairs.",
     }
 
     @property
@@ -92,28 +92,28 @@ class Text(Task):
         return f"synthetic {synthetic.get('preset', '')} {synthetic.get('items', 0):,}"
 
     def delivers(self, kind: str) -> bool:
-        return kind in NETWORKS  # yardsticks have no embeddings
+        return kind in NETWORKS  # baselines have no embeddings
 
     def figures(self, kind: str, metrics: Mapping[str, Any]) -> Metrics:
         figures = {f"test_{name}": value for name, value in metrics["test"].items()}
-        if metrics["ceiling"] is not None:
-            figures |= {f"ceiling_{name}": value for name, value in metrics["ceiling"].items()}
-            figures["ceiling"] = metrics["ceiling"][OWN_CEILING[kind]]
-            figures["share_of_ceiling"] = metrics["share_of_ceiling"][OWN_CEILING[kind]]
+        if metrics["bayes"] is not None:
+            figures |= {f"bayes_{name}": value for name, value in metrics["bayes"].items()}
+            figures["bayes"] = metrics["bayes"][OWN_BAYES[kind]]
+            figures["share_of_bayes"] = metrics["share_of_bayes"][OWN_BAYES[kind]]
         return {name: float(value) for name, value in figures.items() if value is not None}
 
     def in_short(self, kind: str, metrics: Mapping[str, Any]) -> str:
         figures = self.figures(kind, metrics)
         result = f"{self.names[kind]}: {percent(figures['test_accuracy'])} of test items rightly named"
-        if "share_of_ceiling" not in figures:
+        if "share_of_bayes" not in figures:
             return result
-        return f"{result}, {percent(figures['share_of_ceiling'])} of what is possible"
+        return f"{result}, {percent(figures['share_of_bayes'])} of what is possible"
 
     def summary(self, kind: str, metrics: Mapping[str, Any]) -> str:
         test, figures = metrics["test"], self.figures(kind, metrics)
         possible = (
-            f" The best possible reader with its view of word order reaches {percent(figures['ceiling'])}."
-            if "ceiling" in figures
+            f" The best possible reader with its view of word order reaches {percent(figures['bayes'])}."
+            if "bayes" in figures
             else ""
         )
         return (
@@ -126,7 +126,7 @@ class Text(Task):
     def row(self, kind: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
         test, figures = metrics["test"], self.figures(kind, metrics)
         interval = f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}"
-        share = [percent(figures[key]) if key in figures else "–" for key in ("ceiling", "share_of_ceiling")]
+        share = [percent(figures[key]) if key in figures else "–" for key in ("bayes", "share_of_bayes")]
         return (percent(test["accuracy"]), interval, *share)
 
     def comparison_words(self) -> tuple[str, list[str]]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from convoy.errors import ConvoyError
-from convoy.storage.embeddings import STATUSES
-from convoy.streamrec.prediction import Predictor
+from convoy.core.errors import ConvoyError
+from convoy.embeddings.io import STATUSES
+from convoy.streamrec.classification.prediction import Predictor
 from convoy.tracking.pyfunc import InputError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.errors import ConvoyError
-from convoy.storage import plots
+from convoy.core.errors import ConvoyError
+from convoy.report import io as plots
 from convoy.tracking import packaging, runs, store
 from convoy.tracking.task import Task, Trained
 

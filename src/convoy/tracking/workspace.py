@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from convoy.errors import ConvoyError
-from convoy.storage import embeddings, models
-from convoy.storage.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.core import artifact as models
+from convoy.core.errors import ConvoyError
+from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.embeddings import io as embeddings
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.text import Text

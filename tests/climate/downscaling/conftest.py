@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests import downscaled
+from tests.support import downscaled
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Rivals and networks by name: fitted, stored, read and ready for the days of others."""
+"""Baselines and networks by name: fitted, stored, read and ready for the days of others."""
 
 import json
 import subprocess
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling import models
+from convoy.climate.downscaling.baselines import BASELINES, BaselineParams
 from convoy.climate.downscaling.networks import NetworkParams
-from convoy.climate.downscaling.rivals import RIVALS, RivalParams
-from convoy.errors import ConvoyError
-from convoy.storage import models as folders
-from convoy.storage.domains import Domain
-from convoy.storage.models import StoredModel
-from tests.climate.worlds import COARSE, FINE, first, noisy, with_inputs, world
+from convoy.core import artifact as folders
+from convoy.core.artifact import StoredModel
+from convoy.core.errors import ConvoyError
+from tests.support.climates import COARSE, FINE, first, noisy, with_inputs, world
 
 HOME = world(noisy)
 TRAINING, VALIDATION, TEST = (HOME.at(HOME.days.year == year) for year in (2001, 2002, 2003))
@@ -28,12 +28,12 @@ SMALL = NetworkParams(
     training={"epochs": 1, "patience": 1, "threads": 1, "device": "cpu", "precision": "float32"},
 )  # fmt: skip
 WITH_SPREAD = SMALL.model_copy(update={"spread": "normal"})
-ALL = [*RIVALS, *models.NETWORKS]
+ALL = [*BASELINES, *models.NETWORKS]
 
 
 @cache
 def fitted(name: str, spread: bool = False) -> tuple[dict[str, Any], dict[int, Any], str | None]:
-    params = RivalParams() if name in RIVALS else WITH_SPREAD if spread else SMALL
+    params = BaselineParams() if name in BASELINES else WITH_SPREAD if spread else SMALL
     domains = [first(TRAINING, 60), replace(AWAY, name="other", place="other")]
     return models.train(name, params, domains, [first(VALIDATION, 20)], FACTS, (0,))
 
@@ -66,7 +66,7 @@ def test_a_model_read_back_gives_the_same_fields(tmp_path, name) -> None:
     assert found.shape == (10, *FINE.shape)
     assert spread is None
     assert no_spread is None
-    assert (curve is None) == (name in RIVALS)
+    assert (curve is None) == (name in BASELINES)
     assert (tmp_path / name / "curve.csv").exists() == (curve is not None)
 
 
@@ -109,7 +109,7 @@ def test_a_model_keeps_the_ground_that_it_was_fitted_on(tmp_path, name) -> None:
     np.testing.assert_array_equal(coarse_static["elevation"], TRAINING.coarse_static["elevation"])
 
 
-def test_each_seed_has_a_network_of_its_own_and_a_rival_needs_one_alone() -> None:
+def test_each_seed_has_a_network_of_its_own_and_a_baseline_needs_one_alone() -> None:
     told: list[tuple[int, Any, bool]] = []
     _, seeds, curve = models.train(
         "residual", SMALL, [first(TRAINING, 40)], [first(VALIDATION, 10)], FACTS, (3, 5),
@@ -122,7 +122,7 @@ def test_each_seed_has_a_network_of_its_own_and_a_rival_needs_one_alone() -> Non
     # What was told of the first seed is what its curve holds.
     header, line = curve.strip().split("\n")
     assert dict(zip(header.split(","), map(float, line.split(",")), strict=True)) == told[0][1]
-    _, seeds, curve = models.train("bicubic", RivalParams(), [TRAINING], [], FACTS, (3, 5))
+    _, seeds, curve = models.train("bicubic", BaselineParams(), [TRAINING], [], FACTS, (3, 5))
     assert list(seeds) == [3]
     assert curve is None
 
@@ -142,7 +142,7 @@ def test_the_weights_of_each_seed_can_be_asked_for() -> None:
 
 
 def test_checkpoints_are_asked_for_by_seed(tmp_path) -> None:
-    from convoy.storage.checkpoints import Checkpoint
+    from convoy.training.checkpoints import Checkpoint
 
     asked: list[int] = []
 
@@ -160,7 +160,7 @@ def test_checkpoints_are_asked_for_by_seed(tmp_path) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_who_knows_one_place_alone_says_so_elsewhere(name) -> None:
     found = models.downscale(stored(name), AWAY)
-    if name in RIVALS and RIVALS[name].per_pixel:
+    if name in BASELINES and BASELINES[name].per_pixel:
         assert found is None
     else:
         assert found[0].shape == AWAY.target.shape
@@ -208,7 +208,7 @@ def test_a_day_without_a_coarse_field_has_no_fine_one() -> None:
 
 def test_a_model_of_one_place_keeps_the_ground_of_that_place() -> None:
     domains = [AWAY, first(TRAINING, 60)]
-    config, seeds, _ = models.train("monthly_residual", RivalParams(), domains, [], FACTS, (0,))
+    config, seeds, _ = models.train("monthly_residual", BaselineParams(), domains, [], FACTS, (0,))
     assert config["place"] == "home"
     *_, static = models.home(StoredModel(config, seeds, None, {}))
     np.testing.assert_array_equal(static["elevation"], TRAINING.static["elevation"])
@@ -221,14 +221,14 @@ def test_the_networks_are_the_trunks() -> None:
 
 
 def test_params_by_name() -> None:
-    assert models.params_model("ridge") is RivalParams
+    assert models.params_model("ridge") is BaselineParams
     assert models.params_model("unet") is NetworkParams
     with pytest.raises(ConvoyError, match=r"model 'gan': expected one of nearest, .*, unet"):
         models.params_model("gan")
 
 
-def test_a_rival_does_not_wait_for_torch() -> None:
-    modules = "convoy.climate.downscaling.models, convoy.climate.skill.evaluation"
+def test_a_baseline_does_not_wait_for_torch() -> None:
+    modules = "convoy.climate.downscaling.models, convoy.climate.downscaling.evaluate"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

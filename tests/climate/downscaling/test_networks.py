@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from convoy.climate.data.domains import Axis, Days, Domain, Grid
+from convoy.climate.data.regridding import area_mean
 from convoy.climate.downscaling.networks import Fitted, NetworkParams, disagreement, train
-from convoy.climate.regridding import area_mean
-from convoy.errors import ConvoyError
-from convoy.storage.checkpoints import Checkpoint
-from convoy.storage.domains import Axis, Days, Domain, Grid
-from tests.climate.worlds import COARSE, FINE, YEARS, block_means, first, noisy, plane, with_inputs, world
+from convoy.core.errors import ConvoyError
+from convoy.training.checkpoints import Checkpoint
+from tests.support.climates import COARSE, FINE, YEARS, block_means, first, noisy, plane, with_inputs, world
 
 
 def params(
-    conserve: str = "auto", spread: str = "none", habits: str = "none", **training: Any
+    conserve: str = "auto", spread: str = "none", per_pixel: str = "none", **training: Any
 ) -> NetworkParams:
     changes = {"epochs": 3, "patience": 3, "batch_size": 16, "threads": 1, "device": "cpu", **training}
     changes |= {"checkpoint_seconds": 0.0, "precision": "float32"}
     return NetworkParams(
-        width=8, depth=1, hidden=16, layers=2, conserve=conserve, spread=spread, habits=habits,
+        width=8, depth=1, hidden=16, layers=2, conserve=conserve, spread=spread, per_pixel=per_pixel,
         training=changes,
     )  # fmt: skip
 
@@ -261,27 +261,29 @@ def crooked(days: Days, z: np.ndarray) -> np.ndarray:
     return plane(FINE) - 6 * z / 1000 + own + np.zeros((len(days), 1, 1))
 
 
-def test_each_pixels_own_habits_are_learnt_where_there_is_one_ground() -> None:
+def test_each_pixels_own_per_pixel_are_learnt_where_there_is_one_ground() -> None:
     training, validation = world(crooked, days(0, 120)), world(crooked, days(400, 40))
     errors = {}
-    for habits in ("none", "auto"):
-        longer = params("none", habits=habits, epochs=15, patience=15, learning_rate=0.02)
+    for per_pixel in ("none", "auto"):
+        longer = params("none", per_pixel=per_pixel, epochs=15, patience=15, learning_rate=0.02)
         facts, tensors, _ = train("residual", longer, [training], [validation], "tasmax", 0)
-        assert facts["place"] == (None if habits == "none" else training.place)
-        errors[habits] = rmse(fitted(facts, tensors).downscale(validation, "tasmax")[0], validation)
+        assert facts["place"] == (None if per_pixel == "none" else training.place)
+        errors[per_pixel] = rmse(fitted(facts, tensors).downscale(validation, "tasmax")[0], validation)
     assert errors["auto"] < 0.3 * errors["none"]
 
 
-def test_pixels_have_no_habits_of_their_own_on_two_grounds() -> None:
+def test_pixels_have_no_per_pixel_of_their_own_on_two_grounds() -> None:
     elsewhere = replace(TRAINING, name="hills", place="hills")
     facts, tensors, _ = train(
-        "residual", params(habits="auto", epochs=1, patience=1), [TRAINING, elsewhere], [VALIDATION],
+        "residual", params(per_pixel="auto", epochs=1, patience=1), [TRAINING, elsewhere], [VALIDATION],
         "tasmax", 0,
     )  # fmt: skip
     assert facts["place"] is None
-    assert "habits" not in tensors
-    with pytest.raises(ConvoyError, match="habits 'pixel' needs one ground, and the training days have 2"):
-        train("residual", params(habits="pixel"), [TRAINING, elsewhere], [VALIDATION], "tasmax", 0)
+    assert "per_pixel" not in tensors
+    with pytest.raises(
+        ConvoyError, match="per-pixel effects 'pixel' needs one ground, and the training days have 2"
+    ):
+        train("residual", params(per_pixel="pixel"), [TRAINING, elsewhere], [VALIDATION], "tasmax", 0)
 
 
 def test_days_may_be_downscaled_in_any_slices() -> None:

@@ -8,10 +8,10 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from convoy.climate.data.domains import Axis, Grid
 from convoy.climate.downscaling import networks
 from convoy.climate.downscaling.networks import objective
-from convoy.storage.domains import Axis, Grid
-from tests.climate.worlds import FINE, first, noisy, world
+from tests.support.climates import FINE, first, noisy, world
 
 PLACE = first(world(noisy), 2)  # of which only the fine grid counts
 

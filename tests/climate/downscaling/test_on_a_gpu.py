@@ -12,11 +12,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from convoy.climate.downscaling.days import GridExamples, scaling
+from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling.networks import Fitted, NetworkParams, objective, train
+from convoy.climate.downscaling.tensors import GridExamples, scaling
 from convoy.nn.downscaling import TRUNKS, Downscaler
-from convoy.storage.domains import Domain
-from tests.climate.worlds import YEARS, first, noisy, world
+from tests.support.climates import YEARS, first, noisy, world
 
 META = torch.device("meta")
 HOME = first(world(noisy), 40)

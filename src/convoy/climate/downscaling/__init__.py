@@ -1,1 +1,1 @@
-"""From coarse days to fine fields: rivals, networks, and somebody's own file."""
+"""From coarse days to fine fields: baselines, networks, and somebody's own file."""

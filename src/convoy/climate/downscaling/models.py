@@ -1,6 +1,6 @@
-"""Rivals and networks in one registry: params, fitting and fine fields by the name of the model.
+"""Baselines and networks in one registry: params, fitting and fine fields by the name of the model.
 
-Networks are imported where they are used: a rival does not wait for torch.
+Networks are imported where they are used: a baseline does not wait for torch.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convoy.climate.downscaling import rivals
-from convoy.climate.downscaling.rivals import RIVALS, RivalParams, Tensors
-from convoy.errors import ConvoyError
-from convoy.params import Section
-from convoy.storage.domains import Axis, Domain, Fields, Grid
-from convoy.storage.models import StoredModel
+from convoy.climate.data.domains import Axis, Domain, Fields, Grid
+from convoy.climate.downscaling import baselines
+from convoy.climate.downscaling.baselines import BASELINES, BaselineParams, Tensors
+from convoy.core.artifact import StoredModel
+from convoy.core.errors import ConvoyError
+from convoy.core.params import Section
 
 if TYPE_CHECKING:
     from convoy.climate.downscaling.networks import Fitted
-    from convoy.storage.checkpoints import Checkpoint
+    from convoy.training.checkpoints import Checkpoint
 
 NETWORKS = ("residual", "srcnn", "separable", "unet")
 TASK = "climate/downscaling"
@@ -30,15 +30,15 @@ _STATIC, _GRID, _NETWORK = "static.", "grid.", "network."
 def check(names: Iterable[str]) -> None:
     """Raise ConvoyError for a name that no model has."""
     for name in names:
-        if name not in RIVALS and name not in NETWORKS:
-            raise ConvoyError(f"model '{name}': expected one of {', '.join((*RIVALS, *NETWORKS))}")
+        if name not in BASELINES and name not in NETWORKS:
+            raise ConvoyError(f"model '{name}': expected one of {', '.join((*BASELINES, *NETWORKS))}")
 
 
 def params_model(name: str) -> type[Section]:
     """The params of `climate.settings.<name>`; ConvoyError for a name that no model has."""
     check((name,))
-    if name in RIVALS:
-        return RivalParams
+    if name in BASELINES:
+        return BaselineParams
     from convoy.climate.downscaling.networks import NetworkParams
 
     return NetworkParams
@@ -52,7 +52,7 @@ def train(
     """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
 
     facts: of the folder of grids. Beside its weights a model keeps the ground that it was fitted on, so that
-    its folder is all that is needed. A rival has no randomness and is fitted for the first seed alone.
+    its folder is all that is needed. A baseline has no randomness and is fitted for the first seed alone.
     """
     target = facts["target"]
     config: dict[str, Any] = {
@@ -60,11 +60,11 @@ def train(
         "source": facts["source"], "calendar": domains[0].days.calendar,
         "range": _ranges(domains), "place": None,
     }  # fmt: skip
-    place = rivals.main_place(domains)
+    place = baselines.main_place(domains)
     home = ground_of(next(domain for domain in domains if domain.place == place))
-    if name in RIVALS:
+    if name in BASELINES:
         config["training"] = {}
-        tensors, config["place"] = rivals.fit(name, domains, target)
+        tensors, config["place"] = baselines.fit(name, domains, target)
         home = ground_of(next(domain for domain in domains if config["place"] in (None, domain.place)))
         return config, {seeds[0]: {**tensors, **home}}, None
     from convoy.climate.downscaling import networks
@@ -91,7 +91,7 @@ class Downscaling:
         self.config = stored.on_any_machine().config
         self._tensors = stored.tensors if seed is None else stored.seeds[seed]
         self._network: Fitted | None = None
-        if self.config["kind"] not in RIVALS:
+        if self.config["kind"] not in BASELINES:
             from convoy.climate.downscaling import networks
 
             weights = {
@@ -119,7 +119,7 @@ class Downscaling:
             return None
         if self._network is not None:
             return self._network.downscale(domain, target)
-        field = rivals.predict(kind, self._tensors, self.config["place"], domain, target)
+        field = baselines.predict(kind, self._tensors, self.config["place"], domain, target)
         return None if field is None else (field, None)
 
 

@@ -11,15 +11,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from convoy.climate.downscaling.days import GridExamples, Scaling, geometry, scaling, scaling_from
-from convoy.climate.regridding import area_mean, whole_ratio
-from convoy.errors import ConvoyError
-from convoy.learning.loop import Objective, OnEpoch, curve_csv, fit, predict, seeded
-from convoy.learning.params import TrainingParams
+from convoy.climate.data.domains import Domain, Fields, Grid
+from convoy.climate.data.regridding import area_mean, whole_ratio
+from convoy.climate.downscaling.tensors import GridExamples, Scaling, geometry, scaling, scaling_from
+from convoy.core.errors import ConvoyError
+from convoy.core.params import Section
 from convoy.nn.downscaling import Downscaler, Geometry
-from convoy.params import Section
-from convoy.storage.checkpoints import Checkpoint
-from convoy.storage.domains import Domain, Fields, Grid
+from convoy.training.checkpoints import Checkpoint
+from convoy.training.loop import Objective, OnEpoch, curve_csv, fit, predict, seeded
+from convoy.training.params import TrainingParams
 
 Array = npt.NDArray[Any]
 # Area means of the truth that differ more from the coarse input, in its standard deviations, show another
@@ -51,7 +51,7 @@ class NetworkParams(Section):
         "auto", description="auto: additive where the area means of the truth are the coarse input"
     )
     spread: Literal["none", "normal"] = Field("none", description="normal: a standard deviation as well")
-    habits: Literal["none", "pixel", "auto"] = Field(
+    per_pixel: Literal["none", "pixel", "auto"] = Field(
         "auto", description="pixel: learnt for each fine cell, for one ground only; auto: where there is one"
     )
     training: DownscalingTraining = DownscalingTraining()
@@ -163,13 +163,14 @@ def _known(domains: Sequence[Domain], target: str) -> list[Domain]:
 
 
 def _bound_to(name: str, params: NetworkParams, domains: Sequence[Domain]) -> str | None:
-    """The place whose cells' own habits are learnt; None for a network that can go anywhere."""
+    """The place whose cells' own per-pixel effects are learnt; None for a network that can go anywhere."""
     places = {domain.place for domain in domains}
-    if params.habits == "pixel" and len(places) > 1:
+    if params.per_pixel == "pixel" and len(places) > 1:
         raise ConvoyError(
-            f"{name}: habits 'pixel' needs one ground, and the training days have {len(places)}; set auto"
+            f"{name}: per-pixel effects 'pixel' needs one ground, and the training days have "
+            f"{len(places)}; set auto"
         )
-    return domains[0].place if params.habits != "none" and len(places) == 1 else None
+    return domains[0].place if params.per_pixel != "none" and len(places) == 1 else None
 
 
 def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], target: str) -> dict[str, Any]:

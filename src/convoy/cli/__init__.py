@@ -1,0 +1,1 @@
+"""The `convoy` command, one module per group of subcommands."""

@@ -1,1 +1,0 @@
-"""Which model is better, in words, numbers and pictures."""

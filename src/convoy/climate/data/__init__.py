@@ -1,0 +1,1 @@
+"""Grids of any source under one convention."""

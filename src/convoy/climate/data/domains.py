@@ -1,0 +1,134 @@
+"""Grids, days and what happened on them, under the one convention (see convoy.climate.data.io)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import cftime
+import numpy as np
+import numpy.typing as npt
+
+EPOCH = "days since 1850-01-01"
+Fields = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """Cell centres (n,) in ascending degrees and their bounds (n, 2)."""
+
+    centres: npt.NDArray[np.float64]
+    bounds: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    @staticmethod
+    def regular(start: float, step: float, count: int) -> "Axis":
+        """`count` cells of `step` degrees whose lower edge is `start`."""
+        edges = start + step * np.arange(count + 1.0)
+        return Axis((edges[:-1] + edges[1:]) / 2, np.stack([edges[:-1], edges[1:]], axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A rectilinear grid; fields on it are (..., len(lat), len(lon))."""
+
+    lat: Axis
+    lon: Axis
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.lat), len(self.lon)
+
+    @cached_property
+    def areas(self) -> npt.NDArray[np.float64]:
+        """Share of the grid's area in each cell of the sphere, (lat, lon), sum 1."""
+        rows = np.diff(np.sin(np.radians(self.lat.bounds)), axis=1)[:, 0]
+        columns = np.diff(self.lon.bounds, axis=1)[:, 0]
+        area = np.outer(rows, columns)
+        return area / area.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """Dates of T days in one calendar: `ordinal` (T,) counts days since 1850-01-01."""
+
+    calendar: str
+    ordinal: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ordinal)
+
+    @cached_property
+    def dates(self) -> npt.NDArray[np.object_]:
+        """The days as cftime objects, (T,)."""
+        return np.atleast_1d(
+            cftime.num2date(self.ordinal, EPOCH, self.calendar, only_use_cftime_datetimes=True)
+        )
+
+    @cached_property
+    def year(self) -> npt.NDArray[np.int64]:
+        return np.array([date.year for date in self.dates], np.int64)
+
+    @cached_property
+    def month(self) -> npt.NDArray[np.int64]:
+        return np.array([date.month for date in self.dates], np.int64)
+
+    @cached_property
+    def season(self) -> npt.NDArray[np.float64]:
+        """The time of the year as an angle in 0..2 pi, from midnight before 1 January, (T,)."""
+        length = {"noleap": 365, "365_day": 365, "360_day": 360, "all_leap": 366, "366_day": 366}
+        days = length.get(self.calendar, 365.25)
+        return np.array([2 * np.pi * (date.dayofyr - 0.5) / days for date in self.dates])
+
+    @property
+    def labels(self) -> list[str]:
+        """The days as YYYY-MM-DD."""
+        return [f"{date.year:04d}-{date.month:02d}-{date.day:02d}" for date in self.dates]
+
+    def between(self, first: str, last: str) -> npt.NDArray[np.bool_]:
+        """Which days lie in `first`..`last` (YYYY-MM-DD, both included), (T,)."""
+        return np.array([first <= label <= last for label in self.labels], bool)
+
+    def at(self, chosen: Any) -> "Days":
+        """The days at these indices or where this mask is true."""
+        return Days(self.calendar, self.ordinal[chosen])
+
+    @staticmethod
+    def years(first: int, count: int, calendar: str = "noleap") -> "Days":
+        """All days of `count` years."""
+        start, end = (
+            cftime.date2num(cftime.datetime(year, 1, 1, calendar=calendar), EPOCH, calendar)
+            for year in (first, first + count)
+        )
+        return Days(calendar, np.arange(int(start), int(end)))
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """One place in one world: what a coarse model says of it (`inputs`) and what was true (`target`).
+
+    inputs: name -> (T, h, w); target: (T, H, W), or None where there is no truth; static: name -> (H, W), at
+    least `elevation` in metres; coarse_static: name -> (h, w). Domains with the same `place` share their
+    ground, so that what was learnt for each pixel holds in all of them.
+    """
+
+    name: str
+    place: str
+    coarse: Grid
+    fine: Grid
+    days: Days
+    inputs: Mapping[str, Fields]
+    target: Fields | None
+    static: Mapping[str, Fields]
+    coarse_static: Mapping[str, Fields]
+
+    def at(self, chosen: Any) -> "Domain":
+        """The days at these indices or where this mask is true."""
+        return replace(
+            self,
+            days=self.days.at(chosen),
+            inputs={name: field[chosen] for name, field in self.inputs.items()},
+            target=None if self.target is None else self.target[chosen],
+        )

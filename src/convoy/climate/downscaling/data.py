@@ -1,0 +1,131 @@
+"""Grids from either source as domains: a synthetic climate, or people's own files."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from convoy.climate.data.cf import ATTRIBUTES
+from convoy.climate.data.conventions import DAILY, VariableParams
+from convoy.climate.data.domains import Domain
+from convoy.climate.data.splits import SplitParams
+from convoy.climate.synthetic import scenarios as world
+from convoy.climate.synthetic.noise_floor import noise_floor_rmse
+from convoy.core.params import Section
+
+SYNTHETIC: Literal["synthetic"] = "synthetic"
+
+Name: TypeAlias = Annotated[str, Field(min_length=1)]
+Paths: TypeAlias = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(min_length=1, strict=False),
+]
+
+
+class FilesParams(Section):
+    """NetCDF files or Zarr folders; several hold other variables, or other years of the same ones."""
+
+    fine: Paths = Field(description="With the target; without `coarse` with the inputs as well.")
+    factor: int | None = Field(
+        None, ge=2, le=64, description="The coarse cells are means of so many squared."
+    )
+    coarse: Paths | None = Field(None, description="Grids of their own, instead of a factor.")
+    orography: str | None = Field(None, min_length=1, description="With the elevation, on any grid.")
+
+    @model_validator(mode="after")
+    def _one_way_to_the_coarse_grid(self) -> "FilesParams":
+        if (self.factor is None) == (self.coarse is None):
+            raise ValueError("expected either 'factor' or 'coarse' beside 'fine'")
+        return self
+
+
+def _kind(value: Any) -> str:
+    return "files" if isinstance(value, dict | FilesParams) else "name"
+
+
+Source: TypeAlias = Annotated[
+    Annotated[Literal["synthetic"], Tag("name")] | Annotated[FilesParams, Tag("files")], Discriminator(_kind)
+]
+
+
+class GridsParams(Section):
+    """Where the grids come from, and which days are for what."""
+
+    source: Source = Field(SYNTHETIC, description="`synthetic`, or files: {fine, factor}, {fine, coarse}.")
+    folder: str = Field(
+        SYNTHETIC, min_length=1, description="The file or folder of the source's paths, which DVC watches."
+    )
+    target: str = Field("tasmax", description="The variable to downscale.")
+    inputs: tuple[Name, ...] | None = Field(
+        None, min_length=1, description="Variables that a model sees; left out: all that there are."
+    )
+    variables: dict[str, VariableParams] = Field(
+        {}, description="By our name: what files call it, and its units, where they differ."
+    )
+    split: SplitParams | None = Field(None, description="Left out: by years, or in blocks of 30 days.")
+    synthetic: world.SyntheticParams = Field(
+        world.SyntheticParams.model_validate({}), description="For `source: synthetic`."
+    )
+
+    @model_validator(mode="after")
+    def _names_are_ours(self) -> "GridsParams":
+        known = world.VARIABLES if self.source == SYNTHETIC else DAILY
+        for name in (self.target, *(self.inputs or ())):
+            if name not in known:
+                raise ValueError(f"unknown variable '{name}'; expected one of {', '.join(known)}")
+        if self.inputs is not None and self.target not in self.inputs:
+            raise ValueError(f"inputs lack the target '{self.target}'")
+        for name in self.variables:
+            if name not in ATTRIBUTES:
+                raise ValueError(f"variables: unknown '{name}'; expected one of {', '.join(ATTRIBUTES)}")
+        if self.source == SYNTHETIC and (self.target != "tasmax" or self.variables or self.split):
+            raise ValueError("the synthetic source has the target tasmax, and no 'variables' or 'split'")
+        return self
+
+    def paths(self) -> list[str]:
+        """All files of the source, each once."""
+        if not isinstance(self.source, FilesParams):
+            return []
+        given = (*self.source.fine, *(self.source.coarse or ()), self.source.orography)
+        return [path for path in dict.fromkeys(given) if path is not None]
+
+    def unwatched(self) -> list[str]:
+        """Files of the source that lie outside `folder`, so that DVC does not notice when they change."""
+        return [path for path in self.paths() if not PurePath(path).is_relative_to(self.folder)]
+
+
+def made(params: GridsParams) -> tuple[Iterator[Domain], dict[str, Any]]:
+    """The domains of the synthetic climate, and the facts for storage.grids.write."""
+    section = params.synthetic
+    perfect = section.inputs == "perfect"
+    noise_floor = noise_floor_rmse(world.random_part(), *world.grids()) if perfect else None
+    facts = {
+        **world.facts(section), "target": params.target,
+        "inputs": target_first(params.target, params.inputs or world.VARIABLES),
+        "splits": world.splits(section), "split_by": "years", "factor": world.FACTOR,
+        "perfect": perfect, "noise_floor": noise_floor, "left_out": {},
+    }  # fmt: skip
+    return world.domains(section), facts
+
+
+def summary(facts: Mapping[str, Any]) -> str:
+    """What stands in the folder, in lines, for whoever watches."""
+    splits = "; ".join(f"{name} {_spans(parts)}" for name, parts in facts["splits"].items())
+    left_out = ", ".join(f"{name} {count}" for name, count in facts["left_out"].items()) or "nothing"
+    ratio = "no whole ratio" if facts["factor"] is None else f"{facts['factor']} to 1"
+    return (
+        f"grids of {facts['source']}: {facts['target']} from {', '.join(facts['inputs'])}, {ratio}\n"
+        f"split by {facts['split_by']}: {splits}\nleft out: {left_out}"
+    )
+
+
+def target_first(target: str, names: Iterable[str]) -> list[str]:
+    """The channels in their order."""
+    return [target, *(name for name in names if name != target)]
+
+
+def _spans(parts: Sequence[Mapping[str, str]]) -> str:
+    more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+    return f"{parts[0]['domain']} {parts[0]['from']} to {parts[0]['to']}{more}"

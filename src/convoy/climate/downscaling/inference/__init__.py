@@ -1,0 +1,1 @@
+"""A stored model applied to files: `convoy downscale`."""

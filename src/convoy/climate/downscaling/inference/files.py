@@ -1,0 +1,278 @@
+"""A stored model on somebody's own files: days in, fine fields out, and a record of what was odd."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from convoy.climate.data import conventions
+from convoy.climate.data.cf import ATTRIBUTES
+from convoy.climate.data.conventions import ELEVATION, Layout, VariableParams
+from convoy.climate.data.domains import Days, Domain, Fields, Grid
+from convoy.climate.data.netcdf import FileFacts
+from convoy.climate.data.sides import Read, Side, common_days, extent, side
+from convoy.climate.downscaling.inference.io import Part
+from convoy.climate.downscaling.inference.surface import Ground
+from convoy.climate.downscaling.models import TASK, Downscaling
+from convoy.core.artifact import StoredModel
+from convoy.core.errors import ConvoyError
+
+# Values of one input held at a time: a file whose chunks span all of time is unpacked a few times, not often.
+VALUES_A_BLOCK = 1 << 22
+# Fine values computed at a time: six of a network's batches of 16 days on 64 x 64 cells.
+VALUES_A_SLICE = 96 * 64 * 64
+LONGEST_SLICE_DAYS = 96
+# A mean over less than a year may be anything that single days are.
+_DAYS_OF_A_MEAN = 365
+
+
+class Application:
+    """Downscales the days that all inputs have, in order.
+
+    inputs: see `inputs_side`; ground: see `ground_for`. `days`, `grid`, `variables`: of the output.
+    """
+
+    def __init__(self, stored: StoredModel, inputs: Side, ground: Ground) -> None:
+        """Raise ConvoyError where no day is in all inputs."""
+        self._downscaling = Downscaling(stored)
+        self._side = inputs.window(ground.rows, ground.columns)
+        self._ground = ground
+        self._kind, self._source = str(stored.config["kind"]), str(stored.config["source"])
+        self.days: Days = common_days([inputs])[0]
+        self.grid: Grid = ground.fine
+        self.variables = variables(stored.config)
+        ranges = stored.config["range"]
+        self._record = Record(self.days, {name: ranges[name] for name in inputs.layouts})
+        self._means = {name: _Mean(name, inputs.file_of(name, self.days)) for name in inputs.layouts}
+
+    def parts(self, read: Read, report: Callable[[str, int, int], None]) -> Iterator[Part]:
+        """Spans of days and their fields (T, H, W); `report` is told how far that is.
+
+        read: gives values of the inputs' files. A day on which an input is missing in all cells has no fine
+        field: NaN.
+        """
+        length = max(1, VALUES_A_BLOCK // self._side.cells)
+        for start in range(0, len(self.days), length):
+            for span, fields in self._parts(start, self.days.at(slice(start, start + length)), read):
+                yield span, fields
+                report("days", span.stop, len(self.days))
+
+    def _parts(self, start: int, days: Days, read: Read) -> Iterator[Part]:
+        """Those of a block of days, the first of which is the day `start`."""
+        inputs = {name: self._fields(name, days, read) for name in self._side.layouts}
+        absent = self._record.note(days, inputs)
+        ground = self._ground
+        block = Domain(
+            self._side.path, ground.place, ground.coarse, ground.fine, days, inputs, None, ground.static,
+            ground.coarse_static,
+        )  # fmt: skip
+        for first in range(0, len(days), length := slice_days(self.grid)):
+            chosen = slice(first, min(first + length, len(days)))
+            found = self._downscaling(block.at(chosen))
+            assert found is not None, "the ground was chosen for the model"
+            fields = {
+                name: field for name, field in zip(self.variables, found, strict=False) if field is not None
+            }
+            for field in fields.values():
+                field[absent[chosen]] = np.nan
+            yield slice(start + chosen.start, start + chosen.stop), fields
+
+    def _fields(self, name: str, days: Days, read: Read) -> Fields:
+        """An input on these days, (T, h, w)."""
+        fields = np.full((len(days), *self._side.grid.shape), np.nan, np.float32)
+        for at, found in self._side.slices(name, days, read):
+            fields[at] = found
+        self._means[name].note(fields)
+        return fields
+
+    def warnings(self) -> list[str]:
+        """What was odd about the days so far, a line each."""
+        return [*self._left_out(), *self._record.lines()]
+
+    def remarks(self) -> str:
+        """The warnings and what the model was trained on, for whoever gets the file without our output."""
+        return "; ".join([f"The model was trained on {self._source}", *self.warnings()])
+
+    def summary(self) -> str:
+        """One line for the log."""
+        first, last = self.days.at([0, -1]).labels
+        days = f"{len(self.days):,} day{'s' if len(self.days) > 1 else ''}"
+        cells = " x ".join(map(str, self.grid.shape))
+        return (
+            f"downscaled: {days}, {first} to {last} ({self.days.calendar}); "
+            f"{', '.join(self.variables)} by {self._kind} on {cells} cells at {extent(self.grid)}"
+        )
+
+    def _left_out(self) -> Iterator[str]:
+        for name in self._side.layouts:
+            if left_out := (days := len(self._side.days(name))) - len(self.days):
+                yield f"{name}: {_share(left_out, days)} are left out: another input lacks them"
+
+
+class Record:
+    """Per input, the days outside the range that a model was trained on, and what is missing."""
+
+    def __init__(self, days: Days, ranges: Mapping[str, Sequence[float]]) -> None:
+        self._days = days
+        self._found = {name: _Found(name, float(low), float(high)) for name, (low, high) in ranges.items()}
+
+    def note(self, days: Days, inputs: Mapping[str, Fields]) -> npt.NDArray[np.bool_]:
+        """Take in a block of days; return on which of them an input is missing in all cells, (T,)."""
+        return np.logical_or.reduce([self._found[name].note(days, field) for name, field in inputs.items()])
+
+    def lines(self) -> list[str]:
+        """One line for each kind of oddity of each input."""
+        return [line for found in self._found.values() for line in found.lines(len(self._days))]
+
+
+class _Found:
+    """What was seen of one input."""
+
+    def __init__(self, name: str, low: float, high: float) -> None:
+        self.name, self.low, self.high = name, low, high
+        # Units that were converted, or packed numbers, are a little off.
+        self.margin = 1e-4 * (high - low)
+        self.outside_days = self.holed_days = self.absent_days = self.missing = self.values = 0
+        self.farthest: tuple[float, float, str] = (0.0, 0.0, "")
+
+    def note(self, days: Days, field: Fields) -> npt.NDArray[np.bool_]:
+        holes = np.isnan(field).sum(axis=(1, 2))
+        absent: npt.NDArray[np.bool_] = holes == field[0].size
+        self.values += field.size
+        self.missing += int(holes[~absent].sum())
+        self.holed_days += int(((holes > 0) & ~absent).sum())
+        self.absent_days += int(absent.sum())
+        least, greatest = (extreme.reduce(field, axis=(1, 2)) for extreme in (np.fmin, np.fmax))
+        beyond = np.nan_to_num(np.maximum(self.low - least, greatest - self.high))
+        self.outside_days += int((beyond > self.margin).sum())
+        day = int(beyond.argmax())
+        if beyond[day] > max(self.farthest[0], self.margin):
+            value = least[day] if self.low - least[day] >= beyond[day] else greatest[day]
+            self.farthest = float(beyond[day]), float(value), days.at([day]).labels[0]
+        return absent
+
+    def lines(self, days: int) -> Iterator[str]:
+        if self.outside_days:
+            _, value, day = self.farthest
+            known = f"{self.low:.6g} to {self.high:.6g} {ATTRIBUTES[self.name]['units']}"
+            yield (
+                f"{self.name}: {_share(self.outside_days, days)} have values outside the {known} that the "
+                f"model was trained on; the farthest is {value:.6g}, on {day}"
+            )
+        if self.missing:
+            yield (
+                f"{self.name}: {self.missing / self.values:.2%} of the values are missing, on "
+                f"{_share(self.holed_days, days)}; the nearest cell stands in for each"
+            )
+        if self.absent_days:
+            yield f"{self.name}: missing in all cells on {_share(self.absent_days, days)}: no fine fields"
+
+
+class _Mean:
+    """The mean of one input, which may betray a wrong unit as soon as a year of days is in."""
+
+    def __init__(self, name: str, layout: Layout) -> None:
+        self.name, self.layout = name, layout
+        self.days = self.values = 0
+        self.sum = 0.0
+
+    def note(self, fields: Fields) -> None:
+        if self.days >= _DAYS_OF_A_MEAN:
+            return
+        known = ~np.isnan(fields)
+        self.days += int(known.any(axis=(1, 2)).sum())
+        self.values += int(known.sum())
+        self.sum += float(fields.sum(dtype=np.float64, where=known))
+        if self.days >= _DAYS_OF_A_MEAN:
+            self.layout.check_mean(self.name, self.sum / self.values)
+
+
+def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, VariableParams]:
+    """By our names, what files call a variable and its units, where that is not as usual."""
+    return {name: VariableParams(name=names.get(name), units=units.get(name)) for name in {**names, **units}}
+
+
+def inputs_side(files: Sequence[FileFacts], stored: StoredModel, given: Mapping[str, VariableParams]) -> Side:
+    """How the model's inputs lie in these files, variables and years in any order; `given` are `settings`.
+
+    Raises ConvoyError for what is no downscaling model, a name that the model does not need, a file without
+    days, an input that is not there, and all that `sides.side` refuses.
+    """
+    kind, inputs = stored.config.get("kind"), stored.config.get("inputs")
+    if stored.config.get("task") != TASK or not inputs:
+        raise ConvoyError(
+            f"model: a model '{kind}' downscales nothing; name one of climate's, such as "
+            "data/climate/models/residual or models:/climate-downscaling@champion"
+        )
+    for name in given:
+        if name not in (*inputs, ELEVATION):
+            raise ConvoyError(f"no input '{name}' to name: the model needs {', '.join(inputs)}")
+    for facts in files:
+        for name, variable in facts.variables.items():
+            time = facts.time_of(name)
+            if time is not None and variable.shape[variable.dims.index(time[0])] == 0:
+                raise ConvoyError(f"{facts.path}: no days in it: '{time[0]}' has length 0")
+    of_inputs = {name: value for name, value in given.items() if name != ELEVATION}
+    conventions.check_names(files, of_inputs)
+    return side("input", files, of_inputs, inputs, inputs)
+
+
+def attributes(
+    files: Sequence[FileFacts], stored: StoredModel, version: str, model_sha256: str
+) -> dict[str, str]:
+    """The output's own attributes (CF-1.11, 2.6.2): no dates, so that the same input gives the same bytes.
+
+    What the files say of themselves is told once; of their histories the first, as NCO's ncrcat does.
+    version: of convoy; model_sha256: of the model folder's manifest.
+    """
+    names = [PurePath(facts.path).name for facts in files]
+    all_of_them = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
+    made = f"convoy {version} downscale, model {stored.config['kind']}, sha256 {model_sha256[:16]}"
+    what = ATTRIBUTES[stored.config["target"]]["long_name"]
+
+    def said(name: str) -> list[str]:
+        return list(
+            dict.fromkeys(str(facts.attributes[name]) for facts in files if facts.attributes.get(name))
+        )
+
+    found = {
+        "title": f"{what}, downscaled from {all_of_them}",
+        "institution": "; ".join(said("institution")) or f"not stated in {all_of_them}",
+        "source": f"{made}; input: {'; '.join(said('source')) or all_of_them}",
+        "history": "\n".join([f"{made}: {', '.join(names)}", *said("history")[:1]]),
+    }
+    return found | ({"references": "; ".join(references)} if (references := said("references")) else {})
+
+
+def is_downscaled(facts: FileFacts) -> bool:
+    """Whether a file was made by `convoy downscale`: by its `source`, as `attributes` has it."""
+    return re.match(r"convoy \S+ downscale, ", str(facts.attributes.get("source", ""))) is not None
+
+
+def slice_days(fine: Grid) -> int:
+    """How many days are computed at a time: about 90, fewer on large grids."""
+    return min(LONGEST_SLICE_DAYS, max(1, VALUES_A_SLICE // (len(fine.lat) * len(fine.lon))))
+
+
+def variables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """CF attributes of what a model gives: its target and, where it has one, the standard deviation."""
+    target = config["target"]
+    own = ATTRIBUTES[target]
+    kelvin = own["units"] == "K"
+    found = {target: {**own, **({"units_metadata": "temperature: on_scale"} if kelvin else {})}}
+    if config.get("network", {}).get("spread") == "normal":
+        found[target]["ancillary_variables"] = f"{target}_sd"
+        found[f"{target}_sd"] = {
+            **own,
+            "standard_name": f"{own['standard_name']} standard_error",
+            "long_name": f"Standard deviation of: {own['long_name']}",
+            **({"units_metadata": "temperature: difference"} if kelvin else {}),
+        }
+    return found
+
+
+def _share(days: int, of: int) -> str:
+    return f"{days:,} of {of:,} days ({days / of:.1%})"

@@ -1,0 +1,170 @@
+"""The ground on which fine fields are to lie: the model's own, or another one by its orography."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from convoy.climate.data import static_fields as ground
+from convoy.climate.data.conventions import ELEVATION, Layout, VariableParams, check_names, layout, require
+from convoy.climate.data.domains import Axis, Fields, Grid
+from convoy.climate.data.netcdf import FileFacts
+from convoy.climate.data.regridding import whole_ratio
+from convoy.climate.data.sides import Side, extent
+from convoy.climate.downscaling import models
+from convoy.core.artifact import StoredModel
+from convoy.core.errors import ConvoyError
+
+HOME, ELSEWHERE = "home", "elsewhere"
+# Fewer coarse cells along an axis show no weather.
+FEWEST_CELLS = 4
+# Coordinates are the same if they differ by less than this share of a cell.
+_SAME = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A fine grid with its static fields, and the part of an input's grid that lies over it.
+
+    rows, columns: of the input's grid. As in a Domain, models that know each pixel are bound to a `place`.
+    """
+
+    place: str
+    coarse: Grid
+    fine: Grid
+    static: Mapping[str, Fields]
+    coarse_static: Mapping[str, Fields]
+    rows: slice
+    columns: slice
+
+
+def heights_layout(facts: FileFacts, settings: Mapping[str, VariableParams]) -> Layout:
+    """How the heights lie in an orography's file; ConvoyError where there are none.
+
+    settings: by our names, what the file calls a variable and its units, where that is not as usual.
+    """
+    of_heights = {name: value for name, value in settings.items() if name == ELEVATION}
+    check_names([facts], of_heights)
+    found = layout(facts, of_heights, (ELEVATION,))
+    require([facts], [found], (ELEVATION,))
+    assert found is not None
+    return found
+
+
+def ground_for(stored: StoredModel, inputs: Side, heights: tuple[Layout, Fields] | None) -> Ground:
+    """The ground for inputs that lie so: by `heights` (their layout and what the file has), or the own one.
+
+    Raises ConvoyError where the input's grid is not the model's own and no heights are given, and see
+    `other_ground`.
+    """
+    if heights is not None:
+        fine, raw = heights
+        return other_ground(stored, inputs.grid, fine.grid, fine.fields(ELEVATION, raw), fine.path)
+    own = own_ground(stored, inputs.grid)
+    if own is None:
+        _refuse_foreign(stored, inputs.grid, inputs.path)
+    return own
+
+
+def own_ground(stored: StoredModel, grid: Grid) -> Ground | None:
+    """The ground that the model was fitted on, where the input's grid has all of its coarse cells."""
+    coarse, fine, coarse_static, static = models.home(stored)
+    rows, columns = _found(grid.lat, coarse.lat), _found(grid.lon, coarse.lon)
+    if rows is None or columns is None:
+        return None
+    place = stored.config["place"] or HOME
+    return Ground(place, coarse, fine, static, coarse_static, rows, columns)
+
+
+def other_ground(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, path: str) -> Ground:
+    """The ground whose heights (H, W) on a fine grid are those of the file `path`; missing ones are sea.
+
+    Raises ConvoyError where the fine grid is not within the input's area or not finer, and for a model that
+    cannot leave the ground it was fitted on.
+    """
+    config = stored.config
+    if config["place"] is not None:
+        raise ConvoyError(
+            f"{path}: this model '{config['kind']}' knows the ground alone that it was fitted on; leave "
+            "--orography out, or name a model that goes anywhere, such as a network with 'per-pixel "
+            "effects: none'"
+        )
+    rows, columns = (
+        _covered(wide, narrow, path, name)
+        for wide, narrow, name in ((grid.lat, fine.lat, "latitudes"), (grid.lon, fine.lon, "longitudes"))
+    )
+    coarse = Grid(_cut(grid.lat, rows), _cut(grid.lon, columns))
+    network = config.get("network", {})
+    if network.get("conserve") == "softmax" and whole_ratio(coarse, fine) is None:
+        raise ConvoyError(
+            f"{path}: the model conserves by 'softmax', which needs fine cells that divide the input's evenly"
+        )
+    height_m = np.nan_to_num(height_m)
+    if height_m.min() < ground.LOWEST_LAND_M:  # the sea floor
+        height_m = np.maximum(height_m, 0)
+    static, coarse_static = ground.static_fields(height_m, np.ones(fine.shape, bool), coarse, fine)
+    needed = config.get("scaling", {}).get("static_names", ())
+    if missing := [name for name in needed if name not in static]:
+        raise ConvoyError(
+            f"{path}: the model needs {', '.join(missing)}, which heights do not tell; it was trained without"
+        )
+    return Ground(ELSEWHERE, coarse, fine, static, coarse_static, rows, columns)
+
+
+def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
+    coarse = models.home(stored)[0]
+    found = (
+        f"{path}: {_cells(grid)} at {extent(grid)} do not hold the grid that the model was trained on, "
+        f"{_cells(coarse)} at {extent(coarse)}"
+    )
+    if stored.config["place"] is not None:
+        raise ConvoyError(f"{found}; this model '{stored.config['kind']}' knows that ground alone")
+    raise ConvoyError(f"{found}; name the heights on the fine grid to make with --orography")
+
+
+def _cells(grid: Grid) -> str:
+    return f"{' x '.join(map(str, grid.shape))} cells"
+
+
+def _found(wide: Axis, narrow: Axis) -> slice | None:
+    """Where the cells of `narrow` stand in `wide`, if all of them do."""
+    first = int(np.abs(wide.centres - narrow.centres[0]).argmin())
+    found = wide.centres[first : first + len(narrow)]
+    tolerance = _SAME * _step(narrow)
+    if len(found) != len(narrow) or not np.allclose(found, narrow.centres, rtol=0, atol=tolerance):
+        return None
+    return slice(first, first + len(narrow))
+
+
+def _covered(wide: Axis, narrow: Axis, path: str, name: str) -> slice:
+    """The cells of `wide` of which at least half lies in `narrow`; less tells too little of a cell's mean."""
+    low, high = narrow.bounds[0, 0], narrow.bounds[-1, 1]
+    least, greatest = wide.bounds[0, 0], wide.bounds[-1, 1]
+    step = _step(wide)
+    if low < least - _SAME * step or high > greatest + _SAME * step:
+        raise ConvoyError(
+            f"{path}: its {name} {low:.5g} to {high:.5g} go beyond those of the input, {least:.5g} to "
+            f"{greatest:.5g}; cut it there"
+        )
+    if _step(narrow) > step * (1 + _SAME):
+        raise ConvoyError(
+            f"{path}: its {name} are {_step(narrow):.3g} degrees apart, those of the input {step:.3g}; "
+            "expected a finer grid"
+        )
+    within = np.minimum(wide.bounds[:, 1], high) - np.maximum(wide.bounds[:, 0], low)
+    cells = np.flatnonzero(within >= (0.5 - _SAME) * np.diff(wide.bounds, axis=1)[:, 0])
+    if len(cells) < FEWEST_CELLS:
+        raise ConvoyError(
+            f"{path}: its {name} {low:.5g} to {high:.5g} lie under {len(cells)} cells of the input; "
+            f"expected at least {FEWEST_CELLS}"
+        )
+    return slice(int(cells[0]), int(cells[-1]) + 1)
+
+
+def _cut(axis: Axis, cells: slice) -> Axis:
+    return Axis(axis.centres[cells], axis.bounds[cells])
+
+
+def _step(axis: Axis) -> float:
+    return float(np.diff(axis.bounds, axis=1).mean())

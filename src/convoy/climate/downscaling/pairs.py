@@ -1,0 +1,191 @@
+"""Real grids as one domain: fine truth and coarse inputs from people's own files, under the convention."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from convoy.climate.data import static_fields as ground
+from convoy.climate.data.conventions import DAILY, check_names
+from convoy.climate.data.domains import Axis, Days, Domain, Fields, Grid
+from convoy.climate.data.netcdf import FileFacts
+from convoy.climate.data.regridding import Regridding, area_mean, filled_mean, whole_ratio
+from convoy.climate.data.sides import Read, Side, common_days, extent, side
+from convoy.climate.data.splits import split
+from convoy.climate.downscaling.data import FilesParams, GridsParams, target_first
+from convoy.core.errors import ConvoyError
+
+HOME = "home"
+FEWEST_CELLS = 4
+FILES_NAMED = 3
+
+
+def home(params: GridsParams, files: Mapping[str, FileFacts], read: Read) -> tuple[Domain, dict[str, Any]]:
+    """The one domain of real grids, and the facts for storage.grids.write.
+
+    files: what each of `params.paths()` says of itself; read: gives values of theirs. Raises ConvoyError for
+    what the convention does not understand, grids that do not overlap or are too small, and no common day.
+    """
+    source = params.source
+    assert isinstance(source, FilesParams)
+    check_names(list(files.values()), params.variables)
+    sides, coarse_grid, cut = (_by_factor if source.coarse is None else _by_coarse)(params, source, files)
+    fine = sides[0]
+    days, uncommon = common_days(sides)
+    # The mean over the coarse cells is what a factor stands for.
+    down = area_mean(fine.grid, coarse_grid) if source.coarse is None else None
+    target, inputs = _fields(params.target, days, sides, down, read)
+    whole = _with_values(target, inputs)
+    height_m = None
+    if source.orography is not None:
+        height_m = ground.elevation(files[source.orography], params.variables, read, fine.grid)
+    present = np.asarray(np.isfinite(target).any(axis=0))
+    domain = Domain(
+        HOME, HOME, coarse_grid, fine.grid, days, inputs, target,
+        *ground.static_fields(height_m, present, coarse_grid, fine.grid),
+    ).at(slice(None) if whole.all() else whole)  # fmt: skip
+    parts, split_by = split(domain.days, HOME, params.split)
+    left_out = {**uncommon, "days without values": int((~whole).sum()), **cut}
+    return domain, {
+        "source": _in_words(source), "target": params.target, "inputs": list(inputs), "splits": parts,
+        "split_by": split_by, "factor": whole_ratio(coarse_grid, fine.grid), "perfect": down is not None,
+        "noise_floor": None, "left_out": {name: count for name, count in left_out.items() if count},
+    }  # fmt: skip
+
+
+def _by_factor(
+    params: GridsParams, source: FilesParams, files: Mapping[str, FileFacts]
+) -> tuple[list[Side], Grid, dict[str, int]]:
+    """The fine side with all variables, the grid of its blocks, and rows and columns left out."""
+    factor = source.factor or 1
+    fine = side("fine", [files[path] for path in source.fine], params.variables, *_variables(params))
+    rows, columns = (len(axis) // factor * factor for axis in (fine.grid.lat, fine.grid.lon))
+    _refuse_small(rows // factor, columns // factor, source)
+    cut = _cut(fine.grid, rows, columns)
+    fine = fine.window(slice(0, rows), slice(0, columns))
+    return [fine], Grid(_blocks(fine.grid.lat, factor), _blocks(fine.grid.lon, factor)), cut
+
+
+def _by_coarse(
+    params: GridsParams, source: FilesParams, files: Mapping[str, FileFacts]
+) -> tuple[list[Side], Grid, dict[str, int]]:
+    """The fine side with the target and the coarse side, both where they overlap; fine rows left out."""
+    only = (params.target,)
+    paths = source.coarse or ()
+    fine = side("fine", [files[path] for path in source.fine], params.variables, only, only)
+    coarse = side("coarse", [files[path] for path in paths], params.variables, *_variables(params))
+    axes = ((coarse.grid.lat, fine.grid.lat), (coarse.grid.lon, fine.grid.lon))
+    for wide, narrow in axes:
+        if _step(wide) <= _step(narrow):
+            raise ConvoyError(
+                f"{paths[0]}: cells of {_step(wide):.4g} degrees; expected larger ones than those of "
+                f"{source.fine[0]} ({_step(narrow):.4g})"
+            )
+    rows, columns = (_overlap(wide, narrow) for wide, narrow in axes)
+    if rows is None or columns is None:
+        raise ConvoyError(
+            f"{paths[0]}: lies at {extent(coarse.grid)}, {source.fine[0]} at {extent(fine.grid)}; expected "
+            "grids of the same place"
+        )
+    _refuse_small(_length(rows[0]), _length(columns[0]), source)
+    sides = [fine.window(rows[1], columns[1]), coarse.window(rows[0], columns[0])]
+    return sides, sides[1].grid, _cut(fine.grid, _length(rows[1]), _length(columns[1]))
+
+
+def _variables(params: GridsParams) -> tuple[Sequence[str], Sequence[str]]:
+    """The inputs wanted, if the files have them, and those that they must have."""
+    if params.inputs is None:
+        return DAILY, (params.target,)
+    return params.inputs, params.inputs
+
+
+def _fields(
+    target: str, days: Days, sides: Sequence[Side], down: Regridding | None, read: Read
+) -> tuple[Fields, dict[str, Fields]]:
+    """The fine target (T, H, W) and the coarse inputs, the target first: their own, or means by `down`."""
+    fine, coarse = sides[0], sides[-1]
+    truth = np.full((len(days), *fine.grid.shape), np.nan, np.float32)
+    inputs = {}
+    shape = coarse.grid.shape if down is None else (len(down.lat), len(down.lon))
+    for name in target_first(target, coarse.layouts):
+        inputs[name] = np.full((len(days), *shape), np.nan, np.float32)
+        for at, field in coarse.slices(name, days, read):
+            inputs[name][at] = field if down is None else filled_mean(down, field)
+            if down is not None and name == target:
+                truth[at] = field
+        _check_mean(coarse, name, inputs[name])
+    if down is None:
+        for at, field in fine.slices(target, days, read):
+            truth[at] = field
+        _check_mean(fine, target, truth)
+    return truth, inputs
+
+
+def _check_mean(one: Side, name: str, field: Fields) -> None:
+    present = np.isfinite(field)
+    if present.any():
+        one.layouts[name][0].check_mean(name, float(np.mean(field, dtype=np.float64, where=present)))
+
+
+def _with_values(target: Fields, inputs: Mapping[str, Fields]) -> Any:
+    """Days on which neither the target nor an input is missing everywhere, (T,)."""
+    whole = np.isfinite(target).any(axis=(1, 2))
+    for field in inputs.values():
+        whole &= np.isfinite(field).any(axis=(1, 2))
+    if not whole.any():
+        raise ConvoyError(
+            "climate.grids.source: on each common day the target or an input is missing everywhere"
+        )
+    return whole
+
+
+def _overlap(wide: Axis, narrow: Axis) -> tuple[slice, slice] | None:
+    """Coarse cells of which the fine axis covers half or more, and fine cells with their centre in those."""
+    shared = np.minimum(wide.bounds[:, 1], narrow.bounds[-1, 1]) - np.maximum(
+        wide.bounds[:, 0], narrow.bounds[0, 0]
+    )
+    kept = np.flatnonzero(shared >= 0.499 * (wide.bounds[:, 1] - wide.bounds[:, 0]))
+    if not len(kept):
+        return None
+    low, high = wide.bounds[kept[0], 0], wide.bounds[kept[-1], 1]
+    inside = np.flatnonzero((narrow.centres >= low) & (narrow.centres <= high))
+    return slice(int(kept[0]), int(kept[-1]) + 1), slice(int(inside[0]), int(inside[-1]) + 1)
+
+
+def _blocks(axis: Axis, factor: int) -> Axis:
+    """Cells of `factor` cells each."""
+    bounds = np.stack([axis.bounds[::factor, 0], axis.bounds[factor - 1 :: factor, 1]], axis=1)
+    return Axis(bounds.mean(axis=1), bounds)
+
+
+def _cut(fine: Grid, rows: int, columns: int) -> dict[str, int]:
+    return {"fine rows": len(fine.lat) - rows, "fine columns": len(fine.lon) - columns}
+
+
+def _refuse_small(rows: int, columns: int, source: FilesParams) -> None:
+    if min(rows, columns) < FEWEST_CELLS:
+        raise ConvoyError(
+            f"{source.fine[0]}: covers {rows} x {columns} coarse cells; expected {FEWEST_CELLS} x "
+            f"{FEWEST_CELLS} or more: take a larger region, or a smaller factor"
+        )
+
+
+def _step(axis: Axis) -> float:
+    return float(np.diff(axis.centres).mean())
+
+
+def _length(span: slice) -> int:
+    return int(span.stop - span.start)
+
+
+def _in_words(source: FilesParams) -> str:
+    """The names of the files, without the folders of one machine."""
+    coarse = f"means of {source.factor} x {source.factor} cells" if source.coarse is None else None
+    words = f"{_names(source.fine)}; coarse: {coarse or _names(source.coarse or ())}"
+    return words + (f"; orography: {_names((source.orography,))}" if source.orography else "")
+
+
+def _names(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - FILES_NAMED} more" if len(paths) > FILES_NAMED else ""
+    return ", ".join(PurePath(path).name for path in paths[:FILES_NAMED]) + more

@@ -1,0 +1,1 @@
+"""Quality rules of the grids."""

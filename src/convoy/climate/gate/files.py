@@ -1,0 +1,200 @@
+"""What each file of a folder of grids has to say of itself: its variables, attributes, times and axes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from convoy.climate.data.cf import ATTRIBUTES
+from convoy.climate.data.domains import EPOCH, Axis, Grid
+from convoy.climate.data.headers import CALENDARS, StoredDomain, StoredFile
+from convoy.quality.expectations import Part, Rule
+
+SIDES = ("coarse", "fine")
+CONVENTION = {
+    "lat": {"standard_name": "latitude", "units": "degrees_north"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east"},
+    "time": {"standard_name": "time", "units": EPOCH},
+    **ATTRIBUTES,
+}
+COMPARED_ATTRIBUTES = ("units", "standard_name", "cell_methods")
+FARTHEST_DAYS = 1_000_000  # from 1850: beyond it a number is no date
+
+
+@dataclass(frozen=True)
+class Check:
+    """An expectation on files, domains or splits: by name what speaks against it, or None."""
+
+    rule: Rule
+    key: str
+    told: Mapping[str, str | None]
+
+    @staticmethod
+    def of(
+        name: str, subject: str, words: str, key: str, told: Iterable[tuple[str, str | None]],
+        warns: bool = False,
+    ) -> "Check":  # fmt: skip
+        """A check that Great Expectations asks as: no thing has anything against it."""
+        rule = Rule(name, "ExpectColumnValuesToBeNull", words, subject, warns=warns)
+        return Check(rule, key, dict(told))
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing speaks against it, a warning at most."""
+        return self.rule.warns or not any(self.told.values())
+
+    def part(self) -> Part:
+        """The frame of one row a thing, and the rule for it."""
+        against = pd.Series(list(self.told.values()), dtype="str")
+        frame = pd.DataFrame({self.key: list(self.told), self.rule.column: against})
+        return Part(self.rule.name, frame, [self.rule], self.key, numbered=False, quoted=False)
+
+
+def file_checks(facts: Mapping[str, Any], domains: list[StoredDomain]) -> list[Check]:
+    """What each file has to say of itself; on a broken grid nothing else is asked."""
+    files = [file for domain in domains for file in domain.files]
+
+    def check(name: str, subject: str, words: str, found: Iterable[str | None]) -> Check:
+        return Check.of(name, subject, words, "file", zip((file.name for file in files), found, strict=True))
+
+    timed = f"Times count in '{EPOCH}' of a calendar that is known, in the file of their year"
+    return [
+        Check.of(
+            "files", "files", "Each domain has static fields and coarse inputs", "domain",
+            ((domain.name, _files_missing(domain)) for domain in domains),
+        ),
+        check(
+            "variables", "variables", "Each file has its variables on (time, lat, lon), with coordinates",
+            (_variables_against(file, facts) for file in files),
+        ),
+        check(
+            "attributes", "attributes", "Units and names of variables are those of the convention",
+            (_attributes_against(file) for file in files),
+        ),
+        check("calendar", "time", timed, map(_times_against, files)),
+        check(
+            "ascending", "lat and lon", "Latitudes and longitudes ascend strictly",
+            (_onaxes(file.grid, _ascending_against) for file in files),
+        ),
+        check(
+            "degrees", "lat and lon", "Latitudes lie in -90 to 90, longitudes in -180 to 180",
+            (_onaxes(file.grid, _degrees_against) for file in files),
+        ),
+        check(
+            "contiguous", "lat and lon", "Each cell begins where the one before ends, its centre inside it",
+            (_onaxes(file.grid, _bounds_against) for file in files),
+        ),
+        check("same_grid", "lat and lon", "All files of a side have the same grid", _grids_against(domains)),
+    ]  # fmt: skip
+
+
+def _files_missing(domain: StoredDomain) -> str | None:
+    lacks = [f"static_{side}.nc" for side in SIDES if domain.static(side) is None]
+    lacks += [] if domain.of("coarse") else ["coarse_YYYY.nc"]
+    return f"no {', '.join(lacks)}" if lacks else None
+
+
+def _variables_against(file: StoredFile, facts: Mapping[str, Any]) -> str | None:
+    if file.is_static:
+        wanted = ["elevation"] if file.side == "fine" else []
+        dimensions: tuple[str, ...] = ("lat", "lon")
+    else:
+        wanted = list(facts["inputs"]) if file.side == "coarse" else [facts["target"]]
+        dimensions = ("time", "lat", "lon")
+    lacks = [f"no {name}" for name in [*dimensions, *(f"{name}_bnds" for name in dimensions), *wanted]
+             if name not in file.dimensions]  # fmt: skip
+    lacks += [
+        f"{name} on ({', '.join(file.dimensions[name])})"
+        for name in wanted
+        if file.dimensions.get(name, dimensions) != dimensions
+    ]
+    return ", ".join(lacks) or None
+
+
+def _attributes_against(file: StoredFile) -> str | None:
+    wrong = []
+    for variable, found in file.attributes.items():
+        expected = CONVENTION.get(variable, {})
+        wrong += [
+            f"{variable} {name} {found.get(name, 'missing')!r}, expected {expected[name]!r}"
+            for name in COMPARED_ATTRIBUTES
+            if name in expected and found.get(name) != expected[name]
+        ]
+    return first_of(wrong)
+
+
+def _times_against(file: StoredFile) -> str | None:
+    if file.is_static:
+        return None
+    if file.calendar not in CALENDARS:
+        return f"calendar {file.calendar!r}, expected one of {', '.join(CALENDARS)}"
+    if len(file.time) == 0:
+        return "no day"
+    wild = file.time[~(np.abs(file.time) < FARTHEST_DAYS)]
+    if len(wild):
+        return f"{len(wild)} times that are no dates, first {wild[0]:g}"
+    year = file.path.stem.removeprefix(f"{file.side}_")
+    others = sorted({f"{number:04d}" for number in file.days.year} - {year})
+    return f"days of {', '.join(others)}" if others else None
+
+
+def _onaxes(grid: Grid, against: Any) -> str | None:
+    return first_of([told for name, axis in axes(grid) if (told := against(name, axis))])
+
+
+def axes(grid: Grid) -> Iterator[tuple[str, Axis]]:
+    """The axes by the names that their variables have in a file."""
+    yield "lat", grid.lat
+    yield "lon", grid.lon
+
+
+def _ascending_against(name: str, axis: Axis) -> str | None:
+    wrong = np.flatnonzero(~(np.diff(axis.centres) > 0))
+    if len(wrong) == 0:
+        return None
+    first, second = axis.centres[wrong[0]], axis.centres[wrong[0] + 1]
+    return f"{name} {first:g} is followed by {second:g}"
+
+
+def _degrees_against(name: str, axis: Axis) -> str | None:
+    most = 90 if name == "lat" else 180
+    wrong = axis.centres[~(np.abs(axis.centres) <= most)]
+    return f"{name} {wrong[0]:g} to {wrong[-1]:g}" if len(wrong) else None
+
+
+def _bounds_against(name: str, axis: Axis) -> str | None:
+    if len(axis.bounds) != len(axis):
+        return f"{len(axis.bounds)} bounds for {len(axis)} {name}"
+    low, high = axis.bounds.min(axis=1), axis.bounds.max(axis=1)
+    outside = np.flatnonzero(~((low < axis.centres) & (axis.centres < high)))
+    if len(outside):
+        at = outside[0]
+        return f"{name} {axis.centres[at]:g} is not inside its bounds {low[at]:g} to {high[at]:g}"
+    # Of edges that are given in single precision the sixth digit may differ.
+    torn = np.flatnonzero(~np.isclose(axis.bounds[1:, 0], axis.bounds[:-1, 1], rtol=0, atol=1e-4))
+    if len(torn) == 0:
+        return None
+    at = torn[0]
+    return f"{name} cell ends at {axis.bounds[at, 1]:g}, the next begins at {axis.bounds[at + 1, 0]:g}"
+
+
+def _grids_against(domains: list[StoredDomain]) -> Iterator[str | None]:
+    for domain in domains:
+        for file in domain.files:
+            first = domain.static(file.side) or file
+            yield None if equal(file.grid, first.grid) else f"not the grid of {first.name}"
+
+
+def equal(one: Grid, other: Grid) -> bool:
+    """Whether two grids have the same cells, to the last bit."""
+    pairs = ((one.lat, other.lat), (one.lon, other.lon))
+    return all(np.array_equal(a.centres, b.centres) and np.array_equal(a.bounds, b.bounds) for a, b in pairs)
+
+
+def first_of(told: list[str]) -> str | None:
+    """The first of several remarks and how many more there are."""
+    if not told:
+        return None
+    return told[0] if len(told) == 1 else f"{told[0]}; {len(told) - 1} more"

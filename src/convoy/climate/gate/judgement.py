@@ -1,0 +1,269 @@
+"""The gate of the grids: monthly summaries in physical bounds, and grids, days and splits that are sound."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import Field
+
+from convoy.climate.data.cf import ATTRIBUTES
+from convoy.climate.data.headers import StoredDomain
+from convoy.climate.gate.days import Times, day_checks, times_of
+from convoy.climate.gate.files import Check, file_checks
+from convoy.climate.gate.splits import Splits, split_checks
+from convoy.climate.gate.static_fields import ground_checks
+from convoy.climate.gate.summaries import STATISTICS, Summary, Together, label, partner, summarise
+from convoy.core.params import Section
+from convoy.quality.docs import render
+from convoy.quality.expectations import Answer, Part, Rule, validate
+from convoy.quality.verdict import Verdict
+
+TITLE = "Gate of the climate grids"
+# Two series of days fit better when shifted only where they are shifted; less than this is chance.
+LAG_GAIN = 0.02
+
+
+class GateParams(Section):
+    """Section `climate.gate`."""
+
+    future_in_training: Literal["fail", "warn"] = Field(
+        "fail", description="what training days after test days lead to, where years are split"
+    )
+    min_correlation: float = Field(
+        0.5, ge=-1, le=1, description="of anomalies, coarse with area means of fine"
+    )
+    max_mean_error: float = Field(
+        0.05, gt=0, le=100, description="K (RMSE) between coarse and area means of fine where it was made so"
+    )
+    max_gaps: float = Field(
+        0.0, ge=0, le=1, description="share of a month's values that may be missing now and then"
+    )
+
+
+@dataclass(frozen=True)
+class Physical:
+    """What can be on Earth: the bounds of any value and of a month's mean over the grid."""
+
+    unit: str
+    low: float
+    high: float
+    mean_low: float
+    mean_high: float
+    rests: bool = False  # may stay the same for a month, as rain may stay away
+
+
+TEMPERATURE = Physical("K", 180, 340, 200, 325)
+PHYSICAL = {
+    "tasmax": TEMPERATURE,
+    "tas": TEMPERATURE,
+    "tasmin": TEMPERATURE,
+    "psl": Physical("Pa", 85_000, 110_000, 95_000, 106_000),
+    "huss": Physical("kg kg-1", 0, 0.05, 0, 0.03),
+    # The wettest day on record had 1.83 m (0.021 kg m-2 s-1), and 0.01 would be 26 m in a month.
+    "pr": Physical("kg m-2 s-1", 0, 0.03, 0, 0.01, rests=True),
+    "sfcWind": Physical("m s-1", 0, 80, 0, 40),
+}
+# Of other variables only fill values and infinities are told from numbers.
+ANYTHING = Physical("", -1e15, 1e15, -1e15, 1e15, rests=True)
+
+
+def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GateParams) -> tuple[Verdict, str]:
+    """Judge a folder of grids as `storage.grid_headers.read_headers` gives it; the verdict and the Data Docs.
+
+    Files are judged first: where axes, times or variables are not what they should be, values mean nothing.
+    """
+    checks = [_any_domain(domains), *file_checks(facts, domains)]
+    if not all(check.holds for check in checks):
+        verdict, answers = _verdict(checks, [], {}, 0)
+        return verdict, render(TITLE, verdict, answers)
+    times = times_of(domains)
+    splits = Splits.of(facts["splits"], times)
+    split_by = str(facts.get("split_by", "years"))
+    checks += day_checks(domains, times)
+    checks += ground_checks(domains)
+    checks += split_checks(splits, domains, split_by, params.future_in_training)
+    ground_sound = all(check.holds for check in checks if check.rule.name in ("swapped", "apart"))
+    summaries = {domain.name: summarise(domain, times, facts, paired=ground_sound) for domain in domains}
+    together = {name: summary.together for name, summary in summaries.items() if summary.together}
+    checks += _lag_checks(facts, together)
+    parts = [*_statistics_parts(summaries, params), *_days_parts(times)]
+    parts += _together_parts(facts, together, params)
+    measured = {
+        "splits": {split: splits.count(split) for split in splits.spans},
+        "domains": {domain.name: _facts_of(domain, times, together.get(domain.name)) for domain in domains},
+    }
+    days = sum(len(of_side.ordinal) for (_, side), of_side in times.items() if side == "coarse")
+    verdict, answers = _verdict(checks, parts, measured, days)
+    return verdict, render(TITLE, verdict, answers)
+
+
+def coarse_is_mean(facts: Mapping[str, Any]) -> bool:
+    """Whether the coarse target was made as the area means of the fine one.
+
+    facts["perfect"] says so; where that is absent, it was wherever there is a `factor`, but for a synthetic
+    climate with imperfect inputs.
+    """
+    if facts.get("factor") is None or partner(facts) != facts["target"]:
+        return False
+    return bool(facts.get("perfect", "imperfect" not in str(facts["source"])))
+
+
+def _any_domain(domains: list[StoredDomain]) -> Check:
+    words = "There is at least one domain"
+    return Check.of("domains", "files", words, "folder", [("grids", None if domains else "no domain")])
+
+
+def _verdict(
+    checks: list[Check], parts: list[Part], measured: dict[str, Any], days: int
+) -> tuple[Verdict, list[Answer]]:
+    answers = validate([*(check.part() for check in checks), *parts])
+    findings = [(answer.rule.warns, answer.finding) for answer in answers if answer.finding is not None]
+    verdict = Verdict(
+        subject="the grids",
+        items=days,
+        expectations=len(answers),
+        failures=tuple(finding for warns, finding in findings if not warns),
+        warnings=tuple(finding for warns, finding in findings if warns),
+        facts=measured,
+        unit="days",
+        heading="",
+    )
+    return verdict, answers
+
+
+def _statistics_parts(summaries: Mapping[str, Summary], params: GateParams) -> Iterator[Part]:
+    """One frame a statistic: a row per domain and month, a column per variable and side."""
+    variables = list(dict.fromkeys(name for summary in summaries.values() for name in summary.statistics))
+    for statistic in STATISTICS:
+        columns = {
+            name: {
+                f"{domain} {month // 12:04d}-{month % 12 + 1:02d}": value
+                for domain, summary in summaries.items()
+                for month, value in summary.statistics.get(name, {}).get(statistic, {}).items()
+            }
+            for name in variables
+        }
+        rules = [rule for name in variables if (rule := _rule(name, statistic, params)) is not None]
+        if rules:
+            yield _part(f"monthly {statistic}", "month", columns, rules)
+
+
+def _rule(name: str, statistic: str, params: GateParams) -> Rule | None:
+    variable, _, side = name.rstrip(")").partition(" (")
+    physical = PHYSICAL.get(variable, ANYTHING)
+    unit = f" {physical.unit}" if physical.unit else ""
+    strictly_above_0 = {"min_value": 0, "strict_min": True}
+    rules: dict[str, tuple[str, dict[str, Any]]] = {
+        "mean": (
+            f"Each month's mean of {name} lies in {physical.mean_low:g} to {physical.mean_high:g}{unit}",
+            {"min_value": physical.mean_low, "max_value": physical.mean_high},
+        ),
+        "low": (f"No {name} is below {physical.low:g}{unit}", {"min_value": physical.low}),
+        "high": (f"No {name} is above {physical.high:g}{unit}", {"max_value": physical.high}),
+        "spread": (f"{name} is not the same in all cells and days of a month", strictly_above_0),
+        "change": (f"{name} changes from day to day in each month", strictly_above_0),
+        "missing": (f"{name} has values in each month", {"max_value": 1, "strict_max": True}),
+        "gaps": (
+            f"Cells without {name} are the same on all days, up to {params.max_gaps:.2%} of a month's values",
+            {"max_value": params.max_gaps},
+        ),
+    }
+    words, bounds = rules[statistic]
+    if statistic in ("spread", "change") and physical.rests:
+        return None
+    return Rule(f"{variable}_{side}_{statistic}", "ExpectColumnValuesToBeBetween", words, name, bounds)
+
+
+def _days_parts(times: Mapping[tuple[str, str], Times]) -> Iterator[Part]:
+    """Days stored of each month less those it should have, which a season that is always missing has not."""
+    surplus: dict[str, dict[str, float]] = {label("time", side): {} for _, side in times}
+    for (domain, side), of_side in times.items():
+        for month, count in of_side.surplus.items():
+            surplus[label("time", side)][f"{domain} {month // 12:04d}-{month % 12 + 1:02d}"] = count
+    words = "Each month from the first day to the last has the days of its calendar, none more and none less"
+    bounds = {"min_value": 0, "max_value": 0}
+    rules = [
+        Rule(
+            f"{column.replace(' (', '_').rstrip(')')}_days",
+            "ExpectColumnValuesToBeBetween",
+            words,
+            column,
+            bounds,
+        )
+        for column in surplus
+    ]
+    yield _part("days a month", "month", surplus, rules)
+
+
+def _lag_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> list[Check]:
+    if not together:
+        return []
+    name = label(str(partner(facts)), "coarse")
+    words = f"The days of {name} go with the same days of the fine truth, none shifted"
+
+    def against(pair: Together) -> str | None:
+        if pair.better is None or pair.correlation is None or pair.better - pair.correlation <= LAG_GAIN:
+            return None
+        days = f"{abs(pair.better_lag)} day{'s' if abs(pair.better_lag) > 1 else ''}"
+        when = "later" if pair.better_lag > 0 else "earlier"
+        return f"correlation {pair.correlation:.3f}, but {pair.better:.3f} were it {days} {when}"
+
+    return [
+        Check.of(
+            "days_shifted", name, words, "domain", ((domain, against(p)) for domain, p in together.items())
+        )
+    ]
+
+
+def _together_parts(
+    facts: Mapping[str, Any], together: Mapping[str, Together], params: GateParams
+) -> Iterator[Part]:
+    name, target = label(str(partner(facts)), "coarse"), label(facts["target"], "fine")
+    correlations = {
+        domain: _short(pair.correlation) for domain, pair in together.items() if pair.correlation is not None
+    }
+    if correlations:
+        words = (
+            f"Anomalies of {name} and area means of {target} correlate by {params.min_correlation:g} or more"
+        )
+        rule = Rule(
+            "correlation", "ExpectColumnValuesToBeBetween", words, name, {"min_value": params.min_correlation}
+        )  # fmt: skip
+        yield _part("correlation", "domain", {name: correlations}, [rule])
+    errors = {domain: _short(pair.error) for domain, pair in together.items() if pair.error is not None}
+    if errors and coarse_is_mean(facts):
+        unit = ATTRIBUTES.get(facts["target"], {}).get("units", "")
+        most = params.max_mean_error
+        if unit != "K":
+            # No number would do for every variable: the same share of the spread that 0.05 K is of 5 K.
+            most = _short(0.01 * max(pair.spread for pair in together.values()))
+        words = f"{name} is the area mean of {target} within {most:g} {unit}".rstrip()
+        rule = Rule("coarse_mean", "ExpectColumnValuesToBeBetween", words, name, {"max_value": most})
+        yield _part("coarse mean", "domain", {name: errors}, [rule])
+
+
+def _part(name: str, key: str, columns: Mapping[str, Mapping[str, float]], rules: list[Rule]) -> Part:
+    frame = pd.DataFrame({column: pd.Series(values, dtype="float64") for column, values in columns.items()})
+    frame = frame.rename_axis(key).reset_index()
+    return Part(name, frame, rules, key, numbered=False, quoted=False)
+
+
+def _facts_of(
+    domain: StoredDomain, times: Mapping[tuple[str, str], Times], pair: Together | None
+) -> dict[str, Any]:
+    coarse = times[domain.name, "coarse"]
+    facts: dict[str, Any] = {
+        "place": domain.place,
+        "days": len(coarse.ordinal),
+        "first": coarse.label(0),
+        "last": coarse.label(len(coarse.dates) - 1),
+    }
+    if pair is not None:
+        facts["correlation"] = None if pair.correlation is None else _short(pair.correlation)
+        facts["coarse_mean_rmse"] = None if pair.error is None else _short(pair.error)
+    return facts
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")

@@ -1,1 +1,0 @@
-"""Grids from any source under one convention."""

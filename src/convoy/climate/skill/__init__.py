@@ -1,1 +1,0 @@
-"""How good fine fields are, measured on every split."""

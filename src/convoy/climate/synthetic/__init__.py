@@ -1,0 +1,1 @@
+"""The synthetic climate: terrain, weather, temperature, and the noise floor."""

@@ -1,0 +1,176 @@
+"""Whole files and folders or nothing: atomic writers, checksums, manifests."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from convoy.core.errors import ConvoyError
+
+MANIFEST = "manifest.json"
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it becomes `path`, on failure nothing is left."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        yield partial
+        _fsync(partial)
+        os.replace(partial, path)
+        _fsync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it takes the place of `path` as a whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    partial.mkdir()
+    try:
+        yield partial
+        for file in sorted(partial.rglob("*")):
+            _fsync(file)
+        _fsync(partial)
+        if path.exists():
+            former = _partial(path)
+            try:
+                os.replace(path, former)
+                os.replace(partial, path)
+            except BaseException:
+                if former.exists() and not path.exists():
+                    os.replace(former, path)
+                raise
+            shutil.rmtree(former)
+        else:
+            os.replace(partial, path)
+        _fsync(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON with sorted keys, atomically; NaN and infinity are refused."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 `text` atomically, with newlines as they are."""
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a missing or broken file is a ConvoyError that names it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConvoyError(f"{path}: no such file; run `dvc repro` to make it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConvoyError(f"{path}: not valid JSON ({error}); remove it and make it again") from None
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, read in blocks."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, **facts: Any) -> dict[str, Any]:
+    """Write `manifest.json` as the last file of `folder`: names, sizes and sha256, beside `facts`."""
+    files = {
+        file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256(file)}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != MANIFEST
+    }
+    manifest = {**facts, "files": files}
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def check_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of `folder` after checking every file's size and sha256 against it.
+
+    Raises ConvoyError naming the folder and the file where the manifest is missing, a file is missing,
+    a file is not listed, or bytes differ.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise ConvoyError(f"{folder}: no {MANIFEST}, so the folder is not whole; make it again")
+    manifest = read_json(folder / MANIFEST)
+    listed = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(listed, dict):
+        raise ConvoyError(f"{folder / MANIFEST}: no list of files; make the folder again")
+    present = {
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*")
+        if file.is_file() and file.name != MANIFEST
+    }
+    for name in sorted(present ^ set(listed)):
+        state = "not in the manifest" if name in present else "missing"
+        raise ConvoyError(f"{folder / name}: {state}; make the folder again")
+    for name, facts in sorted(listed.items()):
+        file = folder / name
+        if file.stat().st_size != facts["bytes"]:
+            raise ConvoyError(
+                f"{file}: {file.stat().st_size} bytes, the manifest says {facts['bytes']}; make it again"
+            )
+        if sha256(file) != facts["sha256"]:
+            raise ConvoyError(f"{file}: sha256 differs from the manifest; make the folder again")
+    return manifest
+
+
+@contextlib.contextmanager
+def workspace_lock(folder: Path = Path(".")) -> Iterator[None]:
+    """Hold an exclusive lock on `folder` itself, waiting for whoever has it.
+
+    A stage that outlives a killed `dvc` still writes its outputs; the next one must not run beside it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting: another stage still runs in this workspace", flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _partial(path: Path) -> Path:
+    """A free temporary name beside `path`; leftovers of dead processes are removed on the way."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.partial-(\d+)-\d+")
+    taken = set()
+    for sibling in path.parent.iterdir():
+        match = pattern.fullmatch(sibling.name)
+        if match is None:
+            continue
+        if int(match[1]) != os.getpid() and not Path(f"/proc/{match[1]}").exists():
+            shutil.rmtree(sibling) if sibling.is_dir() else sibling.unlink(missing_ok=True)
+        taken.add(sibling.name)
+    for count in range(len(taken) + 1):
+        name = f".{path.name}.partial-{os.getpid()}-{count}"
+        if name not in taken:
+            return path.with_name(name)
+    raise AssertionError("one more name than taken ones is always free")
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

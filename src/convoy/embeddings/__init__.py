@@ -1,0 +1,1 @@
+"""The embeddings folder: item vectors as Parquet, and how they are read."""

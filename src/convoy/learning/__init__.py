@@ -1,1 +1,0 @@
-"""How any network is fitted: one training loop."""

@@ -1,0 +1,1 @@
+"""Compiled kernels (numba, Triton), each with a plain twin."""

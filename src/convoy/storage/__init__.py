@@ -1,1 +1,0 @@
-"""What lies on disk: the only modules that read or write files."""

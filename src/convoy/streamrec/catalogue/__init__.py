@@ -1,0 +1,1 @@
+"""The catalogue: read, cleaned, labelled and checked."""

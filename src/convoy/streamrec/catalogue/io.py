@@ -1,0 +1,231 @@
+"""Catalogues on disk: the ones that others wrote, as one kind of table, and the cleaned one of ours."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from convoy.core.errors import ConvoyError
+from convoy.core.files import atomic_file
+from convoy.streamrec.catalogue.source_io import csv_batches, json_batches, parquet_batches, strings
+
+READERS = {
+    ".csv": csv_batches,
+    ".json": json_batches,
+    ".jsonl": json_batches,
+    ".ndjson": json_batches,
+    ".parquet": parquet_batches,
+}
+COLUMNS = ("item_id", "title", "synopsis", "category")
+CATALOGUE = pa.schema([pa.field(name, pa.string(), nullable=False) for name in (*COLUMNS, "text_sha256")])
+TRUTH = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("order_blind", pa.string(), nullable=False),
+        pa.field("full", pa.string(), nullable=False),
+        pa.field("taste", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+FACTS = b"convoy"
+NAMES_SHOWN = 20
+MAX_ID_CHARACTERS = 256  # the embeddings' item_ids.npy gives every id the room of the longest one
+# What Arrow raises for broken files: corrupt Parquet gives an OSError, or a column name that is not UTF-8.
+BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
+def read_source(path: Path, columns: Mapping[str, str], need_category: bool) -> pa.Table:
+    """Read a whole source into item_id, title, synopsis and (where needed) category; see `iter_source`."""
+    return pa.Table.from_batches(list(iter_source(path, columns, need_category)))
+
+
+def iter_source(
+    path: Path,
+    columns: Mapping[str, str],
+    need_category: bool,
+    batch_rows: int = 16384,
+    ids_only: bool = False,
+) -> Iterator[pa.RecordBatch]:
+    """Read a CSV, JSON lines or Parquet file batch by batch, in constant memory, in file order.
+
+    `columns` maps item_id, title, synopsis and category to the file's names, where they differ. All come
+    as strings, title, synopsis and category with their nulls. Where the file has no `item_id` and none is
+    mapped, the row number (from 1) is the id. Without `need_category` the category is not read. With
+    `ids_only` the other columns have to be there, but are left out.
+
+    Raises ConvoyError, most of them before the first batch: no such file, unknown format or encoding, broken
+    rows, truncated Parquet, missing columns (naming those present), missing ids (with row numbers), no rows.
+    """
+    path = Path(path)
+    _check_file(path)
+    wanted = COLUMNS if need_category else COLUMNS[:3]
+
+    def pick(names: Sequence[str]) -> dict[str, str]:
+        chosen = _pick(path, names, columns, wanted)
+        return {"item_id": chosen["item_id"]} if ids_only and "item_id" in chosen else chosen
+
+    batches = _refusing(path, READERS[path.suffix.lower()](path, pick, batch_rows))
+    batches = _with_ids(path, (batch for batch in batches if len(batch)), columns)
+    first = next(batches, None)
+    if first is None:
+        raise ConvoyError(f"{path}: no rows; expected at least one item")
+    return itertools.chain([first], batches)
+
+
+def write(path: Path, table: pa.Table, facts: Mapping[str, Any]) -> None:
+    """Write the cleaned catalogue: `facts` (source, source_sha256, max_characters) go into its metadata."""
+    metadata = {FACTS: json.dumps(dict(facts), sort_keys=True)}
+    _write(path, table.select(CATALOGUE.names).cast(CATALOGUE).replace_schema_metadata(metadata))
+
+
+def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Read a catalogue that `write` wrote, page checksums checked: the table and its facts."""
+    table = _read(path, CATALOGUE)
+    facts = (table.schema.metadata or {}).get(FACTS)
+    if facts is None:
+        raise ConvoyError(f"{path}: no facts about its source, so not a catalogue of ours; run `dvc repro`")
+    return table.replace_schema_metadata(None), json.loads(facts)
+
+
+def write_truth(path: Path, table: pa.Table | None) -> None:
+    """Write what only the maker of a synthetic catalogue knows; for a real one (None) no rows."""
+    table = TRUTH.empty_table() if table is None else table.select(TRUTH.names).cast(TRUTH)
+    _write(path, table)
+
+
+def read_truth(path: Path) -> pa.Table:
+    """Read what `write_truth` wrote: item_id, order_blind, full, taste; no rows for a real catalogue."""
+    return _read(path, TRUTH)
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    with atomic_file(path) as partial:
+        pyarrow.parquet.write_table(
+            table,
+            partial,
+            compression="zstd",
+            use_dictionary=[
+                name for name in ("category", "order_blind", "full") if name in table.schema.names
+            ],
+            row_group_size=65_536,
+            write_page_checksum=True,
+        )
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    path = Path(path)
+    _check_file(path)
+    try:
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            found = file.schema_arrow
+            if found.remove_metadata() != schema:
+                raise ConvoyError(
+                    f"{path}: expected the columns {_shown(schema.names)}, found {_shown(found.names)}; "
+                    "run `dvc repro` to make it again"
+                )
+            return file.read()
+    except BROKEN as error:
+        raise ConvoyError(f"{path}: {_one_line(error)}; run `dvc repro` to make it again") from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise ConvoyError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ConvoyError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # a NUL in the name
+        raise ConvoyError(f"{str(path)!r}: {error}; name a file") from None
+    if path.is_dir():
+        raise ConvoyError(f"{path}: a folder; name a file")
+    if not path.is_file():
+        raise ConvoyError(f"{path}: not a regular file; it is read more than once, so save it first")
+    if path.suffix.lower() not in READERS:
+        raise ConvoyError(
+            f"{path}: unknown format '{path.suffix}'; expected .csv, .jsonl (one object a line) or .parquet"
+        )
+    if size == 0:
+        raise ConvoyError(f"{path}: an empty file (0 bytes)")
+
+
+def _pick(
+    path: Path, names: Sequence[str], columns: Mapping[str, str], wanted: Sequence[str]
+) -> dict[str, str]:
+    if unknown := set(columns) - set(COLUMNS):
+        raise ConvoyError(f"columns: unknown key '{min(unknown)}'; expected {_shown(COLUMNS)}")
+    chosen = {name: columns.get(name, name) for name in wanted}
+    if "item_id" not in columns and "item_id" not in names:
+        del chosen["item_id"]
+    if missing := {name: column for name, column in chosen.items() if column not in names}:
+        raise ConvoyError(
+            f"{path}: no column {', '.join(_called(*pair) for pair in missing.items())}; its columns are "
+            f"{_shown(names)}; name the right ones under `columns`"
+        )
+    for name, column in chosen.items():
+        if names.count(column) > 1:
+            raise ConvoyError(f"{path}: {names.count(column)} columns are called {_called(name, column)}")
+        if (other := next(other for other in chosen if chosen[other] == column)) != name:
+            raise ConvoyError(f"{path}: column '{column}' is mapped to both {other} and {name}")
+    return chosen
+
+
+def _with_ids(
+    path: Path, batches: Iterator[pa.RecordBatch], columns: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
+    start = 1
+    for batch in batches:
+        numbers = range(start, start + len(batch))
+        start += len(batch)
+        if "item_id" not in batch.schema.names:
+            yield batch.add_column(0, "item_id", strings([str(number) for number in numbers]))
+            continue
+        for fault, wrong, mend in _id_faults(batch["item_id"]):
+            rows = [str(numbers[row]) for row in pc.indices_nonzero(wrong).to_pylist()]
+            if rows:
+                raise ConvoyError(
+                    f"{path}: column {_called('item_id', columns.get('item_id', 'item_id'))}: {fault} in row"
+                    f"{'s' if len(rows) > 1 else ''} {_shown(rows)}; {mend}"
+                )
+        yield batch
+
+
+def _id_faults(ids: pa.Array) -> Iterator[tuple[str, pa.Array, str]]:
+    """Each fault that an id can have by itself, where it is, and what to do."""
+    # Arrow imports pandas, 0.2 s, to compare with a Python value: so that is left to the faulty.
+    empty = pc.invert(pc.utf8_length(pc.utf8_trim_whitespace(ids)).cast(pa.bool_()))
+    yield "no id", pc.or_kleene(pc.is_null(ids), empty), "give every item one"
+    lengths = pc.utf8_length(ids)
+    if pc.max(lengths).as_py() > MAX_ID_CHARACTERS:
+        too_long = pc.greater(lengths, MAX_ID_CHARACTERS)
+        yield f"an item_id of more than {MAX_ID_CHARACTERS} characters", too_long, "shorten it"
+    yield "an item_id with a NUL", pc.match_substring(ids, "\0"), "remove it"
+
+
+def _refusing(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except BROKEN as error:
+        raise ConvoyError(
+            f"{path}: cannot be read as {path.suffix[1:]}: {_one_line(error)}; check it, or write it again"
+        ) from None
+
+
+def _called(name: str, column: str) -> str:
+    return f"'{column}'" if name == column else f"'{column}' ({name})"
+
+
+def _shown(names: Sequence[str]) -> str:
+    if not any(name.strip() for name in names):
+        return "none"
+    lines = (" ".join(name.split()) for name in names[:NAMES_SHOWN])
+    shown = ", ".join(line if len(line) <= 40 else f"{line[:40]}…" for line in lines)
+    return shown + (f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else "")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")[:300]

@@ -1,0 +1,267 @@
+"""Tables that others wrote: CSV, JSON lines and Parquet as batches of strings, in constant memory.
+
+A reader takes (path, pick, batch_rows). It shows `pick` the names of the columns that the file has, gets back
+a dict from the name wanted to the name in the file, and yields those columns as strings with nulls kept.
+Rows are counted from 1, without header and blank lines.
+"""
+
+import codecs
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pyarrow.types
+
+from convoy.core.errors import ConvoyError
+
+Pick = Callable[[Sequence[str]], dict[str, str]]
+
+# The longest row of a CSV and line of JSON. A quote that never closes makes a longer one.
+MAX_ROW_BYTES = 32 << 20
+CSV_BLOCK_BYTES = (1 << 20, MAX_ROW_BYTES)  # the second one where a row is longer than the first
+JSON_LINES_FOR_COLUMNS = 1000  # JSON lines name their columns line by line: so many are looked at
+# A last row of our own: where it does not come back as written, a quote before it was never closed, and Arrow
+# would have taken the rest of the file for one field without a word.
+SEAL = "convoy: end of file"
+
+
+def strings(values: Iterable[str | None]) -> pa.Array:
+    """An Arrow array of strings and nulls; pa.array would import pandas, 0.2 s, to look for a Series."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def check_text(path: Path) -> None:
+    """Refuse a file that is not UTF-8 text, with the byte at which it stops being so (counted from 0)."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    position = 0
+    with open(path, "rb") as file:
+        if (start := file.read(2)) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise ConvoyError(f"{path}: UTF-16, not UTF-8, by its first two bytes; save it as UTF-8")
+        file.seek(0)
+        while start:
+            start = block = file.read(1 << 20)
+            pending = len(decoder.getstate()[0])
+            if (null := block.find(b"\0")) >= 0:
+                raise ConvoyError(
+                    f"{path}: a NUL at byte {position + null}, so not UTF-8 text (UTF-16 without its mark, "
+                    "or no text at all); save it as UTF-8"
+                )
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                place = position - pending + error.start
+                raise ConvoyError(
+                    f"{path}: not UTF-8: byte {place} is 0x{error.object[error.start]:02x} ({error.reason}); "
+                    "save it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8` mends the commonest case)"
+                ) from None
+            position += len(block)
+
+
+def csv_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read CSV with a header. Byte order mark, CRLF and quoted newlines are fine; empty fields are ""."""
+    check_text(path)
+    header = _csv_header(path)
+    chosen = pick(header)
+    done = 0
+    for block_bytes in CSV_BLOCK_BYTES:
+        try:
+            for batch in _unsealed(path, _csv_blocks(path, chosen, len(header), block_bytes), done):
+                for start in range(0, len(batch), batch_rows):
+                    part = batch.slice(start, batch_rows)
+                    done += len(part)
+                    yield part
+            return
+        except _RowTooLongError:
+            continue
+    raise ConvoyError(f"{path}: a row of more than {MAX_ROW_BYTES >> 20} MiB; is a quote never closed?")
+
+
+def json_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read one JSON object a line. A key left out is null; numbers keep their spelling."""
+    check_text(path)
+    with open(path, "rb") as file:
+        rows = _json_rows(path, file)
+        head = list(itertools.islice(rows, JSON_LINES_FOR_COLUMNS))
+        if not head:
+            return
+        chosen = pick(list(dict.fromkeys(name for _, row in head for name in row)))
+        rows = itertools.chain(head, rows)
+        while part := list(itertools.islice(rows, batch_rows)):
+            yield pa.RecordBatch.from_pydict(
+                {wanted: _json_column(path, name, part) for wanted, name in chosen.items()}
+            )
+
+
+def parquet_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read Parquet, checking page checksums where it has them; whole numbers become their digits."""
+    # Without buffer_size and with pre_buffer whole row groups would be held.
+    with pyarrow.parquet.ParquetFile(
+        path, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True
+    ) as file:
+        chosen = pick(file.schema_arrow.names)
+        names = list(dict.fromkeys(chosen.values()))
+        row = 1
+        for batch in file.iter_batches(batch_size=batch_rows, columns=names, use_threads=False):
+            yield pa.RecordBatch.from_pydict(
+                {
+                    wanted: _as_strings(batch.column(batch.schema.names.index(name)), path, name, row)
+                    for wanted, name in chosen.items()
+                }
+            )
+            row += len(batch)
+
+
+class _Sealed:
+    """A file as Arrow reads it, with the row of SEAL behind it."""
+
+    def __init__(self, file: BinaryIO, columns: int) -> None:
+        self._file = file
+        self._seal = ("\n" + ",".join([SEAL] * columns) + "\n").encode()
+        self.closed = False
+
+    def read(self, size: int) -> bytes:
+        block = self._file.read(size)
+        missing = size - len(block)
+        block, self._seal = block + self._seal[:missing], self._seal[missing:]
+        return block
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class _RowTooLongError(Exception):
+    """A row that reaches over two block boundaries, which Arrow cannot read."""
+
+
+def _csv_blocks(
+    path: Path, chosen: Mapping[str, str], n_columns: int, block_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    names = list(dict.fromkeys(chosen.values()))
+    wrong: list[str] = []
+
+    def note(row: pyarrow.csv.InvalidRow) -> str:
+        wrong.append(
+            f"{path}: row {row.number - 1} has {row.actual_columns} fields, the header "
+            f"{row.expected_columns}; put quotes round fields that hold commas or newlines"
+        )
+        return "error"
+
+    # One thread: only then does Arrow know the number of a wrong row.
+    options = (
+        pyarrow.csv.ReadOptions(use_threads=False, block_size=block_bytes),
+        pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        pyarrow.csv.ConvertOptions(include_columns=names, column_types=dict.fromkeys(names, pa.string())),
+    )
+    with open(path, "rb") as file:
+        try:
+            for batch in pyarrow.csv.open_csv(_Sealed(file, n_columns), *options):
+                yield pa.RecordBatch.from_pydict({key: batch.column(name) for key, name in chosen.items()})
+        except pa.ArrowInvalid as error:
+            if wrong:
+                raise ConvoyError(wrong[0]) from None
+            if any(words in str(error) for words in ("straddl", "cannot infer number of columns")):
+                raise _RowTooLongError from None
+            raise
+
+
+def _unsealed(path: Path, batches: Iterator[pa.RecordBatch], done: int) -> Iterator[pa.RecordBatch]:
+    """The rows without the last one, SEAL, and without the first `done`."""
+    row = 0
+    held = None
+    for batch in batches:
+        if len(batch):
+            if held is not None:
+                yield held.slice(max(0, done - row))
+                row += len(held)
+            held = batch
+    if held is None or any(column[-1].as_py() != SEAL for column in held.columns):
+        raise ConvoyError(
+            f"{path}: the quote opened in row {row + len(held or ())} is never closed; close it, or double it"
+        )
+    yield held.slice(0, len(held) - 1).slice(max(0, done - row))
+
+
+def _csv_header(path: Path) -> list[str]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        try:
+            return next((names for names in csv.reader(file) if names), [])
+        except csv.Error as error:
+            raise ConvoyError(f"{path}: no header in the first line ({error})") from None
+
+
+def _json_rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and object of each line that is not blank."""
+    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=lambda _: None, strict=False)
+    for number in itertools.count(1):
+        line = file.readline(MAX_ROW_BYTES)
+        if len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
+            raise ConvoyError(
+                f"{path}: line {number} is longer than {MAX_ROW_BYTES >> 20} MiB; write one object a line"
+            )
+        if not line:
+            return
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        if not text:
+            continue
+        try:
+            row = decoder.decode(text)
+        except json.JSONDecodeError as error:
+            raise ConvoyError(
+                f"{path}: line {number} is not JSON: {error.msg} at character {error.pos + 1}; expected one "
+                "object a line"
+            ) from None
+        except RecursionError:
+            raise ConvoyError(
+                f"{path}: line {number} is nested too deeply; expected one flat object"
+            ) from None
+        if not isinstance(row, dict):
+            kind = "array" if isinstance(row, list) else "single value"
+            raise ConvoyError(f"{path}: line {number} holds a JSON {kind}; expected one object a line")
+        yield number, row
+
+
+def _json_column(path: Path, name: str, rows: list[tuple[int, dict[str, Any]]]) -> pa.Array:
+    values = [row.get(name) for _, row in rows]
+    for (number, _), value in zip(rows, values, strict=True):
+        if not (value is None or isinstance(value, str)):
+            raise ConvoyError(
+                f"{path}: line {number}, column '{name}': expected a string, found {json.dumps(value)[:60]}"
+            )
+    try:
+        return strings(values)
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, escaped as \ud83d: no UTF-8 can hold it.
+        halves = [value and value.encode("utf-16", "surrogatepass") for value in values]
+        return strings(half and half.decode("utf-16", "replace") for half in halves)
+
+
+def _as_strings(column: pa.Array, path: Path, name: str, row: int) -> pa.Array:
+    types = pyarrow.types
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    kind = column.type
+    string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    if not (string or binary or types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)):
+        raise ConvoyError(
+            f"{path}: column '{name}': expected strings, found {str(kind)[:60]}; cast them first"
+        )
+    try:
+        if types.is_floating(kind):
+            column = column.cast(pa.int64())  # whole numbers beside nulls, as pandas writes them
+        column = column.cast(pa.string())
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise ConvoyError(
+            f"{path}: column '{name}', rows {row} to {row + len(column) - 1}: {error}; expected UTF-8 "
+            "strings or whole numbers"
+        ) from None
+    return column

@@ -1,0 +1,112 @@
+"""From catalogue rows to item vectors, with one stored model."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+
+from convoy.core.artifact import TOKENIZER, WEIGHTS, StoredModel
+from convoy.core.errors import ConvoyError
+from convoy.core.params import Section
+from convoy.embeddings.io import ALL_UNKNOWN, EMPTY_TEXT, NO_SIGNAL, OK, Embedded
+from convoy.nn.kernels import lookup
+from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
+from convoy.streamrec.classification.corpus import encode
+from convoy.streamrec.classification.tokens import UNKNOWN, vocabulary_size
+
+Normalise = Literal["none", "l2"]
+LOOKUPS: dict[str, Callable[[lookup.Tensors, Mapping[str, Any]], lookup.Lookup]] = {
+    "bow": lambda tensors, _network: lookup.bow(tensors),
+    "textcnn": lambda tensors, network: lookup.textcnn(tensors, network["kernel_sizes"]),
+}
+
+
+class EmbedParams(Section):
+    """How vectors leave the house."""
+
+    normalise: Normalise = Field(
+        default="none", description="l2: every vector is given length 1, so that a dot product is a cosine."
+    )
+
+
+class Embedder:
+    """Embeds catalogue batches (item_id, title, synopsis) with a stored model and its handling of texts.
+
+    An item's vector has the same bytes in every batch, at any place and with any number of threads. It is
+    finite, and all zeros exactly where the status is not ok: no token at all (empty_text), none that the
+    model knows (all_unknown), or known words to which the model gives a vector of zeros (no_signal).
+    """
+
+    def __init__(self, model: StoredModel, params: EmbedParams) -> None:
+        """Raise ConvoyError for a kind of model without embeddings, or parts that do not fit together."""
+        kind = model.config["kind"]
+        if kind not in LOOKUPS:
+            raise ConvoyError(f"model: a {kind} model has no embeddings; expected {' or '.join(LOOKUPS)}")
+        self._lookup = LOOKUPS[kind](model.tensors, model.config["network"])
+        self._tokenizer_json = model.tokenizer_json
+        self._max_characters: int = model.config["text"]["max_characters"]
+        self._max_tokens: int = model.config["text"]["max_tokens"]
+        self._normalise = params.normalise
+        words = vocabulary_size(model.tokenizer_json)
+        rows = self._lookup.vocab_size
+        if words > rows:
+            raise ConvoyError(
+                f"model: {TOKENIZER} has {words} ids, {WEIGHTS} rows for {rows}; train it again"
+            )
+        encode(self._tokenizer_json, [], self._max_tokens)  # readies the tokenizer, or refuses it
+        self.facts = {
+            "model": kind,
+            "pooling": self._lookup.pooling,
+            "normalise": params.normalise,
+            "weights_sha256": model.sha256[WEIGHTS],
+            "tokenizer_sha256": model.sha256[TOKENIZER],
+        }
+
+    @property
+    def dimension(self) -> int:
+        return self._lookup.dimension
+
+    def __call__(self, batch: pa.RecordBatch) -> Embedded:
+        """Clean, tokenise and embed n items."""
+        titles, synopses = (
+            clean_column(batch[name], self._max_characters)[0] for name in ("title", "synopsis")
+        )
+        texts, text_sha256 = texts_and_hashes(titles, synopses)
+        vectors, status = self.embed(*encode(self._tokenizer_json, texts, self._max_tokens))
+        return Embedded(vectors, text_sha256, status)
+
+    def embed(
+        self, tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Flat token ids and N + 1 offsets -> vectors (N, dimension) float32 and statuses (N,)."""
+        vectors = self._lookup(tokens, offsets)
+        status = statuses(tokens, offsets)
+        vectors[status != OK] = 0
+        if self._normalise == "l2":
+            length = np.sqrt(np.square(vectors, dtype=np.float64).sum(1, keepdims=True))
+            vectors = np.divide(
+                vectors, length, out=np.zeros_like(vectors), where=length > 0, casting="same_kind"
+            )
+        # Every filter of a sound TextCNN may be at or below zero for a short text: about one word in sixty.
+        status[(status == OK) & ~vectors.any(1)] = NO_SIGNAL
+        return vectors, status
+
+
+def statuses(tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Status of N texts by their tokens: empty_text (none), all_unknown (none that is known), else ok."""
+    known_before = np.concatenate([[0], np.cumsum(tokens != UNKNOWN)])
+    known = known_before[offsets[1:]] - known_before[offsets[:-1]]
+    empty = offsets[1:] == offsets[:-1]
+    return np.select([empty, known == 0], [EMPTY_TEXT, ALL_UNKNOWN], OK).astype(np.uint8)
+
+
+def summary(manifest: Mapping[str, Any]) -> str:
+    """One line for the log: what was embedded, and how many items have no vector of their own."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in manifest["status"].items())
+    return (
+        f"embeddings: {manifest['items']:,} items by {manifest['model']} ({counts}); "
+        f"{manifest['dimension']} dimensions, normalise {manifest['normalise']}"
+    )

@@ -1,0 +1,182 @@
+"""A sweep over synthetic catalogues: where word order pays, and where memorised pairs do as well."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from convoy.core.artifact import StoredModel
+from convoy.core.params import Section
+from convoy.streamrec.catalogue import build as catalogue
+from convoy.streamrec.classification import corpus, models
+from convoy.streamrec.classification.data import TEST, Corpus
+from convoy.streamrec.synthetic.bayes import accuracy_bayes
+from convoy.streamrec.synthetic.items import SyntheticParams, generate
+from convoy.streamrec.synthetic.words import MAX_SYNONYMS
+
+# Where the two Bayes accuracies lie nearer than this, order carries nothing worth having.
+NEGLIGIBLE = 0.02
+# Pairs do where their share of the full Bayes accuracy is this much of words' share of the order-blind one:
+# both
+# fall short for want of items, and a little more for there being more pairs than words.
+AS_GOOD = 0.95
+
+NO_ORDER, PAIRS, ORDER = "order carries nothing", "memorised pairs do", "room for learned order"
+
+# Fits on a corpus and names the categories of its test split: labels (n,), aligned with items(TEST).
+Fitter = Callable[[Corpus], np.ndarray]
+
+Fidelities = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1, max_length=8)]
+
+
+class SweepParams(Section):
+    """The grid of catalogues; each is otherwise the default one."""
+
+    networks: bool = Field(False, description="bow and textcnn as well, by their default recipes; minutes")
+    items: int = Field(8000, ge=1000, le=200_000, description="of each cell's catalogue")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of every cell's world, items and networks")
+    phrase_fidelity: Fidelities = Field((0.0, 0.5, 0.9), description="along each panel of the picture")
+    word_fidelity: Fidelities = Field((0.15, 0.35), description="a line of panels each")
+    synonyms: tuple[Annotated[int, Field(ge=1, le=MAX_SYNONYMS)], ...] = Field(
+        (1, 8), min_length=1, max_length=4, description="a column of panels each"
+    )
+    C: float = Field(3.0, ge=1e-6, le=1e6, description="inverse strength of the baselines' L2 penalty")
+
+    @model_validator(mode="after")
+    def _values_rise(self) -> "SweepParams":
+        for key in ("phrase_fidelity", "word_fidelity", "synonyms"):
+            values = getattr(self, key)
+            if sorted(set(values)) != list(values):
+                raise ValueError(f"{key} must rise from value to value; found {list(values)}")
+        return self
+
+    @property
+    def cells(self) -> int:
+        """Number of catalogues in the grid."""
+        return len(self.phrase_fidelity) * len(self.word_fidelity) * len(self.synonyms)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One catalogue of the sweep; all accuracies in [0, 1], on its test split.
+
+    `order_blind` and `full` are the exact Bayes accuracies; `accuracy` holds what each fitter reached, by
+    name.
+    """
+
+    synonyms: int
+    word_fidelity: float
+    phrase_fidelity: float
+    items: int
+    test_items: int
+    order_blind: float
+    full: float
+    accuracy: dict[str, float]
+
+    @property
+    def words_share(self) -> float:
+        """Share of the order-blind Bayes accuracy that `linear` reaches."""
+        return self.accuracy["linear"] / self.order_blind
+
+    @property
+    def pairs_share(self) -> float:
+        """Share of the full Bayes accuracy that `linear_pairs` reaches."""
+        return self.accuracy["linear_pairs"] / self.full
+
+    @property
+    def verdict(self) -> str:
+        """NO_ORDER, PAIRS or ORDER."""
+        if self.full - self.order_blind < NEGLIGIBLE:
+            return NO_ORDER
+        return PAIRS if self.pairs_share >= AS_GOOD * self.words_share else ORDER
+
+    def row(self) -> dict[str, Any]:
+        """The cell as one row of sweep.csv; accuracies and shares with four decimals."""
+        return {
+            "synonyms": self.synonyms,
+            "word_fidelity": self.word_fidelity,
+            "phrase_fidelity": self.phrase_fidelity,
+            "items": self.items,
+            "test_items": self.test_items,
+            "order_blind": round(self.order_blind, 4),
+            "full": round(self.full, 4),
+            **{name: round(value, 4) for name, value in self.accuracy.items()},
+            "words_share": round(self.words_share, 4),
+            "pairs_share": round(self.pairs_share, 4),
+            "verdict": self.verdict,
+        }
+
+    def summary(self) -> str:
+        """The cell in one line, for whoever watches."""
+        reached = ", ".join(f"{name} {value:.3f}" for name, value in self.accuracy.items())
+        return (
+            f"synonyms {self.synonyms}, word fidelity {self.word_fidelity:g}, phrase fidelity "
+            f"{self.phrase_fidelity:g}: Bayes accuracies {self.order_blind:.3f} and {self.full:.3f}; "
+            f"{reached}: "
+            f"{self.verdict}"
+        )
+
+
+def fitters(params: SweepParams) -> dict[str, Fitter]:
+    """The models of the sweep by name: both linear baselines, and the networks where asked for."""
+    of_baselines = {name: {"C": [params.C]} for name in models.BASELINES}
+    of_networks: dict[str, dict[str, list[float]]] = (
+        {name: {} for name in models.NETWORKS} if params.networks else {}
+    )
+    return {
+        name: partial(_fit, name, models.params_model(name).model_validate(own, strict=False), params.seed)
+        for name, own in {**of_baselines, **of_networks}.items()
+    }
+
+
+def _fit(name: str, params: Section, seed: int, encoded: Corpus) -> np.ndarray:
+    config, tensors, _ = models.train(name, params, encoded, (seed,))
+    stored = StoredModel(config, tensors, encoded.tokenizer_json, sha256={})
+    return models.probabilities(stored, encoded, encoded.items(TEST))[seed].argmax(axis=1)
+
+
+def sweep(params: SweepParams, fitters: Mapping[str, Fitter]) -> Iterator[Cell]:
+    """Yield a cell for each combination of synonyms, word fidelity and phrase fidelity, in that order.
+
+    `fitters` must hold `linear` and `linear_pairs`, which the verdict asks for.
+    """
+    for synonyms, word_fidelity, phrase_fidelity in itertools.product(
+        params.synonyms, params.word_fidelity, params.phrase_fidelity
+    ):
+        synthetic = SyntheticParams(
+            items=params.items,
+            seed=params.seed,
+            synonyms=synonyms,
+            word_fidelity=word_fidelity,
+            phrase_fidelity=phrase_fidelity,
+        )
+        yield _cell(synthetic, fitters)
+
+
+def _cell(params: SyntheticParams, fitters: Mapping[str, Fitter]) -> Cell:
+    made = generate(params)
+    recipe = params.recipe()
+    settings = catalogue.CatalogueParams(synthetic=params)
+    table, _ = catalogue.build(made.catalogue, settings)
+    encoded = corpus.build(table, {"max_characters": settings.max_characters}, corpus.CorpusParams())
+    items = encoded.items(TEST)
+    labels = encoded.labels[items]
+    bayes = accuracy_bayes(
+        made.truth, encoded.item_ids.take(pa.array(items)), [encoded.categories[label] for label in labels]
+    )
+    assert bayes is not None, "a synthetic catalogue comes with its truth"
+    return Cell(
+        synonyms=recipe.synonyms,
+        word_fidelity=recipe.word_fidelity,
+        phrase_fidelity=recipe.phrase_fidelity,
+        items=params.items,
+        test_items=len(items),
+        order_blind=bayes["order_blind"],
+        full=bayes["full"],
+        accuracy={name: float(np.mean(fit(encoded) == labels)) for name, fit in fitters.items()},
+    )

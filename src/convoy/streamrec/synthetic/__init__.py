@@ -1,0 +1,1 @@
+"""The synthetic catalogue, whose best possible accuracy is known exactly."""

@@ -1,0 +1,191 @@
+"""Places and times in any spelling become one convention, and what is no grid of days is one line."""
+
+import numpy as np
+import pytest
+
+from tests.support.gridfiles import DAYS, EAST, LAT, LON, NORTH, daily
+from tests.support.known import right, transposed
+
+
+@pytest.mark.parametrize("dims", [("lon", "lat", "time"), ("lat", "time", "lon"), ("time", "lon", "lat")])
+def test_any_order_of_dimensions(read, dims):
+    right(*read(transposed(daily(), dims)))
+
+
+def test_dimensions_of_length_one_do_not_matter(read):
+    variables = daily(height=(("height",), np.array([2.0]), {"units": "m"}))
+    dims, values, attributes = variables["tasmax"]
+    variables["tasmax"] = (("height", *dims), values[None], attributes)
+    right(*read(variables))
+    variables["tasmax"] = ((*dims, "height"), values[..., None], attributes)
+    right(*read(variables))
+
+
+def test_latitudes_from_the_north_are_turned_with_their_bounds(read):
+    bounds = np.stack([LAT - 0.2, LAT + 0.3], axis=1)[::-1]
+    layout, field = read(daily(lat=LAT[::-1], lat_bnds=(("lat", "bnds"), bounds[:, ::-1])))
+    right(layout, field)
+    np.testing.assert_allclose(layout.grid.lat.bounds, bounds[::-1])
+
+
+@pytest.mark.parametrize(
+    ("lon", "expected"),
+    [
+        (np.arange(0.0, 360, 15), np.arange(-165.0, 181, 15)),
+        (np.arange(7.5, 360, 15), np.arange(-172.5, 180, 15)),
+        (np.arange(280.0, 292, 0.5), np.arange(-80.0, -68, 0.5)),
+        ((354 + np.arange(24) / 2) % 360, np.arange(-6.0, 6, 0.5)),
+        (np.arange(-180.0, 180, 15), np.arange(-180.0, 180, 15)),
+    ],
+)
+@pytest.mark.parametrize("with_bounds", [False, True])
+def test_longitudes_of_any_turn_become_those_of_one(read, lon, expected, with_bounds):
+    half = (expected[1] - expected[0]) / 2
+    variables = daily(lon=lon)
+    if with_bounds:
+        # As files have them round Greenwich: from 359.75 to 0.25.
+        variables["lon_edges"] = (("lon", "bnds"), np.stack([lon - half, lon + half], axis=1) % 360)
+        variables["lon"] = (("lon",), lon, {**EAST, "bounds": "lon_edges"})
+    layout, field = read(variables)
+    right(layout, field)
+    np.testing.assert_allclose(layout.grid.lon.centres, expected)
+    np.testing.assert_allclose(
+        layout.grid.lon.bounds, np.stack([expected - half, expected + half], axis=1), atol=1e-9
+    )
+
+
+def test_coordinates_by_units_or_standard_name_alone(read):
+    variables = {
+        "t": (("t",), np.arange(40.0), DAYS),
+        "y": (("y",), LAT[::-1], {"standard_name": "latitude"}),
+        "degrees": (("x",), LON, {"units": "degree_E"}),
+        "tasmax": (("t", "y", "x"), daily()["tasmax"][1][:, ::-1], {"units": "K"}),
+    }
+    right(*read(variables))
+
+
+@pytest.mark.parametrize(
+    ("time", "times"),
+    [
+        ({"units": "days since 1850-01-01", "calendar": "noleap"}, 55_115 + np.arange(40) + 0.5),
+        ({"units": "hours since 2001-01-01 12:00:00", "calendar": "365_day"}, 24 * np.arange(40)),
+        ({"units": "days since 2000-12-31 18:00", "calendar": "NOLEAP"}, np.arange(40) + 0.25),
+        ({"units": "seconds since 1970-01-01", "calendar": "365_day"}, 86400 * (31 * 365 + np.arange(40))),
+    ],
+)
+def test_times_of_any_unit_and_hour_are_days(read, time, times):
+    layout, field = read({**daily(), "time": (("time",), times.astype(float), time)})
+    right(layout, field)
+    assert layout.days.calendar == "noleap"
+    assert layout.days.labels[0] == "2001-01-01"
+    np.testing.assert_array_equal(layout.days.ordinal, 55_115 + np.arange(40))
+
+
+@pytest.mark.parametrize(
+    ("calendar", "ours", "first", "last"),
+    [
+        ("standard", "standard", "2004-02-01", "2004-03-11"),
+        ("gregorian", "standard", "2004-02-01", "2004-03-11"),
+        ("proleptic_gregorian", "standard", "2004-02-01", "2004-03-11"),
+        ("noleap", "noleap", "2004-02-01", "2004-03-12"), ("360_day", "360_day", "2004-02-01", "2004-03-10"),
+        (None, "standard", "2004-02-01", "2004-03-11"),
+    ],
+)  # fmt: skip
+def test_calendars(read, calendar, ours, first, last):
+    time = {"units": "days since 2004-02-01", **({} if calendar is None else {"calendar": calendar})}
+    layout, field = read(daily(time=time))
+    right(layout, field)
+    assert layout.days.calendar == ours
+    assert (layout.days.labels[0], layout.days.labels[-1]) == (first, last)
+
+
+def test_a_stamp_at_the_end_of_its_day_is_of_the_day_that_its_bounds_enclose(read):
+    ends = np.arange(1.0, 41)
+    changes = {"time_bnds": (("time", "two"), np.stack([ends - 1, ends], axis=1))}
+    layout, _ = read(daily(times=ends, time={**DAYS, "bounds": "time_bnds"}, **changes))
+    assert layout.days.labels[:2] == ["2001-01-01", "2001-01-02"]
+    layout, _ = read(daily(times=ends))
+    assert layout.days.labels[0] == "2001-01-02"
+
+
+def test_winters_alone_are_fine(read):
+    times = np.concatenate([np.arange(90), 365 + np.arange(90)])
+    layout, field = read(daily(times=times))
+    right(layout, field)
+    assert layout.days.labels[89:91] == ["2001-03-31", "2002-01-01"]
+
+
+def stamped(times, **time):
+    return {
+        **daily(times=np.arange(len(times))),
+        "time": (("time",), np.asarray(times, float), {**DAYS, **time}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (stamped([0, 1, 3, 2, 4]), "'time' is not sorted: 2001-01-04 is followed by 2001-01-03"),
+        (stamped([0, 1, 1, 2, 4]), "'time' holds 2001-01-02 twice"),
+        (stamped(np.arange(20) / 4), "'time' holds several times on 2001-01-01; expected one value a day"),
+        (stamped(np.arange(20) * 30), "'time' goes on by 30 days as a rule; expected daily values"),
+        (stamped([0, 1, np.nan, 3]), "coordinate 'time' has no finite value at index 2"),
+        (stamped(range(9), calendar="julian"), "in the calendar 'julian'; expected one of standard"),
+        (stamped(range(9), units="months since 2001-01-01"), "'time' counts in 'months since 2001-01-01'"),
+        (stamped(range(9), units="day as %Y%m%d"), "'time' counts in 'day as %Y%m%d'; expected days, hours"),
+        ({**daily(), "time": None}, "dimension 'time' has no coordinate that says when"),
+    ],
+)  # fmt: skip
+def test_times_out_of_order_or_not_daily_are_refused(refusal, variables, expected):
+    assert expected in refusal({name: value for name, value in variables.items() if value is not None})
+
+
+def plane(lat, lon, extra=()):
+    field = np.zeros((3, len(lat), len(lon)), "f4") + 280
+    return {
+        "time": (("time",), np.arange(3.0), DAYS), "lat": (("lat",), np.asarray(lat), NORTH),
+        "lon": (("lon",), np.asarray(lon), EAST), "tasmax": (("time", "lat", "lon"), field, {"units": "K"}),
+        **dict(extra),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (plane([40.0, 41, 41, 43], LON), "'lat' is not sorted: 41 is followed by 41"),
+        (plane([43.0, 41, 42, 40], LON), "'lat' is not sorted: 41 is followed by 42"),
+        (plane([89.0, 90, 91], LON), "'lat' holds 91; expected degrees in -90..90"),
+        (plane(LAT, [0.0, 120, 240, 360]), "'lon' holds 0 twice (as 0 and 360?); leave one out"),
+        (plane(LAT, [170.0, 175, 180, 185, 190]), "'lon' jumps from -170 to 170: a grid across 180"),
+        (plane(LAT, [5e5, 6e5]), "'lon' holds 600000; expected degrees"),
+        (plane(LAT, [1.0, np.nan, 3]), "coordinate 'lon' has no finite value at index 1"),
+        (plane(LAT, [1.0]), "'lon' has 1 value"),
+        (
+            plane(LAT, LON, {"lat_bnds": (("lat", "two"), np.stack([LAT + 1, LAT + 2], axis=1))}),
+            "the bounds of 'lat' do not enclose 40: they are 41 and 42",
+        ),
+    ],
+)  # fmt: skip
+def test_coordinates_that_are_no_grid_are_refused(refusal, variables, expected):
+    assert expected in refusal(variables)
+
+
+def test_grids_that_are_not_rectilinear_are_refused(refusal):
+    y, x = np.meshgrid(LAT, LON, indexing="ij")
+    field = np.zeros((3, *y.shape), "f4") + 280
+    times = {"time": (("time",), np.arange(3.0), DAYS)}
+    rotated = {
+        **times, "lat": (("rlat", "rlon"), y, NORTH), "lon": (("rlat", "rlon"), x, EAST),
+        "rlat": (("rlat",), LAT, {"standard_name": "grid_latitude", "units": "degrees", "axis": "Y"}),
+        "rlon": (("rlon",), LON, {"standard_name": "grid_longitude", "units": "degrees", "axis": "X"}),
+        "tasmax": (("time", "rlat", "rlon"), field, {"units": "K"}),
+    }  # fmt: skip
+    message = refusal(rotated)
+    assert "its latitude 'lat' is two-dimensional (rlat, rlon), so its grid is not rectilinear" in message
+    assert "regrid it first" in message
+    metres = {**times, "y": (("y",), LAT, {"units": "m"}), "x": (("x",), LON, {"units": "m"})}
+    metres["tasmax"] = (("time", "y", "x"), field, {"units": "K"})
+    assert "none of its dimensions (time, y, x) has a latitude in degrees_north" in refusal(metres)
+    stations = {**times, "lat": (("city",), LAT, NORTH), "lon": (("city",), LON[:20], EAST)}
+    stations["tasmax"] = (("time", "city"), field[:, :, 0], {"units": "K"})
+    assert "'lat' and 'lon' both lie along 'city', as those of stations do" in refusal(stations)

@@ -1,0 +1,305 @@
+"""A stored model on somebody's own files: slice by slice, and what was odd about the days."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from convoy.climate.data.domains import Axis, Days, Grid
+from convoy.climate.downscaling import models
+from convoy.climate.downscaling.inference.files import (
+    Application,
+    Record,
+    attributes,
+    inputs_side,
+    settings,
+    slice_days,
+)
+from convoy.climate.downscaling.inference.surface import ground_for
+from convoy.core.artifact import StoredModel
+from tests.support import downscaled
+from tests.support.applications import application, applied, refusal, side_of
+from tests.support.downscaled import facts_of, variables
+
+
+def test_slices_equal_the_whole(network, home):
+    fields = applied(application(network, home), home, 97)
+    whole, spread = models.downscale(network, home)
+    assert list(fields) == ["tasmax", "tasmax_sd"]
+    np.testing.assert_allclose(fields["tasmax"], whole, rtol=0, atol=2e-3)
+    np.testing.assert_allclose(fields["tasmax_sd"], spread, rtol=0, atol=2e-3)
+    assert np.isfinite(whole).all()
+    assert (spread > 0).all()
+
+
+def test_a_day_without_an_input_has_no_fine_field(network, home):
+    huss = home.inputs["huss"].copy()
+    huss[7] = np.nan
+    huss[9, :4] = np.nan
+    holed = replace(home, inputs={**home.inputs, "huss": huss}).at(slice(0, 40))
+    made = application(network, holed)
+    fields = applied(made, holed, 20)
+    for field in fields.values():
+        assert np.isnan(field).all(axis=(1, 2)).tolist() == [day == 7 for day in range(40)]
+        assert np.isfinite(np.delete(field, 7, axis=0)).all()
+    whole = models.downscale(network, home.at(slice(0, 40)))[0]
+    others = np.delete(np.arange(40), [7, 9])
+    np.testing.assert_allclose(fields["tasmax"][others], whole[others], rtol=0, atol=2e-3)
+    assert [line for line in made.warnings() if "missing" in line] == [
+        "huss: 0.62% of the values are missing, on 1 of 40 days (2.5%); the nearest cell stands in for each",
+        "huss: missing in all cells on 1 of 40 days (2.5%): no fine fields",
+    ]
+
+
+def test_days_outside_the_range_are_counted():
+    days = Days.years(2001, 1)
+    field = np.full((365, 2, 3), 280.0, np.float32)
+    field[3, 0, 0] = 305.0
+    field[4] = 310.5
+    field[300, 1, 2] = 249.0
+    field[301, 1, 2] = 260 - 0.001  # of units that were converted, say
+    record = Record(days, {"tasmax": [260, 300], "psl": [90_000, 110_000]})
+    pressure = np.full((365, 2, 3), 100_000, np.float32)
+    for start, stop in ((0, 4), (4, 200), (200, 365)):
+        block = slice(start, stop)
+        absent = record.note(days.at(block), {"tasmax": field[block], "psl": pressure[block]})
+        assert not absent.any()
+    (line,) = record.lines()
+    assert line == (
+        "tasmax: 3 of 365 days (0.8%) have values outside the 260 to 300 K that the model was trained on; "
+        "the farthest is 249, on 2001-10-28"
+    )
+
+
+def test_days_within_the_range_give_no_warning(lapse, terrains):
+    trained = terrains[0].at(slice(0, downscaled.TRAINED_DAYS))
+    made = application(lapse, trained)
+    applied(made, trained)
+    assert made.warnings() == []
+    one = application(lapse, trained.at(slice(0, 1)))
+    assert one.summary().startswith("downscaled: 1 day, 2001-01-01 to ")
+    assert made.remarks() == "The model was trained on a test's climate"
+    assert made.summary() == (
+        "downscaled: 200 days, 2001-01-01 to 2001-07-19 (noleap); tasmax by lapse_daily on 64 x 64 cells at "
+        "lat 40 to 56, lon -8 to 8"
+    )
+
+
+def test_a_mean_that_no_climate_has_is_refused_where_there_is_a_year(lapse, terrains):
+    year = terrains[0].at(slice(0, 365))
+    low = {**year.inputs, "psl": np.full_like(year.inputs["psl"], 86_000)}
+    low = replace(year, inputs=low)
+    line = refusal(applied, application(lapse, low), low)
+    assert "in.nc: variable 'psl' is 8.6e+04 Pa on average; expected 90000 to 108000" in line
+    applied(application(lapse, low.at(slice(0, 364))), low.at(slice(0, 364)))
+
+
+def test_the_mean_is_of_a_year_though_a_block_is_shorter_and_is_of_days_with_values(lapse, terrains):
+    """Five days without values, 200 of 86 kPa, then 165 of 96 kPa, and more: 365 days with 90.52 kPa."""
+    year = terrains[0].at(slice(0, 400))
+    psl = np.full_like(year.inputs["psl"], 96_000)
+    psl[:5], psl[5:205] = np.nan, 86_000
+    of_psl = replace(year, inputs={"psl": psl})
+    files = {"rest.nc": of(year, "tasmax", "huss"), "a.nc": of_psl.at(slice(0, 210))}
+    files["b.nc"] = of_psl.at(slice(210, 400))
+
+    def made(names):
+        inputs = side_of(names, lapse)
+        return Application(lapse, inputs, ground_for(lapse, inputs, None))
+
+    assert len(applied(made(files), year, 10, files)["tasmax"]) == 400
+    psl[5:240] = 86_000  # 89.56 kPa
+    line = refusal(applied, made(files), year, 10, files)
+    assert line.startswith("a.nc: variable 'psl' is 8.956e+04 Pa on average; expected 90000 to 108000")
+
+
+def test_inputs_that_do_not_fit_the_model_are_refused(network, home):
+    text = StoredModel({"kind": "textcnn", "network": {}}, {}, "{}", {})
+    facts = [facts_of("in.nc", variables(home))]
+    line = refusal(inputs_side, facts, text, {})
+    assert line == (
+        "model: a model 'textcnn' downscales nothing; name one of climate's, such as "
+        "data/climate/models/residual or models:/climate-downscaling@champion"
+    )
+    line = refusal(inputs_side, facts, network, settings({"temp": "tx"}, {}))
+    assert line == "no input 'temp' to name: the model needs tasmax, psl, huss"
+    line = refusal(inputs_side, facts, network, settings({"tasmax": "tx"}, {}))
+    assert "no variable 'tx': in.nc has tasmax, psl, huss" in line
+
+
+def at_times(times, **attributes):
+    def changed(written):
+        dims, values, stated = written["time"]
+        return {**written, "time": (dims, times(values), {**stated, **attributes})}
+
+    return changed
+
+
+def of_days(choose):
+    def changed(written):
+        return {
+            name: (dims, choose(values) if "time" in dims else values, stated)
+            for name, (dims, values, stated) in written.items()
+        }
+
+    return changed
+
+
+def without_time(written):
+    static = {
+        name: (dims[1:], values[0], stated)
+        for name, (dims, values, stated) in written.items()
+        if len(dims) == 3
+    }
+    return {"lat": written["lat"], "lon": written["lon"], **static}
+
+
+UNFIT = {
+    "without an input": (
+        lambda v: {name: v[name] for name in v if name != "psl"},
+        "no variable psl (nor msl, ",
+    ),
+    "without time": (without_time, "has no time among its dimensions (lat, lon)"),
+    "without days": (of_days(lambda values: values[:0]), "in.nc: no days in it: 'time' has length 0"),
+    "without days or units": (
+        lambda v: of_days(lambda values: values[:0])({**v, "time": (*v["time"][:2], {})}),
+        "in.nc: no days in it: 'time' has length 0",
+    ),
+    "unknown calendar": (
+        at_times(lambda t: t, calendar="mayan"),
+        "calendar 'mayan'; expected one of standard",
+    ),
+    "times twice": (at_times(lambda t: np.maximum(t, t[1])), "'time' holds 2001-10-29 twice"),
+    "unknown units": (
+        lambda v: {**v, "psl": (*v["psl"][:2], {"units": "bananas"})},
+        "states the units 'bananas'; expected one of Pa, hPa, kPa",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), UNFIT.values(), ids=UNFIT)
+def test_files_that_cannot_be_understood_are_refused(network, home, change, words):
+    written = change(variables(home.at(slice(0, 20))))
+    assert words in refusal(inputs_side, [facts_of("in.nc", written)], network, {})
+
+
+def test_slices_are_shorter_on_large_grids():
+    def days_of(rows, columns):
+        return slice_days(Grid(Axis.regular(0, 0.01, rows), Axis.regular(0, 0.01, columns)))
+
+    assert [days_of(64, 64), days_of(4, 4), days_of(128, 128), days_of(1000, 1000)] == [96, 96, 24, 1]
+
+
+def test_the_file_says_where_it_comes_from(network):
+    facts = facts_of("/somewhere/in.nc", {}, institution="X", source="CMIP", history="born", references="Y")
+    assert attributes([facts], network, "1.2.3", "0123456789abcdef" * 4) == {
+        "title": "Daily maximum near-surface air temperature, downscaled from in.nc",
+        "institution": "X",
+        "source": "convoy 1.2.3 downscale, model residual, sha256 0123456789abcdef; input: CMIP",
+        "history": "convoy 1.2.3 downscale, model residual, sha256 0123456789abcdef: in.nc\nborn",
+        "references": "Y",
+    }
+
+
+def test_of_several_files_each_thing_is_said_once(network):
+    files = [
+        facts_of(
+            f"/somewhere/{name}.nc", {}, institution="X", source=f"CMIP, {name[:3]}", history=f"born {name}"
+        )
+        for name in ("psl_2001", "psl_2002", "tas_2001")
+    ]
+    found = attributes(files, network, "1.2.3", "0" * 64)
+    assert found["title"].endswith("downscaled from psl_2001.nc and 2 more")
+    assert found["institution"] == "X"
+    assert found["source"].endswith("; input: CMIP, psl; CMIP, tas")
+    assert found["history"].endswith(": psl_2001.nc, psl_2002.nc, tas_2001.nc\nborn psl_2001")
+    assert "references" not in found
+
+
+def of(domain, *names):
+    """A file of the domain with some of its inputs."""
+    return replace(domain, inputs={name: domain.inputs[name] for name in names})
+
+
+def test_variables_and_years_in_several_files_are_one_in_any_order(network, home):
+    """The months of pressure follow one another; those of the others alternate between two files."""
+    odd = home.days.month % 2 == 1
+    files = {
+        "later.nc": of(home.at(slice(120, 230)), "psl"),
+        "odd.nc": of(home.at(odd), "huss", "tasmax"),
+        "even.nc": of(home.at(~odd), "huss", "tasmax"),
+        "earlier.nc": of(home.at(slice(0, 120)), "psl"),
+    }
+    inputs = side_of(files, network)
+    made = Application(network, inputs, ground_for(network, inputs, None))
+    assert made.days.labels == home.days.labels
+    assert made.warnings() == []
+    expected = applied(application(network, home), home, 97)
+    fields = applied(made, home, 97, files)
+    for name, field in expected.items():
+        np.testing.assert_array_equal(fields[name], field)
+
+
+def test_days_that_an_input_lacks_are_left_out_and_told(lapse, home):
+    files = {
+        "a.nc": of(home.at(slice(0, 200)), "tasmax"),
+        "b.nc": of(home.at(slice(0, 50)), "psl", "huss"),
+        "c.nc": of(home.at(slice(60, 230)), "psl", "huss"),
+    }
+    inputs = side_of(files, lapse)
+    made = Application(lapse, inputs, ground_for(lapse, inputs, None))
+    whole = applied(application(lapse, home), home)["tasmax"]
+    kept = np.delete(np.arange(200), np.arange(50, 60))
+    assert made.days.labels == [home.days.labels[day] for day in kept]
+    np.testing.assert_array_equal(applied(made, home, files=files)["tasmax"], whole[kept])
+    assert [line for line in made.warnings() if "left out" in line] == [
+        "tasmax: 10 of 200 days (5.0%) are left out: another input lacks them",
+        "psl: 30 of 220 days (13.6%) are left out: another input lacks them",
+        "huss: 30 of 220 days (13.6%) are left out: another input lacks them",
+    ]
+    assert "psl: 30 of 220 days" in made.remarks()
+
+
+def shifted(domain):
+    return replace(domain, coarse=Grid(Axis.regular(40.5, 1, 16), domain.coarse.lon))
+
+
+TOGETHER = {
+    "a day twice": (
+        lambda home: {"a.nc": home.at(slice(0, 50)), "b.nc": home.at(slice(49, 90))},
+        "b.nc: tasmax of 2001-12-16 stands in a.nc too; expected each day in one file",
+    ),
+    "other grids": (
+        lambda home: {"a.nc": of(home, "tasmax"), "b.nc": shifted(of(home, "psl", "huss"))},
+        "b.nc: 16 x 16 cells at lat 40.5 to 56.5, lon -8 to 8; expected the grid of a.nc: 16 x 16 at lat 40",
+    ),
+    "other calendars": (
+        lambda home: {
+            "a.nc": of(home, "tasmax"), "b.nc": of(downscaled.in_calendar(home, "360_day"), "psl", "huss")
+        },
+        "b.nc: calendar '360_day', but 'noleap' in a.nc; bring both to one",
+    ),
+    "no common day": (
+        lambda home: {
+            "a.nc": of(home.at(slice(0, 50)), "tasmax"), "b.nc": of(home.at(slice(50, 90)), "psl", "huss")
+        },
+        "no day is in all variables: input tasmax 2001-10-28 to 2001-12-16; input psl 2001-12-17 to ",
+    ),
+    "an input in none": (
+        lambda home: {"a.nc": of(home, "tasmax"), "b.nc": of(home, "psl")},
+        "no variable huss (nor qrefht, ",
+    ),
+    "a file for nothing": (
+        lambda home: {"a.nc": home, "b.nc": of(home)},
+        "none of the variables wanted (tasmax, psl, huss): b.nc has none; leave the file out",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "words"), TOGETHER.values(), ids=TOGETHER)
+def test_files_that_are_no_whole_are_refused(lapse, home, files, words):
+    def together():
+        inputs = side_of(files(home), lapse)
+        Application(lapse, inputs, ground_for(lapse, inputs, None))
+
+    assert words in refusal(together)
