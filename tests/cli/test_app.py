@@ -157,7 +157,7 @@ def test_every_command_shows_an_example():
 
 IMPORTED = """
 import sys
-from convoy import cli
+from convoy.cli import app as cli
 slow = {"matplotlib", "mlflow", "numba", "numpy", "pandas", "pyarrow", "pydantic", "rich.progress", "sklearn"}
 slow.add("torch")
 before = sorted(slow & set(sys.modules))

@@ -305,7 +305,7 @@ def test_an_interrupt_leaves_nothing(folder, thirty_years):
 
 
 MEASURED = f"""
-from convoy import cli
+from convoy.cli import app as cli
 try:
     cli.main()
 except SystemExit as end:

@@ -97,7 +97,7 @@ def test_two_writers_of_one_name_have_files_of_their_own(tmp_path):
 KILLED = """
 import os, signal
 from pathlib import Path
-from convoy.storage.files import atomic_directory
+from convoy.core.files import atomic_directory
 with atomic_directory(Path("out")) as partial:
     (partial / "new").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -17,9 +17,9 @@ Start = Callable[..., subprocess.Popen[str]]
 HEAD = """
 import time
 from pathlib import Path
-from convoy.errors import ConvoyError
-from convoy.stage import run
-from convoy.storage.files import atomic_directory, atomic_file, write_text
+from convoy.core.errors import ConvoyError
+from convoy.core.stage import run
+from convoy.core.files import atomic_directory, atomic_file, write_text
 """
 TAIL = """
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ GROWTH = """
 import sys
 from pathlib import Path
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
-from convoy.storage import embeddings
+from convoy.embeddings import io as embeddings
 embeddings.GROUP_ROWS, embeddings.PART_ROWS, embeddings._BATCH_ROWS = 1024, 16384, 1024
 folder, count, dim = Path(sys.argv[1]), int(sys.argv[2]), 256
 

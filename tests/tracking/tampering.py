@@ -79,7 +79,7 @@ def flavour_of_scikit_learn(folder: Path, mark: Path) -> None:
 
 
 def code_in_place_of_ours(folder: Path, mark: Path) -> None:
-    for name in ("convoy", "convoy/tracking", "convoy/storage", "safetensors", "tokenizers", "numba"):
+    for name in ("convoy", "convoy/tracking", "convoy/core", "safetensors", "tokenizers", "numba"):
         (folder / "code" / name).mkdir(parents=True)
         (folder / "code" / name / "__init__.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     loader = f"open({str(mark)!r}, 'w').close()\ndef _load_pyfunc(path): return None\n"

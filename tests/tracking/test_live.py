@@ -29,7 +29,7 @@ LONG = 6000  # epochs: until it is killed or the file `enough` is there, however
 TRAINING = """
 import sys, time
 from pathlib import Path
-from convoy.storage.journal import recorded
+from convoy.training.event_log import recorded
 name, epochs, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 facts = {"task": "streamrec/text", "model": name, "key": name, "seeds": [0], "device": "cpu"}
 with recorded({**facts, "params": {"a": {"b": 1}}}, "convoy.tracking.live") as live:

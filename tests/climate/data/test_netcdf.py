@@ -229,7 +229,7 @@ def test_a_reader_does_not_outlive_its_parent(tmp_path):
     path = write(tmp_path / "x.nc", daily())
     script = f"""
 import time
-from convoy.storage.netcdf import Reader
+from convoy.climate.data.netcdf import Reader
 reader = Reader()
 reader.facts({str(path)!r})
 print(reader._child.pid, flush=True)

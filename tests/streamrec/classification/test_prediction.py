@@ -158,7 +158,7 @@ def test_baselines_need_neither_torch_nor_mlflow(product):
     script = (
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from convoy.storage import models\n"
+        "from convoy.core import artifact as models\n"
         "from convoy.streamrec.classification.prediction import Predictor\n"
         "found = Predictor(models.read(Path(sys.argv[1])))(['a'], ['b'])\n"
         "print(json.dumps([name for name in ('torch', 'mlflow') if name in sys.modules]))\n"

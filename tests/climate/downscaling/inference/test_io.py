@@ -90,7 +90,7 @@ def test_only_what_may_be_a_full_disk_is_told_as_one(tmp_path):
 FULL = """
 import resource, sys
 from pathlib import Path
-from convoy.errors import ConvoyError
+from convoy.core.errors import ConvoyError
 from tests.climate.downscaling.inference.test_io import DAYS, GRID, VARIABLES, parts, write
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:

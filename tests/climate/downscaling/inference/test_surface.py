@@ -23,7 +23,8 @@ def test_a_wider_input_is_cut_to_the_model_s_own_grid(model, home, request):
         field[:, -1:] = field[:, :, :1] = field[:, :, -1:] = field[:1, :1, :1]
     domain = replace(home, coarse=wide, inputs=inputs)
     fields = applied(application(stored, domain), domain)
-    np.testing.assert_array_equal(fields["tasmax"], models.downscale(stored, home)[0])
+    # Products of other shapes are summed in another order on some processors.
+    np.testing.assert_allclose(fields["tasmax"], models.downscale(stored, home)[0], rtol=3e-7)
 
 
 def test_another_grid_than_the_model_s_is_no_home(network, ridge, home):
