@@ -57,7 +57,7 @@ print(faults() - began)
 """)
     here = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
     said = subprocess.run(
-        [sys.executable, "-P", "-m", "convoy.stage", str(script)],
+        [sys.executable, "-P", "-m", "convoy.core.stage", str(script)],
         env={**here, **given, "PYTHONPATH": str(ROOT / "src")}, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     assert (int(said) < 1000) is kept
