@@ -4,16 +4,15 @@ Both sides are the same function with the same weights (checked here) and the sa
 same batches; in inference plain has the largest of these, and ours its own. The plain one works at the fine
 grid throughout and takes day by day from a DataLoader. Training is one epoch (on a GPU eight of ours, whose
 mean counts: the first holds the recording of graphs), for ours with its validation on 64 days, which the
-plain loop leaves out. Inference starts from prepared days and ends with fields in memory. The limits are a
-product of two square bfloat16 matrices and a copy, measured here; the operations are those of our network's
-layers by their definition, twice that for the backward pass; the bytes are the field written and the inputs
-read.
+plain loop leaves out. Inference starts from prepared days and ends with fields in memory. The limits are
+the better of a float32 and a bfloat16 product of large matrices and a copy, measured here; the operations are
+those of our network's layers by their definition, twice that for the backward pass; the bytes are the field
+written and the inputs read.
 """
 
 import argparse
 import contextlib
 import io
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,12 +22,14 @@ from typing import Any
 import torch
 
 from benchmarks import plain
+from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, report
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling import networks
 from convoy.climate.downscaling.tensors import GridExamples, scaling
 from convoy.climate.synthetic import scenarios as synthetic
 from convoy.nn.downscaling import Downscaler
+from convoy.training.devices import Device
 from convoy.training.loop import fit, predict, seeded
 
 REQUIRED = {"cpu": {"training": 3, "inference": 5}, "cuda": {"training": 10, "inference": 5}}
@@ -86,11 +87,13 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
         },
         rounds,
     )
-    limits = _limits(device)
+    limits = measure_limits(device)
     rows = [_row(phase, values, days, device, network, examples, limits) for phase, values in seconds.items()]
     measured = {
         "what": " ".join((__doc__ or "").split()), "days": days,
-        "epochs of ours": EPOCHS[device], "largest difference, K": gap,
+        "epochs of ours": EPOCHS[device],
+        "precision of ours": "bfloat16" if Device(params).bfloat16 else "float32",
+        "largest difference, K": gap,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "million multiplications a field": _multiplications(network, examples) / 1e6,
         "limits": limits, "fields a second required": FIELDS_REQUIRED[device], "seconds": seconds,
@@ -142,29 +145,6 @@ def _multiplications(network: Downscaler, examples: GridExamples) -> float:
     sampling = hidden * (coarse * rows + rows * examples.coarse.shape[-1] * columns)
     at_fine = fine * sum(layer.weight.numel() for layer in (*network.layers, network.out))
     return float(at_coarse + sampling + at_fine)
-
-
-def _limits(device: str) -> Figures:
-    """The best of several products of bfloat16 matrices and copies."""
-    size = 8192 if device == "cuda" else 2048
-    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
-    source = torch.empty(2**28 if device == "cuda" else 2**26, dtype=torch.float32, device=device)
-    target = torch.empty_like(source)
-    return {
-        "operations/s": 2 * size**3 / _best(lambda: torch.mm(a, b), device),
-        "bytes/s": 2 * 4 * source.numel() / _best(lambda: target.copy_(source), device),
-    }
-
-
-def _best(action: Any, device: str) -> float:
-    found = []
-    for _ in range(8):
-        began = time.perf_counter()
-        action()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        found.append(time.perf_counter() - began)
-    return min(found)
 
 
 def main() -> None:

@@ -16,6 +16,13 @@ from rich.table import Table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 Row = Mapping[str, Any]
+# The environment that keeps torch and the compiled kernels to what a CPU with AVX2 alone has.
+AVX2 = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "NUMBA_CPU_NAME": "haswell",
+}
 
 
 def cores() -> int:

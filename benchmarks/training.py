@@ -5,9 +5,9 @@ The textbook loop trains epoch by epoch; its accuracy is that of the epoch with 
 epochs that bring it to that accuracy on the validation split; its time holds everything between corpus and
 calibrated weights: moving the data, recording graphs, validation after every epoch, the temperature. Each
 side runs once before it is timed, so neither time holds compilation. Later items/s, on a GPU: the rate of
-the epochs that a run four times as long adds. The limits of a GPU are a product of two 8192 x 8192 bfloat16
-matrices and a copy of 2 GB, measured here; the operations are those of the definition, forward and twice
-backward, without padding; the bytes are what our kernels read and write.
+the epochs that a run four times as long adds. The limits of a GPU are the better of a float32 and a bfloat16
+product of large matrices and a copy of 2 GB, measured here; the operations are those of the definition,
+forward and twice backward, without padding; the bytes are what our kernels read and write.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks import textbook, workload
+from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, report
 from convoy.streamrec.classification import networks
 from convoy.streamrec.classification.data import TEST, TRAIN, VALIDATION, Corpus
@@ -114,29 +115,6 @@ class Ours:
         return {"epochs": epochs, "validation": validation, "test": self.accuracy(model, TEST)}
 
 
-def limits() -> dict[str, float]:
-    """What the GPU can do: bfloat16 operations a second and bytes copied a second, read and written."""
-    one, other = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    source = torch.empty(2 * 2**30, dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    rates = {}
-    sides: list[tuple[str, float, Callable[[], Any]]] = [
-        ("operations/s", 2 * 8192.0**3, lambda: one @ other),
-        ("bytes/s", 2.0 * source.numel(), lambda: target.copy_(source)),
-    ]
-    for name, work, act in sides:
-        seconds = []
-        for _ in range(12):
-            began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            began.record()
-            act()
-            ended.record()
-            torch.cuda.synchronize()
-            seconds.append(began.elapsed_time(ended) / 1e3)
-        rates[name] = work / median(seconds[2:])
-    return rates
-
-
 def work(corpus: Corpus, batch_size: int) -> dict[str, float]:
     """Operations and bytes per training item of our path on a GPU; see nn.kernels.token_convolution_cuda."""
     params = TextCNNParams()
@@ -196,7 +174,7 @@ def run(
         "seconds": seconds,
     }
     if device == "cuda":
-        facts["limits"] = limits()
+        facts["limits"] = measure_limits(device)
         for row, own in zip(rows[1:], settings.values(), strict=True):
             per_item = work(corpus, own.get("batch_size", TextCNNParams().training.batch_size))
             facts[f"work per item, {row['side']}"] = per_item

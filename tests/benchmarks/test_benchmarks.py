@@ -26,6 +26,7 @@ from benchmarks import (
     workload,
 )  # fmt: skip
 from benchmarks.__main__ import NAMES
+from convoy.training.devices import _bfloat16_pays
 from tests.conftest import ROOT
 
 
@@ -105,7 +106,24 @@ def test_downscaling(tmp_path):
     for row in found["rows"]:
         assert row["times"] == pytest.approx(row["ours, fields/s"] / row["plain, fields/s"])
         assert 0 < row["share of arithmetic limit"] < 1
+    assert found["measured"]["precision of ours"] == ("bfloat16" if _bfloat16_pays("cpu") else "float32")
     assert 0 < found["measured"]["largest difference, K"] < 1e-2
+
+
+def test_the_limit_is_the_better_product_and_emulated_bfloat16_is_none():
+    script = (
+        "import json; from benchmarks.limits import measure_limits; print(json.dumps(measure_limits('cpu')))"
+    )
+    for emulated in ({}, machine.AVX2):
+        shown = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, env={**os.environ, **emulated},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        found = json.loads(shown.stdout)
+        either = {found["operations/s, float32"], found["operations/s, bfloat16"]}
+        assert found["operations/s"] == max(either)
+        assert min(either) > 0
+    assert found["operations/s"] == found["operations/s, float32"]
 
 
 def test_century(tmp_path):

@@ -1,11 +1,13 @@
 """Where a model is fitted, as its params say it, known before anything is loaded for it."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 import torch
 
+from benchmarks.machine import AVX2
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 from convoy.training.params import TrainingParams, device_of
@@ -37,3 +39,16 @@ def test_what_is_no_network_is_fitted_on_a_cpu_and_does_not_wait_for_torch() -> 
         "sys.exit(device_of(Section()) != 'cpu' or 'torch' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_auto_is_float32_where_the_units_for_bfloat16_may_not_be_used() -> None:
+    code = (
+        "from convoy.training.devices import Device\n"
+        "from convoy.training.params import TrainingParams\n"
+        "auto, asked = (Device(TrainingParams(device='cpu', precision=p)) for p in ('auto', 'bfloat16'))\n"
+        "print(auto.bfloat16, asked.bfloat16)\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **AVX2}, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split() == ["False", "True"]

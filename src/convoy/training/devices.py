@@ -45,7 +45,12 @@ class Device:
 
 
 def _bfloat16_pays(kind: str) -> bool:
-    """True where the hardware multiplies bfloat16 itself: a recent GPU, or a CPU with AMX or AVX-512 BF16."""
+    """True where the hardware multiplies bfloat16 itself: a recent GPU, or a CPU with AMX or AVX-512 BF16.
+
+    A CPU may have the units while oneDNN is kept from them (ONEDNN_MAX_CPU_ISA, a container without AVX-512);
+    its bfloat16 is then emulated, many times slower than float32.
+    """
     if kind == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return units and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
