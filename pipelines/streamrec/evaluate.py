@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.core import artifact as models
+from convoy.core.artifact import read as read_model
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
@@ -13,6 +13,7 @@ from convoy.streamrec.classification import io as predictions
 from convoy.streamrec.classification.evaluate import EvaluateParams, check_belongs, evaluate
 from convoy.streamrec.classification.models import probabilities
 from convoy.streamrec.classification.plots import plots as plots_of
+from convoy.streamrec.classification.stored import checked
 
 DATA = Path("data/streamrec")
 
@@ -22,7 +23,7 @@ def main(model: str) -> None:
     params = load("streamrec.evaluate", EvaluateParams)
     corpus = corpora.read(DATA / "corpus")
     truth = catalogues.read_truth(DATA / "truth.parquet")
-    stored = models.read(DATA / "models" / model)
+    stored = checked(read_model(DATA / "models" / model))
     check_belongs(model, stored, corpus)
     items = corpus.items(corpora.TEST)
     evaluation = evaluate(model, probabilities(stored, corpus, items), corpus, items, truth, params)

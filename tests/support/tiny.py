@@ -1,12 +1,14 @@
 """Tiny text models, with weights and running statistics far from their initial values."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from convoy.core import artifact as models
 from convoy.core.artifact import StoredModel
 from convoy.streamrec.classification.corpus import CorpusParams, fit_tokenizer
+from convoy.streamrec.classification.tokens import vocabulary_size
 
 KERNELS = (3, 4, 5)
 MAX_CHARACTERS, MAX_TOKENS = 500, 40
@@ -45,14 +47,28 @@ def random_texts(count, longest=40, seed=1, vocab=50):
 def write_model(folder: Path, kind: str, texts: list[str]) -> StoredModel:
     """A model folder of `bow` or `textcnn` whose tokenizer knows the words of `texts`."""
     tokenizer_json = fit_tokenizer(texts, CorpusParams(vocab_size=200, min_count=1))
-    tensors = textcnn_tensors(vocab=200)
-    if kind == "bow":
+    words, width, filters, categories = vocabulary_size(tokenizer_json), 16, 12, ["a", "b"]
+    tensors = textcnn_tensors(vocab=200, dim=width, filters=filters)
+    tensors["embedding.weight"] = tensors["embedding.weight"][:words]
+    network: dict[str, Any] = {"vocab_size": words, "num_classes": len(categories), "embedding_dim": width,
+               "embedding_std": 0.1, "dropout": 0.5}  # fmt: skip
+    if kind == "textcnn":
+        network |= {"num_filters": filters, "kernel_sizes": list(KERNELS)}
+        features = filters * len(KERNELS)
+        tensors |= {f"branches.{i}.norm.num_batches_tracked": np.array([3]) for i in range(len(KERNELS))}
+    else:
+        features, rng = 128, np.random.default_rng(1)
         tensors = {"embedding.weight": tensors["embedding.weight"]}
+        tensors |= {"hidden.weight": rng.standard_normal((features, width)).astype(np.float32),
+                    "hidden.bias": np.zeros(features, np.float32)}  # fmt: skip
+    rng = np.random.default_rng(2)
+    tensors |= {"classifier.weight": rng.standard_normal((len(categories), features)).astype(np.float32),
+                "classifier.bias": np.zeros(len(categories), np.float32)}  # fmt: skip
     config = {
         "schema": 1,
         "kind": kind,
-        "network": {"kernel_sizes": list(KERNELS)} if kind == "textcnn" else {},
-        "categories": ["a", "b"],
+        "network": network,
+        "categories": categories,
         "text": {"max_characters": MAX_CHARACTERS, "max_tokens": MAX_TOKENS},
         "training": {},
     }

@@ -85,7 +85,7 @@ def add(
     name = f"{kind}-{len(list(folder.glob('models/*')))}"
     model_folder, evaluation = folder / "models" / name, folder / "evaluation" / name
     stored = product.stored(kind)
-    models.write(model_folder, {**stored.config, "name": name}, stored.seeds, stored.tokenizer_json)
+    models.write(model_folder, stored.config, stored.seeds, stored.tokenizer_json, curve=name)
     evaluation.mkdir(parents=True)
     predictions.write(evaluation / "predictions.parquet", found)
     write_json(evaluation / "metrics.json", metrics)

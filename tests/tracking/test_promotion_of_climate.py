@@ -59,7 +59,7 @@ def add(client, climate, tmp_path):
     def add(found, metrics=None, data=None):
         number = len(list(tmp_path.glob("models/*")))
         folder, evaluation = tmp_path / "models" / str(number), tmp_path / "evaluation" / str(number)
-        folders.write(folder, {**stored.config, "number": number}, stored.seeds, None)
+        folders.write(folder, stored.config, stored.seeds, None, curve=str(number))
         daily.write(evaluation / "daily.parquet", {"residual": {"test": found}})
         write_json(evaluation / "metrics.json", metrics or figures(found.rmse))
         return shelves.publish(

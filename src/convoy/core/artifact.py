@@ -19,6 +19,9 @@ from convoy.core.files import (
 )
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+# Python objects take some ten times the bytes of their JSON.
+_BYTES_AT_MOST = {CONFIG: 1 << 20, TOKENIZER: 1 << 26}
+_SEEDS_AT_MOST = 100
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,15 @@ class StoredModel:
 
     `seeds` maps each training seed to its tensors by `state_dict` name; the first seed's are `tensors`,
     the ones that leave the house. Models of texts have a tokenizer. `sha256` maps file names to checksums.
+    `name` begins messages: the folder or URI that the model was read from. What the config says is not
+    checked here but by the task that the model belongs to, before it computes anything.
     """
 
     config: dict[str, Any]
     seeds: dict[int, dict[str, np.ndarray]]
     tokenizer: str | None
     sha256: dict[str, str]
+    name: str = "model"
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
@@ -42,7 +48,7 @@ class StoredModel:
     def tokenizer_json(self) -> str:
         """The tokenizer; ConvoyError for a model that reads no texts."""
         if self.tokenizer is None:
-            raise ConvoyError(f"model '{self.config.get('kind')}' has no tokenizer: it does not read texts")
+            raise ConvoyError(f"{self.name}: has no {TOKENIZER}: it does not read texts")
         return self.tokenizer
 
     def on_any_machine(self) -> "StoredModel":
@@ -85,12 +91,48 @@ def read(folder: Path) -> StoredModel:
     for name in (WEIGHTS, CONFIG):
         if name not in files:
             raise ConvoyError(f"{folder}: no {name}, so this is not a model folder")
+    for name, limit in _BYTES_AT_MOST.items():
+        if name in files and files[name]["bytes"] > limit:
+            raise ConvoyError(f"{folder / name}: {files[name]['bytes']:,} bytes; expected at most {limit:,}")
     config = read_json(folder / CONFIG)
-    names = [WEIGHTS] + [f"seed-{seed}.safetensors" for seed in config["seeds"][1:]]
-    seeds = {seed: load_file(folder / name) for seed, name in zip(config["seeds"], names, strict=True)}
+    numbers = _seeds(config, folder / CONFIG)
+    names = [WEIGHTS] + [f"seed-{seed}.safetensors" for seed in numbers[1:]]
+    for name in names:
+        if name not in files:
+            raise ConvoyError(f"{folder / name}: missing, and {CONFIG} names its seed; make the folder again")
     return StoredModel(
         config=config,
-        seeds=seeds,
-        tokenizer=(folder / TOKENIZER).read_text(encoding="utf-8") if TOKENIZER in files else None,
+        seeds={seed: _tensors(folder / name) for seed, name in zip(numbers, names, strict=True)},
+        tokenizer=_text(folder / TOKENIZER) if TOKENIZER in files else None,
         sha256={name: facts["sha256"] for name, facts in files.items()},
+        name=str(folder),
     )
+
+
+def _seeds(config: Any, path: Path) -> list[int]:
+    """The seeds that a config lists; ConvoyError for what is no config of a model."""
+    if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
+        raise ConvoyError(f"{path}: no 'kind' of model, so this is not a model folder; make it again")
+    seeds = config.get("seeds")
+    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
+        raise ConvoyError(f"{path}: key 'seeds': expected a list of whole numbers; make the folder again")
+    if len(set(seeds)) != len(seeds) or len(seeds) > _SEEDS_AT_MOST:
+        raise ConvoyError(f"{path}: key 'seeds': expected at most {_SEEDS_AT_MOST}, each once")
+    if not isinstance(config.get("training", {}), dict):
+        raise ConvoyError(f"{path}: key 'training': expected keys and values; make the folder again")
+    return seeds
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except Exception as error:  # for a broken header the library raises whatever its parts do
+        reason = " ".join(str(error).split())[:120]
+        raise ConvoyError(f"{path}: not weights that this version reads ({reason}); train again") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConvoyError(f"{path}: not UTF-8 ({error.reason}); make the folder again") from None

@@ -14,6 +14,7 @@ from typing import Any
 from convoy.core.errors import ConvoyError
 
 MANIFEST = "manifest.json"
+_DEEPEST_JSON = 64  # writers of ours nest a tenth of that; parsers and validators recurse
 
 
 @contextlib.contextmanager
@@ -75,11 +76,29 @@ def write_text(path: Path, text: str) -> None:
 def read_json(path: Path) -> Any:
     """Read JSON; a missing or broken file is a ConvoyError that names it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise ConvoyError(f"{path}: no such file; run `dvc repro` to make it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConvoyError(f"{path}: not valid JSON ({error}); remove it and make it again") from None
+    except (ValueError, RecursionError) as error:  # of ValueError are faults of JSON and of UTF-8
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
+        raise ConvoyError(f"{path}: not valid JSON ({reason}); remove it and make it again") from None
+    if _depth(value) > _DEEPEST_JSON:
+        raise ConvoyError(f"{path}: not valid JSON (nested too deeply); remove it and make it again")
+    return value
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _depth(value: Any) -> int:
+    """How deeply lists and objects are nested, without a recursion of our own."""
+    depth, level = 0, [value] if isinstance(value, dict | list) else []
+    while level:
+        depth += 1
+        parts = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [inner for part in parts for inner in part if isinstance(inner, dict | list)]
+    return depth
 
 
 def sha256(path: Path) -> str:
@@ -113,6 +132,12 @@ def check_manifest(folder: Path) -> dict[str, Any]:
     listed = manifest.get("files") if isinstance(manifest, dict) else None
     if not isinstance(listed, dict):
         raise ConvoyError(f"{folder / MANIFEST}: no list of files; make the folder again")
+    for name, facts in listed.items():
+        known = isinstance(facts, dict) and type(facts.get("bytes")) is int
+        if not known or not isinstance(facts.get("sha256"), str):
+            raise ConvoyError(
+                f"{folder / MANIFEST}: '{name[:80]}': no bytes and sha256; make the folder again"
+            )
     present = {
         file.relative_to(folder).as_posix()
         for file in folder.rglob("*")

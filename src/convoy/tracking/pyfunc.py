@@ -10,6 +10,7 @@ import hashlib
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -96,7 +97,8 @@ def stored(client: "MlflowClient", uri: str) -> "tuple[StoredModel, str]":
     with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
         try:
             place, content = _resolve(client, uri)
-            return models.read(verify(_download(client, place, scratch), content)), content
+            model = models.read(verify(_download(client, place, scratch), content))
+            return replace(model, name=uri), content
         except (ConvoyError, MlflowException) as error:
             # The copy, below `scratch`, is gone when this is read.
             reason = re.sub(rf"{re.escape(scratch)}/[^/: ]+", lambda _: uri, _reason(error))

@@ -111,7 +111,7 @@ def test_offsets_may_begin_inside_the_tokens():
 PROGRAM = """
 import hashlib, sys
 import numpy as np
-from convoy.nn import lookup
+from convoy.nn.kernels import lookup
 rng = np.random.default_rng(0)
 tensors = {"embedding.weight": rng.standard_normal((3000, 128), np.float32)}
 for i, k in enumerate((3, 4, 5)):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from convoy.core.errors import ConvoyError
+from convoy.core.stored import LARGEST
 from convoy.embeddings.io import STATUSES
 from convoy.nn.text import BagOfWordsModel, TextCNN
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams, statuses
@@ -69,7 +70,7 @@ def by_the_network(model, texts, device):
     tensors = {name: torch.from_numpy(tensor) for name, tensor in model.tensors.items()}
     vocab, dim = tensors["embedding.weight"].shape
     if model.config["kind"] == "bow":
-        network: torch.nn.Module = BagOfWordsModel(vocab, dim)
+        network: torch.nn.Module = BagOfWordsModel(vocab, dim, num_classes=2)
     else:
         network = TextCNN(vocab, dim, 12, num_classes=0)
     network.load_state_dict(tensors, strict=False)
@@ -158,12 +159,14 @@ def test_models_that_cannot_embed_are_refused(stored):
 
     with pytest.raises(ConvoyError, match="a linear model has no embeddings; expected bow or textcnn"):
         embedder(changed(kind="linear"))
-    few = dataclasses.replace(
-        stored["bow"], seeds={0: {"embedding.weight": stored["bow"].tensors["embedding.weight"][:9]}}
-    )
-    with pytest.raises(ConvoyError, match=r"tokenizer\.json has \d+ ids, model\.safetensors rows for 9"):
+    few = {"embedding.weight": stored["bow"].tensors["embedding.weight"][:9]}
+    few = dataclasses.replace(stored["bow"], seeds={0: stored["bow"].tensors | few})
+    with pytest.raises(ConvoyError, match=r"'embedding\.weight': expected .* found float32 \[9, 16\]"):
         embedder(few)
-    with pytest.raises(ConvoyError, match="not a tokenizer"):
+    network = stored["bow"].config["network"] | {"vocab_size": 9}
+    with pytest.raises(ConvoyError, match=r"tokenizer\.json has \d+ ids, model\.safetensors rows for 9"):
+        embedder(changed(network=network))
+    with pytest.raises(ConvoyError, match=r"tokenizer\.json: its rules are those of neither kind"):
         embedder(dataclasses.replace(stored["bow"], tokenizer='{"model": {"vocab": {}}}'))
 
 
@@ -200,13 +203,16 @@ def test_a_model_that_hears_nothing_still_gives_every_item_a_row(stored):
     assert not found.vectors.any()
 
 
-@pytest.mark.parametrize("size", [1e-44, 1e-30, 1e38])
+def with_embedding(model, weights):
+    return dataclasses.replace(model, seeds={0: model.tensors | {"embedding.weight": weights}})
+
+
+@pytest.mark.parametrize("size", [1e-44, 1e-30, LARGEST])
 def test_l2_of_the_smallest_and_largest_vectors(stored, size):
-    """Neither squares that vanish nor squares beyond float32 change length or status."""
+    """Squares that vanish change neither length nor status."""
     weights = np.sign(stored["bow"].tensors["embedding.weight"]) * np.float32(size)
-    found = embedder(dataclasses.replace(stored["bow"], seeds={0: {"embedding.weight": weights}}), "l2")(
-        batch([{"item_id": "1", "title": "", "synopsis": "cat"}])
-    )
+    model = with_embedding(stored["bow"], weights)
+    found = embedder(model, "l2")(batch([{"item_id": "1", "title": "", "synopsis": "cat"}]))
     assert STATUSES[found.status[0]] == "ok"
     np.testing.assert_allclose(np.abs(found.vectors), 0.25, rtol=1e-6)  # 16 dimensions
 
@@ -217,18 +223,19 @@ def test_words_that_cancel_each_other_leave_no_signal(stored):
         Tokenizer.from_str(stored["bow"].tokenizer_json).token_to_id(word) for word in ("cat", "road")
     )
     weights[road] = -weights[cat]
-    model = dataclasses.replace(stored["bow"], seeds={0: {"embedding.weight": weights}})
+    model = with_embedding(stored["bow"], weights)
     found = embedder(model, "l2")(batch([{"item_id": "1", "title": "cat", "synopsis": "road"}]))
     assert STATUSES[found.status[0]] == "no_signal"
     assert not found.vectors.any()
 
 
-@pytest.mark.parametrize("normalise", ["none", "l2"])
-def test_weights_whose_vectors_might_not_be_finite_are_refused(stored, normalise):
-    loud = {name: np.copy(tensor) for name, tensor in stored["textcnn"].tensors.items()}
-    loud["embedding.weight"][1:] = 1e38
-    model = dataclasses.replace(stored["textcnn"], seeds={0: loud})
-    with pytest.raises(
-        ConvoyError, match=r"^weights: the embeddings' products .* exceed float32; train the model again$"
-    ):
-        embedder(model, normalise)
+@pytest.mark.parametrize("kind", ["bow", "textcnn"])
+def test_the_largest_weights_that_are_taken_give_finite_vectors(stored, kind):
+    loud = {name: np.copy(tensor) for name, tensor in stored[kind].tensors.items()}
+    for name, tensor in loud.items():
+        tensor[:] = 0 if name.endswith("running_var") else np.copysign(LARGEST, tensor)
+    found = embedder(dataclasses.replace(stored[kind], seeds={0: loud}))(batch(ROWS))
+    assert np.isfinite(found.vectors).all()
+    loud["embedding.weight"][1:] = 2 * LARGEST
+    with pytest.raises(ConvoyError, match=r"'embedding\.weight': expected values from -1e\+10 to 1e\+10"):
+        embedder(dataclasses.replace(stored[kind], seeds={0: loud}))

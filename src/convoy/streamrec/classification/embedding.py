@@ -15,7 +15,8 @@ from convoy.embeddings.io import ALL_UNKNOWN, EMPTY_TEXT, NO_SIGNAL, OK, Embedde
 from convoy.nn.kernels import lookup
 from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
 from convoy.streamrec.classification.corpus import encode
-from convoy.streamrec.classification.tokens import UNKNOWN, vocabulary_size
+from convoy.streamrec.classification.stored import checked
+from convoy.streamrec.classification.tokens import UNKNOWN
 
 Normalise = Literal["none", "l2"]
 LOOKUPS: dict[str, Callable[[lookup.Tensors, Mapping[str, Any]], lookup.Lookup]] = {
@@ -42,20 +43,15 @@ class Embedder:
 
     def __init__(self, model: StoredModel, params: EmbedParams) -> None:
         """Raise ConvoyError for a kind of model without embeddings, or parts that do not fit together."""
-        kind = model.config["kind"]
+        kind = model.config.get("kind")
         if kind not in LOOKUPS:
             raise ConvoyError(f"model: a {kind} model has no embeddings; expected {' or '.join(LOOKUPS)}")
+        checked(model)
         self._lookup = LOOKUPS[kind](model.tensors, model.config["network"])
         self._tokenizer_json = model.tokenizer_json
         self._max_characters: int = model.config["text"]["max_characters"]
         self._max_tokens: int = model.config["text"]["max_tokens"]
         self._normalise = params.normalise
-        words = vocabulary_size(model.tokenizer_json)
-        rows = self._lookup.vocab_size
-        if words > rows:
-            raise ConvoyError(
-                f"model: {TOKENIZER} has {words} ids, {WEIGHTS} rows for {rows}; train it again"
-            )
         encode(self._tokenizer_json, [], self._max_tokens)  # readies the tokenizer, or refuses it
         self.facts = {
             "model": kind,

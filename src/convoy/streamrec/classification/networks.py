@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
+from convoy.core.params import Section, parse
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.streamrec.classification.data import TRAIN, VALIDATION, Corpus
 from convoy.training.calibration import temperature
@@ -130,7 +130,7 @@ def probabilities(
     """Softmax outputs for `items`, (n, categories)."""
     network = NETWORKS[config["kind"]](**config["network"])
     network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-    training = NetworkTraining(**config["training"])
+    training = parse(config["training"], NetworkTraining, "config.json: training")
     outputs = predict(network, _examples(corpus, items), training)
     return outputs.double().softmax(1).numpy()
 

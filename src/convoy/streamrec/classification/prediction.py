@@ -17,6 +17,7 @@ from convoy.streamrec.classification import models
 from convoy.streamrec.classification.corpus import encode
 from convoy.streamrec.classification.data import TEST, Corpus
 from convoy.streamrec.classification.embedding import LOOKUPS, Embedder, EmbedParams, statuses
+from convoy.streamrec.classification.stored import checked
 from convoy.streamrec.classification.tokens import UNKNOWN, vocabulary_size
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # no UTF-8 has it, JSON may
@@ -53,8 +54,7 @@ class Predictor:
 
     def __init__(self, stored: StoredModel) -> None:
         """Raise ConvoyError for a kind of model that is none of ours, or parts that do not fit together."""
-        kind = stored.config["kind"]
-        models.params_model(kind)
+        kind = checked(stored).config["kind"]
         self._embedder = Embedder(stored, EmbedParams()) if kind in LOOKUPS else None
         self._stored = stored
         self.categories: tuple[str, ...] = tuple(stored.config["categories"])

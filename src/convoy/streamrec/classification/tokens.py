@@ -86,6 +86,11 @@ def encode(tokenizer_json: str, texts: Texts, max_tokens: int) -> Tokens:
     return tokens, offsets
 
 
+def untrained(kind: Kind) -> str:
+    """Tokenizer JSON of a kind that knows nothing yet."""
+    return (_word_tokenizer({}) if kind == "word" else _bpe_tokenizer({}, [])).to_str()
+
+
 def vocabulary_size(tokenizer_json: str) -> int:
     """Number of ids, padding and unknown included."""
     return len(json.loads(tokenizer_json)["model"]["vocab"])

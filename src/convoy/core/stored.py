@@ -1,0 +1,74 @@
+"""What config and tensors of a stored model have to be: bounds, names, types, shapes and ranges of values.
+
+What a folder says of itself is not believed because its checksums match: whoever changes a file can renew
+those. Each task checks its models (`stored.py` beside their networks) with what stands here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from convoy.core.errors import ConvoyError
+from convoy.core.params import Section
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200_000)]
+
+# A trained weight lies some eight powers of ten below. Sums of products of two such values and a network's
+# width stay within float32.
+LARGEST = 1e10
+
+
+class StoredConfig(Section):
+    """What every config.json holds; `seeds` is written with the folder."""
+
+    version: Literal[1] = Field(alias="schema")
+    kind: Name
+    training: dict[str, Any]
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((), max_length=100)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One tensor: a NumPy type by name, a shape, and bounds that all its values lie within.
+
+    gaps: NaN may stand where something is missing; otherwise every value is finite.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    low: float = -LARGEST
+    high: float = LARGEST
+    gaps: bool = False
+
+
+def check(tensors: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, Expected], where: str) -> None:
+    """Raise ConvoyError for the first tensor that is missing, unknown, or not as expected.
+
+    where: the model, which begins the line. No memory is taken beyond that of the tensors.
+    """
+    for name in sorted(tensors.keys() ^ expected.keys()):
+        what = "is missing" if name in expected else "is none of this kind of model"
+        raise ConvoyError(f"{where}: tensor '{name[:80]}' {what}; train the model again")
+    for name, of_tensor in expected.items():
+        fault = _fault(tensors[name], of_tensor)
+        if fault is not None:
+            raise ConvoyError(f"{where}: tensor '{name}': {fault}; train the model again")
+
+
+def _fault(tensor: npt.NDArray[Any], expected: Expected) -> str | None:
+    # NumPy's ascontiguousarray, through which weights are stored, makes a single number an array of one.
+    shape, found = expected.shape or (1,), tensor.shape or (1,)
+    if tensor.dtype.name != expected.dtype or found != shape:
+        return f"expected {expected.dtype} {list(shape)}, found {tensor.dtype.name} {list(found)}"
+    if tensor.size == 0:
+        return None
+    # minimum and maximum are NaN where a value is, fmin and fmax where all are.
+    low, high = (np.fmin, np.fmax) if expected.gaps else (np.minimum, np.maximum)
+    least, greatest = float(low.reduce(tensor, None)), float(high.reduce(tensor, None))
+    if (expected.low <= least and greatest <= expected.high) or (expected.gaps and np.isnan(least)):
+        return None
+    return f"expected values from {expected.low:g} to {expected.high:g}, found {least:g} to {greatest:g}"
