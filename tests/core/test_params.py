@@ -8,7 +8,8 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section, _Loader, load, load_names, parse
+from convoy.core.params import Section, load, load_names, parse
+from convoy.core.yaml_io import Loader
 from tests.contracts.stage_modules import ROOT
 
 
@@ -114,25 +115,31 @@ def test_no_such_section(params, text, expected):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ("count: 9", "key 'count': expected less than or equal to 5; found 9"),
-        ("count: '3'", "key 'count': expected a valid integer; found \"3\""),
-        ("count: 3.0", "key 'count': expected a valid integer; found 3.0"),
-        ("count: true", "key 'count': expected a valid integer; found true"),
-        ("count: null", "key 'count': expected a valid integer; found null"),
+        ("count: 9", "key 'count': expected a value of at most 5; found 9"),
+        ("count: '3'", "key 'count': expected a whole number; found \"3\""),
+        ("count: 3.0", "key 'count': expected a whole number; found 3.0"),
+        ("count: true", "key 'count': expected a whole number; found true"),
+        ("count: null", "key 'count': expected a whole number; found null"),
         ("kind: char", "key 'kind': expected 'word' or 'bpe'; found \"char\""),
         ("scale: .inf", "key 'scale': expected a finite number; found Infinity"),
         ("scale: .nan", "key 'scale': expected a finite number; found NaN"),
-        ("sizes: [1, x]", "key 'sizes.1': expected a valid integer; found \"x\""),
-        ("sizes: []", "key 'sizes': expected at least 1 item, not 0; found []"),
-        ("inner: {rate: -1}", "key 'inner.rate': expected greater than or equal to 0; found -1"),
+        ("sizes: [1, x]", "key 'sizes.1': expected a whole number; found \"x\""),
+        ("sizes: []", "key 'sizes': expected a list of at least 1, not 0; found []"),
+        ("inner: {rate: -1}", "key 'inner.rate': expected a value of at least 0; found -1"),
         ("inner: 3", "key 'inner': expected keys and values; found 3"),
         ("path: /etc", "key 'path': expected a relative path; found \"/etc\""),
-        ("inner: {rat: 1}", "unknown key 'inner.rat'; known: rate"),
-        ("other: {rat: 1}", "unknown key 'other.rat'; known: rate"),
-        ("cuont: 1", "unknown key 'cuont'; known: count, kind, inner, other, sizes, scale, path"),
+        ("inner: {rat: 1}", "unknown key 'inner.rat' (did you mean 'rate'?); known: rate"),
+        ("other: {rat: 1}", "unknown key 'other.rat' (did you mean 'rate'?); known: rate"),
+        (
+            "cuont: 1",
+            (
+                "unknown key 'cuont' (did you mean 'count'?); known: count, kind, inner, other, sizes, "
+                "scale, path"
+            ),
+        ),
         ("kind: bpe", "kind 'bpe' needs count of at most 2, found 3"),
-        ("count: 0, kind: 1", "key 'count': expected greater than or equal to 1; found 0; "),
-        (f"count: [{'1, ' * 99}]", f"key 'count': expected a valid integer; found [{'1, ' * 25}1..."),
+        ("count: 0, kind: 1", "key 'count': expected a value of at least 1; found 0; "),
+        (f"count: [{'1, ' * 99}]", f"key 'count': expected a whole number; found [{'1, ' * 25}1..."),
         ("2024-01-01: 1", "keys must be str"),
     ],
 )
@@ -143,7 +150,7 @@ def test_a_bad_value_is_told_with_section_key_expected_and_found(params, values,
 
 def test_a_list_that_lacks_what_is_wrong_in_it_is_no_second_mistake(params):
     params("a: {b: {sizes: [x]}}")
-    assert line_for() == "params.yaml: section 'a.b': key 'sizes.0': expected a valid integer; found \"x\""
+    assert line_for() == "params.yaml: section 'a.b': key 'sizes.0': expected a whole number; found \"x\""
 
 
 def test_a_section_that_is_no_mapping(params):
@@ -158,7 +165,7 @@ def test_a_key_without_default_is_missing(params):
 
 def test_parse_names_where_the_values_came_from():
     assert parse({"seed": 4}, Needy, where="config.json") == Needy(seed=4)
-    with pytest.raises(ConvoyError, match=r"^config.json: key 'seed': expected a valid integer; found 4.5$"):
+    with pytest.raises(ConvoyError, match=r"^config.json: key 'seed': expected a whole number; found 4.5$"):
         parse({"seed": 4.5}, Needy, where="config.json")
 
 
@@ -167,7 +174,33 @@ def test_params_yaml_reads_the_same_in_yaml_1_1_and_1_2():
     from ruamel.yaml import YAML
 
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    assert yaml.load(text, _Loader) == YAML(typ="safe", pure=True).load(text)
+    assert yaml.load(text, Loader) == YAML(typ="safe", pure=True).load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "streamrec: {corpus: {}, model: {bow: {dropout: 0.1}}}",
+            "unknown section 'streamrec.model' (did you mean 'streamrec.models'?); known: ",
+        ),
+        (
+            "streamrec: {corpus: {}, embeds: {normalise: l2}}",
+            "unknown section 'streamrec.embeds' (did you mean ",
+        ),
+        (
+            "streamrec: {corpus: {}}\nclimte: {}",
+            "unknown section 'climte' (did you mean 'climate'?); known: ",
+        ),
+        (
+            "streamrec: {corpus: {}}\nclimate: {zzz: 1}",
+            "unknown section 'climate.zzz'; known: climate.grids, ",
+        ),
+    ],
+)
+def test_an_unknown_section_anywhere_stops_every_stage(params, text, expected):
+    params(text)
+    assert line_for("streamrec.corpus").startswith(f"params.yaml: {expected}")
 
 
 def test_a_list_of_names(params):

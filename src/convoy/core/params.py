@@ -1,16 +1,28 @@
-"""One section of params.yaml becomes one strict, frozen object."""
+"""Sections of params.yaml as strict, frozen objects."""
 
+import difflib
 import json
-import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from convoy.core.errors import ConvoyError
+from convoy.core.yaml_io import read_yaml
+
+PARAMS = Path("params.yaml")
+# All sections of params.yaml: a misspelt one stops every stage. A test holds them to the file.
+SECTIONS = {
+    "streamrec": (
+        "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
+        "sweep",
+    ),
+    "climate": ("grids", "gate", "networks", "baselines", "models", "settings", "train", "evaluate"),
+    "promotion": (),
+}  # fmt: skip
+_SHOWN = 80  # characters of a value in a message
 
 
 class Section(BaseModel):
@@ -19,35 +31,27 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML as it is, but for numbers like 4e-3, which DVC reads as YAML 1.2 does."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
-)
-
 S = TypeVar("S", bound=Section)
 
 
-def load(section: str, model: type[S], path: Path = Path("params.yaml")) -> S:
+def load(section: str, model: type[S], path: Path = PARAMS) -> S:
     """Read the dotted `section` of the YAML file at `path` into `model`.
 
-    Raises ConvoyError (one line: file, section, key, expected, found) for a missing file or section,
-    an unknown key, a wrong type, a value out of bounds or an impossible combination.
+    Raises ConvoyError (one line: file, section, key, expected, found) for a missing file or section, an
+    unknown section anywhere in the file, an unknown key, a wrong type, a value out of bounds or an impossible
+    combination.
     """
     return parse(_at(section, path), model, where=f"{path}: section '{section}'")
 
 
-def load_names(section: str, path: Path = Path("params.yaml")) -> tuple[str, ...]:
+def load_names(section: str, path: Path = PARAMS) -> tuple[str, ...]:
     """Read the dotted `section` of the YAML file at `path` as a list of names, each once.
 
     Raises ConvoyError (one line) where it is anything else, or empty.
     """
     names = _at(section, path)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        found = json.dumps(names, default=str)
-        raise ConvoyError(f"{path}: section '{section}': expected a list of names; found {found[:80]}")
+        raise ConvoyError(f"{path}: section '{section}': expected a list of names; found {shown(names)}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConvoyError(f"{path}: section '{section}': named more than once: {', '.join(twice)}")
@@ -55,19 +59,41 @@ def load_names(section: str, path: Path = Path("params.yaml")) -> tuple[str, ...
 
 
 def _at(section: str, path: Path) -> Any:
-    """The plain values at the dotted `section` of a YAML file."""
-    try:
-        values: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
-    except FileNotFoundError:
-        raise ConvoyError(f"{path}: no such file; run from the root of the checkout") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConvoyError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    """Return the plain values at the dotted `section`; ConvoyError for an unknown section anywhere."""
+    values = read_yaml(path)
+    check_sections(values, path)
     for depth, key in enumerate(section.split(".")):
         if not isinstance(values, dict) or key not in values:
             parent = ".".join(section.split(".")[:depth]) or "the top level"
             raise ConvoyError(f"{path}: section '{section}': no key '{key}' in {parent}")
         values = values[key]
     return values
+
+
+def check_sections(values: Any, path: Path = PARAMS) -> None:
+    """Raise ConvoyError (one line, with the nearest known name) for a section that nothing reads."""
+    if not isinstance(values, dict) or not set(SECTIONS) & set(values):
+        return
+    _check_names(values, SECTIONS, path, "")
+    for project, sections in SECTIONS.items():
+        if sections and isinstance(values.get(project), dict):
+            _check_names(values[project], sections, path, f"{project}.")
+
+
+def _check_names(names: Iterable[Any], known: Iterable[str], path: Path, prefix: str) -> None:
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise ConvoyError(
+                f"{path}: unknown section '{prefix}{name}'{nearest(str(name), known, prefix)}; known: "
+                f"{', '.join(prefix + one for one in known)}"
+            )
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return " (did you mean '…'?)" for the known name nearest to `name`; "" where none is near."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean '{prefix}{found[0]}'?)" if found else ""
 
 
 def parse(values: Any, model: type[S], where: str) -> S:
@@ -91,20 +117,58 @@ def _one_line(error: ValidationError, model: type[Section]) -> str:
             continue
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            known = ", ".join(_known_keys(model, problem["loc"][:-1]))
-            problems.append(f"unknown key '{key}'" + (f"; known: {known}" if known else ""))
+            known = _known_keys(model, problem["loc"][:-1])
+            listed = f"; known: {', '.join(known)}" if known else ""
+            problems.append(f"unknown key '{key}'{nearest(str(problem['loc'][-1]), known)}{listed}")
         elif problem["type"] == "missing":
             problems.append(f"key '{key}' is missing")
         else:
-            message = problem["msg"].removeprefix("Value error, ").replace(" after validation", "")
-            message = re.sub(r"^\w+ should (be|have) ", "expected ", message)
-            message = message.replace("an object", "keys and values")
-            found = json.dumps(problem["input"], default=str)
+            message = _expected(problem["type"], problem.get("ctx", {}), problem["msg"])
             if problem["type"] != "value_error" or not isinstance(problem["input"], dict):
                 # Of an impossible combination the message itself quotes what matters.
-                message += f"; found {found if len(found) <= 80 else f'{found[:77]}...'}"
+                message += f"; found {shown(problem['input'])}"
             problems.append(f"key '{key}': {message}" if key else message)
     return "; ".join(problems)
+
+
+def shown(value: Any) -> str:
+    """Return a value as JSON, cut to 80 characters."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+# What pydantic expects, by the type of its error; in braces the parts that it gives with it.
+_EXPECTED = {
+    "bool_type": "true or false",
+    "dict_type": "keys and values",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "a value greater than {gt}",
+    "greater_than_equal": "a value of at least {ge}",
+    "int_type": "a whole number",
+    "less_than": "a value less than {lt}",
+    "less_than_equal": "a value of at most {le}",
+    "literal_error": "{expected}",
+    "model_type": "keys and values",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_type": "text",
+    "too_long": "a list of at most {max_length}, not {actual_length}",
+    "too_short": "a list of at least {min_length}, not {actual_length}",
+    "tuple_type": "a list",
+}
+
+
+def _expected(kind: str, parts: dict[str, Any], message: str) -> str:
+    """Return what was expected, in words; the model's own words for a ValueError that a model raises."""
+    if kind == "value_error":
+        return str(parts["error"])
+    whole = {
+        key: int(part) if isinstance(part, float) and part.is_integer() else part
+        for key, part in parts.items()
+    }
+    return f"expected {_EXPECTED[kind].format(**whole)}" if kind in _EXPECTED else message
 
 
 def _known_keys(model: type[Section], path: Sequence[int | str]) -> list[str]:

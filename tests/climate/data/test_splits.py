@@ -135,13 +135,20 @@ def test_ranges_of_dates_are_taken_as_they_are():
         ({"test": [["2003-12-31", "2003-07-01"]]}, "test: 2003-12-31 is after 2003-07-01"),
         ({"test": [["2003-06-30", "2003-12-31"]]}, "2003-06-30 is in train and in test"),
         ({"test": []}, "key 'test'"),
-        ({"test": [["2003", "2004"]]}, "key 'test.0.0'"),
+        ({"test": [["2003", "2004"]]}, r"key 'test': expected a range of dates, \["),
+        ({"test": "2003-07-01"}, r"key 'test': expected a range of dates, \["),
+        ({"test": ["2003-07-01"]}, r"key 'test': expected a range of dates, \["),
+        ({"test": ["2003-07-01", "2003-08-01", "2003-09-01"]}, r"key 'test': expected a range of dates, \["),
         ({"unseen": [["2003-06-30", "2003-12-31"]]}, "unknown key 'unseen'"),
     ],
 )
 def test_impossible_ranges_are_refused(changes, expected):
     with pytest.raises(ConvoyError, match=expected):
         given(**{**RANGES, **changes})
+
+
+def test_one_range_is_a_list_of_one():
+    assert given(**{**RANGES, "test": ["2003-07-01", "2003-12-31"]}) == given(**RANGES)
 
 
 def test_a_range_without_a_day_is_refused():

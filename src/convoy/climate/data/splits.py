@@ -1,11 +1,12 @@
 """Which days of real grids are for training, validation and test."""
 
+import re
 from itertools import pairwise
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from convoy.climate.data.domains import Days
 from convoy.core.errors import ConvoyError
@@ -20,8 +21,22 @@ GAP_DAYS = 3
 # in turn they wander through the seasons from year to year.
 CYCLE = np.array([SPLITS.index({"T": "train", "V": "validation", "E": "test"}[c]) for c in "TVTETTEVTTTET"])
 
-Date: TypeAlias = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-Ranges: TypeAlias = Annotated[tuple[tuple[Date, Date], ...], Field(min_length=1)]
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _ranges(value: Any) -> Any:
+    """Return a list of ranges for one range or a list of them; ValueError with the right form else."""
+    ranges = [value] if isinstance(value, list | tuple) and value and isinstance(value[0], str) else value
+    whole = isinstance(ranges, list | tuple) and all(
+        isinstance(one, list | tuple) and len(one) == 2 and all(isinstance(day, str) for day in one)
+        for one in ranges
+    )
+    if not whole or not all(_DATE.fullmatch(day) for one in ranges for day in one):
+        raise ValueError('expected a range of dates, ["2001-01-01", "2010-12-31"], or a list of such ranges')
+    return tuple(tuple(one) for one in ranges)
+
+
+Ranges: TypeAlias = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_ranges), Field(min_length=1)]
 Parts: TypeAlias = dict[str, list[dict[str, str]]]
 SplitBy: TypeAlias = Literal["years", "blocks", "ranges"]
 
