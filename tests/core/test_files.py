@@ -202,7 +202,7 @@ def empty_the_manifest(folder):
     ("harm", "message"),
     [
         (change_a_byte, r"a\.bin: sha256 differs from the manifest"),
-        (cut, r"a\.bin: 4 bytes, the manifest says 5"),
+        (cut, r"a\.bin: 4 bytes, expected 5"),
         (lose_a_file, r"sub/b\.txt: missing"),
         (add_a_file, r"sub/extra: not in the manifest"),
         (lose_the_manifest, r"out: no manifest\.json, so the folder is not whole"),

@@ -1,4 +1,4 @@
-"""A model folder, complete in itself: weights in safetensors, config in JSON, a tokenizer; no pickle."""
+"""Model artifacts: a folder with weights in safetensors, config in JSON and a tokenizer; no pickle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,10 +26,10 @@ _SEEDS_AT_MOST = 100
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a model folder holds, checked against its manifest.
+    """Contents of a model folder, checked against its manifest.
 
     `seeds` maps each training seed to its tensors by `state_dict` name; the first seed's are `tensors`,
-    the ones that leave the house. Models of texts have a tokenizer. `sha256` maps file names to checksums.
+    the published weights. Models of texts have a tokenizer. `sha256` maps file names to checksums.
     `name` begins messages: the folder or URI that the model was read from. What the config says is not
     checked here but by the task that the model belongs to, before it computes anything.
     """
@@ -52,7 +52,7 @@ class StoredModel:
         return self.tokenizer
 
     def on_any_machine(self) -> "StoredModel":
-        """The model, to run without a GPU too where its training asked for one."""
+        """The model, to run without a GPU too where its training was set to use one."""
         training = self.config.get("training", {})
         if training.get("device") != "cuda":
             return self
@@ -68,7 +68,7 @@ def write(
 ) -> None:
     """Write the folder as a whole: the first seed as model.safetensors, others as seed-N.safetensors.
 
-    `curve` is the learning curve as CSV text, kept beside the weights as curve.csv.
+    `curve` is the learning curve as CSV text, stored with the weights as curve.csv.
     """
     with atomic_directory(folder) as partial:
         for count, (seed, tensors) in enumerate(seeds.items()):

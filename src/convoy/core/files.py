@@ -1,4 +1,4 @@
-"""Whole files and folders or nothing: atomic writers, checksums, manifests."""
+"""Atomic writers of files and folders, checksums, manifests."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ _DEEPEST_JSON = 64  # writers of ours nest a tenth of that; parsers and validato
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it becomes `path`, on failure nothing is left."""
+    """Yield a temporary path next to `path`; on success it becomes `path`, on failure nothing is left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(path)
@@ -34,7 +34,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success it takes the place of `path` as a whole."""
+    """Yield a temporary folder next to `path`; on success it takes the place of `path` as a whole."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(path)
@@ -108,7 +108,7 @@ def sha256(path: Path) -> str:
 
 
 def write_manifest(folder: Path, **facts: Any) -> dict[str, Any]:
-    """Write `manifest.json` as the last file of `folder`: names, sizes and sha256, beside `facts`."""
+    """Write `manifest.json` as the last file of `folder`: file names, sizes, sha256, and `facts`."""
     files = {
         file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256(file)}
         for file in sorted(folder.rglob("*"))
@@ -150,7 +150,8 @@ def check_manifest(folder: Path) -> dict[str, Any]:
         file = folder / name
         if file.stat().st_size != facts["bytes"]:
             raise ConvoyError(
-                f"{file}: {file.stat().st_size} bytes, the manifest says {facts['bytes']}; make it again"
+                f"{file}: {file.stat().st_size} bytes, expected {facts['bytes']} by the manifest; make it "
+                f"again"
             )
         if sha256(file) != facts["sha256"]:
             raise ConvoyError(f"{file}: sha256 differs from the manifest; make the folder again")
@@ -159,9 +160,9 @@ def check_manifest(folder: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def workspace_lock(folder: Path = Path(".")) -> Iterator[None]:
-    """Hold an exclusive lock on `folder` itself, waiting for whoever has it.
+    """Hold an exclusive lock on `folder` itself, waiting for the process that has it.
 
-    A stage that outlives a killed `dvc` still writes its outputs; the next one must not run beside it.
+    A stage that outlives a killed `dvc` still writes its outputs; the next one must not run at the same time.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -176,7 +177,7 @@ def workspace_lock(folder: Path = Path(".")) -> Iterator[None]:
 
 
 def _partial(path: Path) -> Path:
-    """A free temporary name beside `path`; leftovers of dead processes are removed on the way."""
+    """Return a free temporary name next to `path`; remove the leftovers of dead processes."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.partial-(\d+)-\d+")
     taken = set()
     for sibling in path.parent.iterdir():

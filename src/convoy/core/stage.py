@@ -1,4 +1,4 @@
-"""How a stage script starts and ends: arguments, the workspace lock, errors in one line.
+"""Runner of stage scripts: arguments, the workspace lock, exit codes, errors in one line.
 
 `python -m convoy.core.stage SCRIPT ...` runs a script with Ctrl-C in hand from the start, while libraries
 load.
@@ -33,7 +33,7 @@ def run(main: Callable[..., None]) -> NoReturn:
 
 
 def guarded(action: Callable[[], Any]) -> int:
-    """Run `action` and return the exit code that its end stands for."""
+    """Run `action` and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         action()
@@ -64,7 +64,7 @@ def launch() -> NoReturn:
     except SystemExit as end:  # of `run`
         code = end.code
     except BaseException:
-        # Libraries that are interrupted while they load say so as they like, be it by an ImportError.
+        # Libraries that are interrupted while they load raise errors of their own, such as ImportError.
         if not interrupts:
             raise
         code = None
@@ -85,7 +85,7 @@ def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
 
 
 def _terminate(signum: int, _frame: object) -> NoReturn:
-    # Raised as an exception, so that atomic writers clean up behind themselves.
+    # Raised as an exception, so that atomic writers remove their temporary files.
     sys.exit(128 + signum)
 
 
@@ -95,7 +95,7 @@ def _interrupted() -> int:
 
 
 def _exit(code: Any) -> NoReturn:
-    # The outputs are whole or gone; an interrupt while libraries shut down ends the process without a word.
+    # Outputs are complete or absent; an interrupt while libraries shut down ends the process silently.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""What config and tensors of a stored model have to be: bounds, names, types, shapes and ranges of values.
+"""Checks of a stored model: bounds of its config; names, types, shapes and value ranges of its tensors.
 
 What a folder says of itself is not believed because its checksums match: whoever changes a file can renew
 those. Each task checks its models (`stored.py` beside their networks) with what stands here.

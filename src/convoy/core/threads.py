@@ -1,4 +1,4 @@
-"""What a process is set to before its libraries load: how OpenMP's threads wait, what malloc keeps."""
+"""Process settings that must be made before libraries load: OpenMP's wait policy, malloc's thresholds."""
 
 import ctypes
 import os
@@ -11,14 +11,14 @@ _ALWAYS_TAKEN = 32 * 2**20
 
 
 def sleep_soon() -> None:
-    """Let threads that wait sleep soon, here and in child processes, unless the caller's shell says how.
+    """Let waiting threads sleep soon, here and in child processes, unless the caller's shell sets a policy.
 
     After some tenths of a millisecond. Spinning longer they take a busy machine's cores from those that have
-    work: training beside four other processes ran at a quarter of the speed. Sleeping at once they wake too
+    work: training next to four other processes ran at a quarter of the speed. Sleeping at once they wake too
     late for the next of many small operations: downscaling trained at 0.6 of it.
     """
     if not os.environ.get("OMP_WAIT_POLICY") and not os.environ.get("GOMP_SPINCOUNT"):
-        # GNU's OpenMP counts turns; others know the policy alone.
+        # GNU's OpenMP counts spins; other runtimes know the policy alone.
         os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "10000"}
 
 

@@ -1,1 +1,1 @@
-"""What may pass a gate: the only importer of Great Expectations."""
+"""Wrapper around Great Expectations: rules, verdict, Data Docs."""

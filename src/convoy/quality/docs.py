@@ -19,7 +19,7 @@ FRAME = "frame.html"
 
 
 def render(title: str, verdict: Verdict, answers: Sequence[Answer]) -> str:
-    """The page for a gate's answers: the same answers give the same bytes."""
+    """Return the page for the results of a gate; equal results give the same bytes."""
     with quiet_import():
         from great_expectations.core import ExpectationSuiteValidationResult
         from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
@@ -54,7 +54,7 @@ def render(title: str, verdict: Verdict, answers: Sequence[Answer]) -> str:
 
 
 def _make_safe(answer: Answer) -> None:
-    """Escape what stands in the data, and shorten it: the table renderer writes values as they are."""
+    """Escape and shorten values of the data, which the table renderer writes as they are."""
     details = answer.result.result
     if "partial_unexpected_list" in details:
         details["partial_unexpected_list"] = [html.escape(str(example)) for example in answer.examples]

@@ -1,4 +1,4 @@
-"""Great Expectations, asked: frames and rules in, findings and a page of Data Docs out."""
+"""Validation of frames by Great Expectations."""
 
 import contextlib
 import os
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Answer:
-    """What Great Expectations says to one rule; `result` is its own validation result.
+    """Result of one rule; `result` is Great Expectations' own validation result.
 
     `examples` are there where rows offend, also where so few do that the rule holds all the same.
     """
@@ -62,7 +62,7 @@ class Answer:
 
 
 def validate(parts: Sequence[Part]) -> list[Answer]:
-    """Validate every part in one ephemeral context and return an answer per rule, in the rules' order.
+    """Validate every part in one ephemeral context and return one result per rule, in the order of the rules.
 
     An expectation that raises inside Great Expectations is a bug and raises RuntimeError.
     """
@@ -95,7 +95,7 @@ def validate(parts: Sequence[Part]) -> list[Answer]:
         outcome = batch.validate(
             suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": SHOWN_EXAMPLES}
         )
-        # Great Expectations answers in an order of its own.
+        # Great Expectations returns results in an order of its own.
         results: dict[str, Any] = {_rule_name(result): result for result in outcome.results}
         answers += [_answer(part, rule, results[rule.name]) for rule in part.rules]
     return answers
@@ -135,7 +135,7 @@ def _rule_name(result: Any) -> str:
 
 def _answer(part: Part, rule: Rule, result: Any) -> Answer:
     if result.exception_info.get("raised_exception") or not result.result:
-        raise RuntimeError(f"expectation '{rule.name}' could not be asked: {result.exception_info}")
+        raise RuntimeError(f"expectation '{rule.name}' could not be validated: {result.exception_info}")
     details = result.result
     observed = details.get("observed_value")
     if hasattr(observed, "item"):  # the page's renderer knows no NumPy scalars
@@ -143,7 +143,7 @@ def _answer(part: Part, rule: Rule, result: Any) -> Answer:
     if isinstance(observed, float):
         observed = float(f"{observed:.5g}")
     if observed is None and not part.quoted and part.frame[rule.column].dtype.kind == "f":
-        # The page tells between which numbers a column lies, not only how many of them offend.
+        # The page shows the range of a column, not only how many values offend.
         numbers = part.frame[rule.column].dropna()
         observed = " to ".join(_number(float(end)) for end in (numbers.min(), numbers.max()) if len(numbers))
     if observed is not None:

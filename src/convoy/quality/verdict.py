@@ -1,4 +1,4 @@
-"""What a gate says: how many expectations there were, which failed, on which rows."""
+"""Verdict of a gate: number of expectations, those that failed, and on which rows."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ SHOWN_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Example:
-    """One offending value: where it stands ("row 17 (item_id 's17')") and the value, shortened."""
+    """One offending value: its place ("row 17 (item_id 's17')") and the value, shortened."""
 
     place: str
     value: str
@@ -57,7 +57,7 @@ class Verdict:
         return not self.failures
 
     def summary(self) -> str:
-        """Lines for the reader of a log: the outcome, each failure with its first rows, each warning."""
+        """Lines for the log: the outcome, each failure with its first rows, each warning."""
         outcome = f"{self.expectations} expectations on {self.items} {self.unit} of {self.subject}"
         lines = [
             f"gate passed: {outcome}" if self.success else f"gate FAILED: {len(self.failures)} of {outcome}"

@@ -38,8 +38,7 @@ def sweep(rows: Sequence[Mapping[str, Any]], models: Sequence[str], theme: Theme
     """PNG: a line of panels per word fidelity, a column per number of synonyms, phrase fidelity along each.
 
     Every row holds synonyms, word_fidelity, phrase_fidelity, items, the Bayes accuracies order_blind and
-    full, an
-    accuracy in [0, 1] for each of `models`, and a verdict, one of VERDICTS.
+    full, an accuracy in [0, 1] for each of `models`, and a verdict, one of VERDICTS.
     """
     columns = sorted({row["synonyms"] for row in rows})
     lines = sorted({row["word_fidelity"] for row in rows}, reverse=True)

@@ -1,8 +1,7 @@
 """The process that opens other people's files: where one of them crashes HDF5, only this process ends.
 
 Run by convoy.climate.data.netcdf as `python -m convoy.climate.data.netcdf_child`. One JSON request a line
-comes in; one
-JSON line goes out, followed by the bytes of the arrays that it lists.
+comes in; one JSON line goes out, followed by the bytes of the arrays that it lists.
 """
 
 import json

@@ -1,10 +1,9 @@
 """A synthetic climate in which every part of the daily maximum but one can be learnt.
 
-tasmax = D(pressure, humidity, season, ground) + g, where D (`temperature`) takes the coarse fields as a model
-gets them, and g is a Gaussian field that a model sees through its coarse means alone. How well g can be known
-is computed exactly: `noise_floor`. The two warmer worlds are named by the warming of the globe: over land,
-and more
-so on heights, it is larger.
+tasmax = D(pressure, humidity, season, static fields) + g, where D (`temperature`) takes the coarse fields as
+a model gets them, and g is a Gaussian field that a model sees through its coarse means alone. How well g can
+be known is computed exactly: `noise_floor`. The two warmer worlds are named by the warming of the globe: over
+land, and more so on heights, it is larger.
 """
 
 from collections.abc import Iterator
@@ -139,7 +138,7 @@ class _Part:
 
 
 class _Model:
-    """From weather and g to what a coarse model says and what was true, for days of one domain."""
+    """Coarse inputs and fine truth from weather and g, for days of one domain."""
 
     def __init__(
         self, params: SyntheticParams, coarse: Grid, fine: Grid, static: dict[str, Fields], down: Regridding,
@@ -166,9 +165,9 @@ class _Model:
         target = self.truth(psl, huss, season, self.warming) + g
         tasmax = self.down(target)
         if self.own is not None:
-            said = self.down(self.own(psl, huss, season, self.warming)) + 0.95 * mean_g
+            coarse = self.down(self.own(psl, huss, season, self.warming)) + 0.95 * mean_g
             seasonal = np.float32(0.8) * np.cos(season - 0.5).astype(np.float32)[:, None, None]
-            tasmax = (said + 1.2 * self.bias - 0.6 + seasonal).astype(np.float32)
+            tasmax = (coarse + 1.2 * self.bias - 0.6 + seasonal).astype(np.float32)
         return _Part({"tasmax": tasmax, "psl": psl, "huss": huss}, target)
 
     def _humidity(self, psl: Fields, relative: Fields, season: Any, mean_g: Fields) -> Fields:

@@ -97,7 +97,7 @@ class DailyMaximum:
         near = np.where(self.static["coast"] > 0, np.exp(-self.static["coast"] / 45), 0).astype(np.float32)
         breeze = 4.5 * near * summer * clear * np.exp(-((wind / 1.2) ** 2))
         low_sun = (1.4 - 0.8 * summer) * clear
-        # Ground that rises northwards faces south, ground that rises eastwards faces the evening sun.
+        # Terrain that rises northwards faces south, terrain that rises eastwards faces the evening sun.
         facing_south = np.tanh(self.static["slope_north"] / 12)
         facing_west = np.tanh(self.static["slope_east"] / 12)
         highest = np.full(clear.shape, -np.inf, np.float32)

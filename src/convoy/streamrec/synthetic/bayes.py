@@ -16,11 +16,9 @@ def bayes_rules(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N,) categories named by the Bayes rule of a reader blind to order, and (N,) of one who sees it.
 
-    Blind to order: argmax over c of the sum over signature words w of
-    log(word_fidelity / 50 * [w in own_c] + (1 - word_fidelity) / 800).
-    In full: that, plus the sum over phrases of
-    log(phrase_fidelity * [order = own order of c] + (1 - phrase_fidelity) / 6).
-    Of equals the first.
+    Blind to order: argmax over c of the sum over signature words w of log(word_fidelity / 50 * [w in own_c] +
+    (1 - word_fidelity) / 800). In full: that, plus the sum over phrases of log(phrase_fidelity * [order = own
+    order of c] + (1 - phrase_fidelity) / 6). Of equals the first.
     """
     foreign = (1 - word_fidelity) / N_SIGNATURE
     own = word_fidelity / OWN_WORDS + foreign

@@ -18,10 +18,9 @@ N_PHRASE_KINDS = words.N_TRIPLES * len(ORDERS)
 class World:
     """The hidden truth behind every item of a seed; C categories, word ids as in `words`.
 
-    words: spelling by word id. categories: C names.
-    owned (C, 50): each category's own words, as positions in the signature pool.
-    orders (C, 12): each category's own order of each triple, 0..5.
-    category_taste (C, 16), phrase_taste (12 * 6, 16): float32; a phrase's row is its `kind`.
+    words: spelling by word id. categories: C names. owned (C, 50): each category's own words, as positions in
+    the signature pool. orders (C, 12): each category's own order of each triple, 0..5. category_taste (C,
+    16), phrase_taste (12 * 6, 16): float32; a phrase's row is its `kind`.
     """
 
     words: list[str]
@@ -45,7 +44,7 @@ class World:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that each of N items says about its category, in no particular order.
+    """Evidence of N items about their categories, in no particular order.
 
     signature: positions in the signature pool, 0..799, of items signature_item, 0..N-1.
     phrases: kinds, triple * 6 + order, of items phrase_item.
