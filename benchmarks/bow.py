@@ -82,9 +82,9 @@ class Ours:
     def train(self, settings: str, epochs: int) -> tuple[dict[str, Any], Any]:
         params = self.params(settings, epochs)
         with contextlib.redirect_stdout(io.StringIO()):
-            network, tensors, _ = networks.train(params, self.corpus, seed=0)
+            config, tensors, _ = networks.train(params, self.corpus, seed=0)
         training = params.training.model_dump(mode="json")
-        return {"kind": "bow", "network": network, "training": training}, tensors
+        return {"kind": "bow", **config, "training": training}, tensors
 
     def accuracy(self, settings: str, epochs: int) -> Accuracy:
         model = self.train(settings, epochs)

@@ -97,9 +97,9 @@ class Ours:
         own = {"device": self.device, "threads": cores(), "epochs": epochs, "patience": epochs}
         params = TextCNNParams(training=NetworkTraining(**{**own, **self.settings[name]}))
         with contextlib.redirect_stdout(io.StringIO()):
-            network, tensors, _ = networks.train(params, self.corpus, seed=0)
+            config, tensors, _ = networks.train(params, self.corpus, seed=0)
         training = params.training.model_dump(mode="json")
-        return {"kind": "textcnn", "network": network, "training": training}, tensors
+        return {"kind": "textcnn", **config, "training": training}, tensors
 
     def accuracy(self, model: tuple[dict[str, Any], Any], split: int) -> float:
         items = self.corpus.items(split)

@@ -11,7 +11,7 @@ from convoy.nn.text import TextCNN
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.cuda_graphs import GraphedSteps
 from convoy.training.examples import TokenExamples
-from convoy.training.loop import Epoch, fit, predict, seeded
+from convoy.training.loop import fit, predict, seeded
 from convoy.training.params import TrainingParams
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -98,8 +98,8 @@ def test_going_on_from_a_checkpoint_gives_the_weights_of_an_unbroken_run(tmp_pat
     class Break(Exception):
         pass
 
-    def break_after_three(row: Epoch, _: bool) -> None:
-        if row.epoch == 4:
+    def break_after_three(row: dict[str, float], _: bool) -> None:
+        if row["epoch"] == 4:
             raise Break
 
     whole, broken = network(), network()

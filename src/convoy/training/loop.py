@@ -23,7 +23,7 @@ from convoy.training.recipes import Optimiser
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 OnBatch = Callable[[Tensor, int], Tensor]  # of a plan's items and width
-OnEpoch = Callable[["Epoch", bool], None]  # and whether it comes from a run that was cut off
+OnEpoch = Callable[[dict[str, float], bool], None]  # a row of curve.csv; whether read from a checkpoint
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def fit(
         progress = Progress(f"{name} seed {seed}", run.epochs, objective.name)
         run.resume(checkpoint)
         for row in run.curve:
-            on_epoch(row, True)
+            on_epoch(row.columns(objective.name), True)
         saved = time.monotonic()
         try:
             while run.epoch < run.epochs and not run.patience_spent():
@@ -114,7 +114,7 @@ def fit(
                 with seeded(_epoch_seed(seed, run.epoch), gpus=run.on_gpu):
                     row = run.one_epoch(seed, progress)
                 progress.epoch(row, len(train) / (time.monotonic() - began), run.best_row.epoch)
-                on_epoch(row, False)
+                on_epoch(row.columns(objective.name), False)
                 if checkpoint is not None and time.monotonic() - saved >= params.checkpoint_seconds:
                     run.save(checkpoint)
                     saved = time.monotonic()

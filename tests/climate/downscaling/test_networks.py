@@ -126,13 +126,13 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, trunk: st
     checkpoint = Checkpoint(tmp_path, f"{trunk}-0", "key")
 
     def killed(row: Any, _resumed: bool) -> None:
-        if row.epoch == 3:
+        if row["epoch"] == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(*arguments, checkpoint, killed)
     told: list[tuple[int, bool]] = []
-    _, resumed, again = train(*arguments, checkpoint, lambda row, late: told.append((row.epoch, late)))
+    _, resumed, again = train(*arguments, checkpoint, lambda row, late: told.append((row["epoch"], late)))
     assert told == [(1, True), (2, True), (3, False), (4, False)]
     assert again == curve
     assert all(np.array_equal(resumed[name], unbroken[name]) for name in unbroken)

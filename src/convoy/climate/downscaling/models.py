@@ -68,17 +68,16 @@ def train(
         home = ground_of(next(domain for domain in domains if config["place"] in (None, domain.place)))
         return config, {seeds[0]: {**tensors, **home}}, None
     from convoy.climate.downscaling import networks
+    from convoy.training.seeds import train_seeds
 
-    fitted, curves = {}, []
-    for seed in seeds:
-        of_seed = checkpoint(seed) if checkpoint is not None else None
-        told = partial(_tell, on_epoch, seed)
-        more, weights, curve = networks.train(name, params, domains, validation, target, seed, of_seed, told)
-        config |= more
-        fitted[seed] = {**{f"{_NETWORK}{key}": value for key, value in weights.items()}, **home}
-        curves.append(curve)
-    config["training"] = params.training.model_dump(mode="json")
-    return config, fitted, curves[0]
+    train_one = partial(networks.train, name, params, domains, validation, target)
+    trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
+    tensors_by_seed = {
+        seed: {**{f"{_NETWORK}{key}": value for key, value in weights.items()}, **home}
+        for seed, weights in trained.tensors.items()
+    }
+    config |= {**trained.config, "training": params.training.model_dump(mode="json")}
+    return config, tensors_by_seed, trained.curve
 
 
 class Downscaling:
@@ -171,10 +170,3 @@ def _ranges(domains: Sequence[Domain]) -> dict[str, list[float]]:
         ]
         for name in domains[0].inputs
     }
-
-
-def _tell(on_epoch: OnEpoch | None, seed: int, row: Any, resumed: bool) -> None:
-    if on_epoch is not None:
-        from convoy.climate.downscaling.networks import FIGURE
-
-        on_epoch(seed, row.columns(FIGURE), resumed)

@@ -20,6 +20,7 @@ from convoy.nn.downscaling import Downscaler, Geometry
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import Objective, OnEpoch, curve_csv, fit, predict, seeded
 from convoy.training.params import TrainingParams
+from convoy.training.seeds import Trained
 
 Array = npt.NDArray[Any]
 # Area means of the truth that differ more from the coarse input, in its standard deviations, show another
@@ -60,8 +61,8 @@ class NetworkParams(Section):
 def train(
     name: Any, params: NetworkParams, domains: Sequence[Domain], validation: Sequence[Domain], target: str,
     seed: int, checkpoint: Checkpoint | None = None, on_epoch: OnEpoch = lambda _row, _resumed: None,
-) -> tuple[dict[str, Any], dict[str, Array], str]:  # fmt: skip
-    """Fit one network: what its config is to hold, its tensors by state_dict name, its curve as CSV.
+) -> Trained:  # fmt: skip
+    """Fit one network.
 
     Raises ConvoyError where a split is too small or `softmax` meets grids that do not nest.
     """
@@ -91,7 +92,7 @@ def train(
     )  # fmt: skip
     tensors = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
     facts = {"network": arguments, "scaling": asdict(scale), "conserve": conserve, "place": place}
-    return facts, tensors, curve_csv(fitted.curve, FIGURE)
+    return Trained(facts, tensors, curve_csv(fitted.curve, FIGURE))
 
 
 class Fitted:

@@ -44,7 +44,7 @@ def train(
 ) -> tuple[dict[str, Any], dict[int, dict[str, Array]], str | None]:  # fmt: skip
     """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
 
-    `on_epoch` is told seed, row and whether the row comes from a run that was cut off. A baseline has no
+    For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A baseline has no
     randomness: every seed would give the same, so it is fitted for the first one alone.
     """
     text = {"categories": list(corpus.categories), "text": corpus.text}
@@ -56,22 +56,11 @@ def train(
         kind = cast(baselines.Kind, name)
         return config, {seeds[0]: baselines.fit(kind, corpus, corpus.items(TRAIN), params)}, None
     from convoy.streamrec.classification import networks
+    from convoy.training.seeds import train_seeds
 
-    tensors, curves = {}, []
-    for seed in seeds:
-        of_seed = checkpoint(seed) if checkpoint is not None else None
-        told = partial(_tell, on_epoch, seed)
-        config["network"], tensors[seed], curve = networks.train(params, corpus, seed, of_seed, told)
-        curves.append(curve)
-    config["training"] = params.training.model_dump(mode="json")
-    return config, tensors, curves[0]
-
-
-def _tell(on_epoch: OnEpoch | None, seed: int, row: Any, resumed: bool) -> None:
-    if on_epoch is not None:
-        from convoy.training.loop import CLASSIFICATION
-
-        on_epoch(seed, row.columns(CLASSIFICATION.name), resumed)
+    trained = train_seeds(partial(networks.train, params, corpus), seeds, checkpoint, on_epoch)
+    config |= {**trained.config, "training": params.training.model_dump(mode="json")}
+    return config, trained.tensors, trained.curve
 
 
 def probabilities(

@@ -18,6 +18,7 @@ from convoy.training.checkpoints import Checkpoint
 from convoy.training.examples import TokenExamples
 from convoy.training.loop import CLASSIFICATION, OnEpoch, curve_csv, fit, predict, seeded
 from convoy.training.params import Recipe, TrainingParams
+from convoy.training.seeds import Trained
 
 Array = npt.NDArray[Any]
 
@@ -94,8 +95,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"textcnn": TextCNN, "bow": BagO
 def train(
     params: TextCNNParams | BowParams, corpus: Corpus, seed: int, checkpoint: Checkpoint | None = None,
     on_epoch: OnEpoch = lambda _row, _resumed: None,
-) -> tuple[dict[str, Any], dict[str, Array], str]:  # fmt: skip
-    """Fit one network: its constructor arguments, its tensors by state_dict name, its learning curve as CSV.
+) -> Trained:  # fmt: skip
+    """Fit one network.
 
     A temperature fitted on the validation split (Guo et al., 2017) is folded into the last layer, so that the
     probabilities are calibrated though the training labels were smoothed. Raises ConvoyError where a split
@@ -121,7 +122,7 @@ def train(
     tensors = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     for name in ("classifier.weight", "classifier.bias"):
         tensors[name] *= np.float32(scale)
-    return arguments, tensors, curve_csv(fitted.curve, CLASSIFICATION.name)
+    return Trained({"network": arguments}, tensors, curve_csv(fitted.curve, CLASSIFICATION.name))
 
 
 def probabilities(
