@@ -26,9 +26,11 @@ from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, report
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling import networks
-from convoy.climate.downscaling.tensors import GridExamples, scaling
+from convoy.climate.downscaling.objective import FieldError
+from convoy.climate.downscaling.tensors import GridBatches, scaling
 from convoy.climate.synthetic import scenarios as synthetic
 from convoy.nn.downscaling import Downscaler
+from convoy.training.batches import Batch
 from convoy.training.devices import Device
 from convoy.training.loop import fit, predict, seeded
 
@@ -49,7 +51,7 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
     train, validation = home.at(slice(0, days)), home.at(slice(days, None))
     scale = scaling([train], "tasmax")
     unknown = replace(train, target=None)
-    examples, others, asked = (GridExamples([part], "tasmax", scale) for part in (train, validation, unknown))
+    examples, others, asked = (GridBatches([part], "tasmax", scale) for part in (train, validation, unknown))
     with seeded(0):
         network = Downscaler(
             examples.weather.shape[1], len(scale.static_names), "residual", conserve="additive",
@@ -61,12 +63,12 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
     sizes = BATCHES[device]
     gap = _largest_gap(network, same, others)
     areas = torch.from_numpy(home.fine.areas).float()
-    goal = networks.objective("none", train)
+    goal = FieldError(train.fine.areas, spread=False)
 
     def ours(size: int) -> None:
         own = params.model_copy(update={"batch_size": size})
         with contextlib.redirect_stdout(io.StringIO()):
-            fit(network, examples, others, own, 0, "residual", objective=goal)
+            fit(network, examples, others, goal, own, 0, "residual")
 
     def theirs(size: int) -> None:
         plain.train(same, plain.loader(examples, size, True), areas, device)
@@ -107,9 +109,9 @@ def _home(days: int) -> Domain:
 
 
 @torch.inference_mode()
-def _largest_gap(network: Downscaler, same: plain.PlainDownscaler, examples: GridExamples) -> float:
+def _largest_gap(network: Downscaler, same: plain.PlainDownscaler, examples: GridBatches) -> float:
     network.eval()
-    inputs, _ = examples.batch(torch.arange(len(examples)), 0, False)
+    inputs, _ = examples.draw(Batch(torch.arange(len(examples)), (len(examples),)), False)
     straight = torch.cat(list(plain.infer(same, plain.loader(examples, len(examples), False))))
     gap = float((network(inputs)[:, 0] - straight).abs().max())
     assert gap < 1e-2, gap
@@ -118,7 +120,7 @@ def _largest_gap(network: Downscaler, same: plain.PlainDownscaler, examples: Gri
 
 def _row(
     phase: str, seconds: dict[str, list[float]], days: int, device: str, network: Downscaler,
-    examples: GridExamples, limits: Figures,
+    examples: GridBatches, limits: Figures,
 ) -> dict[str, Any]:  # fmt: skip
     kind = phase.partition(",")[0]
     epochs = EPOCHS[device] if kind == "training" else 1
@@ -133,7 +135,7 @@ def _row(
     }  # fmt: skip
 
 
-def _multiplications(network: Downscaler, examples: GridExamples) -> float:
+def _multiplications(network: Downscaler, examples: GridBatches) -> float:
     """Multiplications of one field by the definition of our layers."""
     coarse, fine = examples.coarse[0].numel(), examples.ground.elevation_km[0].numel()
     hidden = network.from_weather.out_features

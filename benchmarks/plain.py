@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from convoy.climate.downscaling.tensors import GridExamples
+from convoy.climate.downscaling.tensors import GridBatches
 from convoy.nn.downscaling import Downscaler, Geometry
 
 
@@ -54,7 +54,7 @@ def _as_kernel(weight: Tensor) -> Tensor:
 class Days(Dataset):
     """One day at a time: inputs and truth."""
 
-    def __init__(self, examples: GridExamples) -> None:
+    def __init__(self, examples: GridBatches) -> None:
         self.examples = examples
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Days(Dataset):
         )  # fmt: skip
 
 
-def loader(examples: GridExamples, batch_size: int, shuffle: bool) -> DataLoader:
+def loader(examples: GridBatches, batch_size: int, shuffle: bool) -> DataLoader:
     return DataLoader(Days(examples), batch_size, shuffle=shuffle, num_workers=0)
 
 

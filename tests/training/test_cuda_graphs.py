@@ -8,16 +8,18 @@ import pytest
 import torch
 
 from convoy.nn.text import TextCNN
+from convoy.streamrec.classification.batches import TextBatches
+from convoy.training.batches import Batch
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.cuda_graphs import GraphedSteps
-from convoy.training.examples import TokenExamples
 from convoy.training.loop import fit, predict, seeded
+from convoy.training.objectives import Classification
 from convoy.training.params import TrainingParams
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def examples(count: int, seed: int) -> TokenExamples:
+def examples(count: int, seed: int) -> TextBatches:
     """Two classes that words 2..5 and 6..9 tell apart, in texts of 1 to 12 words with some noise."""
     random = np.random.default_rng(seed)
     lengths, labels = random.integers(1, 13, count), random.integers(0, 2, count)
@@ -27,7 +29,7 @@ def examples(count: int, seed: int) -> TokenExamples:
     ]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     tokens = torch.from_numpy(np.concatenate(noisy).astype(np.int32))
-    return TokenExamples(tokens, offsets, torch.from_numpy(labels), [str(i) for i in range(count)])
+    return TextBatches(tokens, offsets, torch.from_numpy(labels), [str(i) for i in range(count)])
 
 
 def network() -> TextCNN:
@@ -43,8 +45,8 @@ def test_recorded_steps_give_the_losses_of_plain_steps() -> None:
         model = network().cuda()
         optimiser = torch.optim.Adam(model.parameters(), lr=1e-2, fused=True, capturable=True)
 
-        def step(items: torch.Tensor, width: int) -> torch.Tensor:
-            tokens, labels = train.batch(items, width, training=True)
+        def step(batch: Batch) -> torch.Tensor:
+            tokens, labels = train.draw(batch, training=True)
             with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
                 outputs = model(tokens)  # noqa: B023
             loss = torch.nn.functional.cross_entropy(outputs.float(), labels)
@@ -55,7 +57,7 @@ def test_recorded_steps_give_the_losses_of_plain_steps() -> None:
 
         take_step = GraphedSteps(step) if recorded else step
         plan = train.plan(128, np.random.default_rng(0))
-        losses.append([float(take_step(items, width)) for _ in range(5) for items, width in plan])
+        losses.append([float(take_step(batch)) for _ in range(5) for batch in plan])
         del take_step
     assert losses[0] == losses[1]
     assert losses[0][-1] < losses[0][0] / 2
@@ -70,7 +72,8 @@ def test_fits_one_after_the_other_give_the_same_and_leave_no_graphs() -> None:
     curves, outputs = [], []
     for _ in range(3):
         model = network()
-        curves.append(fit(model, examples(1000, 0), examples(300, 1), params, 0, "textcnn").curve)
+        data = examples(1000, 0), examples(300, 1)
+        curves.append(fit(model, *data, Classification(), params, 0, "textcnn").curve)
         outputs.append(predict(model, examples(300, 2), params))
     assert not [thing for thing in gc.get_objects() if type(thing) is GraphedSteps]
     assert curves[0] == curves[1] == curves[2]
@@ -86,7 +89,8 @@ def test_cpu_and_gpu_predict_alike() -> None:
     )
     assert (on_cpu - on_gpu).abs().max() < 0.02
     # And it can be trained on.
-    fit(model, examples(100, 0), held_out, TrainingParams(epochs=1, patience=1, device="cuda"), 0, "textcnn")
+    params = TrainingParams(epochs=1, device="cuda")
+    fit(model, examples(100, 0), held_out, Classification(), params, 0, "textcnn")
 
 
 def test_going_on_from_a_checkpoint_gives_the_weights_of_an_unbroken_run(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_going_on_from_a_checkpoint_gives_the_weights_of_an_unbroken_run(tmp_pat
             raise Break
 
     whole, broken = network(), network()
-    data = examples(1000, 0), examples(300, 1)
+    data = examples(1000, 0), examples(300, 1), Classification()
     fit(whole, *data, params, 0, "textcnn")
     checkpoint = Checkpoint(tmp_path, "textcnn", "key")
     with pytest.raises(Break):

@@ -1,4 +1,4 @@
-"""The learning curve as people and files get it, and the objective that names its figure."""
+"""The learning curve as people and files get it, and the loop on data and objectives of other kinds."""
 
 import csv
 import io
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
-from convoy.training.examples import Plan
-from convoy.training.loop import CLASSIFICATION, Epoch, Objective, curve_csv, fit, predict
-from convoy.training.params import TrainingParams, TrainParams
+from convoy.training.batches import Batch, Plan, equal_shapes_plan
+from convoy.training.curve import Epoch, Fitted
+from convoy.training.loop import fit, predict
+from convoy.training.params import TrainingParams
 
 CURVE = (
     Epoch(1, 1.23456789, 0.000123456789, 0.5, 3e-3),
@@ -27,11 +27,10 @@ def test_a_row_has_the_figure_s_name_and_six_digits() -> None:
         "learning_rate": 0.003,
     }  # fmt: skip
     assert isinstance(CURVE[0].columns("rmse")["epoch"], int)
-    assert "validation_accuracy" in CURVE[0].columns(CLASSIFICATION.name)
 
 
 def test_the_curve_in_csv_holds_what_the_rows_tell() -> None:
-    text = curve_csv(CURVE, "rmse")
+    text = Fitted(CURVE, CURVE[0], "rmse").csv()
     assert text == (
         "epoch,train_loss,validation_loss,validation_rmse,learning_rate\n"
         "1,1.23457,0.000123457,0.5,0.003\n"
@@ -40,11 +39,6 @@ def test_the_curve_in_csv_holds_what_the_rows_tell() -> None:
     rows = list(csv.DictReader(io.StringIO(text)))
     for row, epoch in zip(rows, CURVE, strict=True):
         assert {name: float(value) for name, value in row.items()} == epoch.columns("rmse")
-
-
-def test_accuracy_is_the_share_of_right_answers() -> None:
-    outputs = torch.tensor([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [0.0, 1.0]])
-    assert float(CLASSIFICATION.figure(outputs, torch.tensor([1, 0, 0, 1]))) == 0.75
 
 
 class Pair(NamedTuple):
@@ -62,20 +56,14 @@ class Products:
     def __len__(self) -> int:
         return len(self.pair.left)
 
-    @property
-    def inference_batch(self) -> int:
-        return 7
-
     def to(self, _device: torch.device) -> "Products":
         return self
 
-    def plan(self, size: int, generator: np.random.Generator | None) -> Plan:
-        order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
-        cuts = (*range(0, len(self), size), len(self))
-        return Plan(torch.from_numpy(order), cuts, (0,) * (len(cuts) - 1))
+    def plan(self, batch_size: int, random: np.random.Generator | None) -> Plan:
+        return equal_shapes_plan(len(self), batch_size, random, torch.device("cpu"))
 
-    def batch(self, items: Tensor, width: int, training: bool) -> tuple[Any, Tensor]:
-        pair = Pair(*(part[items] for part in self.pair))
+    def draw(self, batch: Batch, training: bool) -> tuple[Any, Tensor]:
+        pair = Pair(*(part[batch.items] for part in self.pair))
         return pair, pair.left - 2 * pair.right
 
     def names(self, items: Sequence[int]) -> list[str]:
@@ -91,27 +79,27 @@ class Difference(nn.Module):
         return self.weights[0] * pair.left + self.weights[1] * pair.right
 
 
-def test_the_same_loop_fits_fields_by_another_objective() -> None:
-    def squared(outputs: Tensor, targets: Tensor, _smoothing: float) -> Tensor:
+class SquaredError:
+    """The squared error; the figure is the largest error."""
+
+    figure = "worst"
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return ((outputs - targets) ** 2).mean()
 
-    worst = Objective(squared, lambda outputs, targets: (outputs - targets).abs().max(), "worst")
+    def validate(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return self.loss(outputs, targets), (outputs - targets).abs().max()
+
+
+def test_the_same_loop_fits_fields_by_another_objective() -> None:
     params = TrainingParams(
         recipe="adam", learning_rate=0.1, epochs=30, patience=30, batch_size=25, threads=1, device="cpu",
         precision="float32",
     )  # fmt: skip
     network = Difference()
-    fitted = fit(network, Products(100, 0), Products(40, 1), params, 0, "pairs", objective=worst)
+    fitted = fit(network, Products(100, 0), Products(40, 1), SquaredError(), params, 0, "pairs")
     np.testing.assert_allclose(network.weights.detach(), [1, -2], atol=0.02)
     outputs = predict(network, Products(40, 1), params)
-    error = outputs - Products(40, 1).batch(torch.arange(40), 0, False)[1]
+    error = outputs - Products(40, 1).draw(Batch(torch.arange(40), (40,)), False)[1]
     assert fitted.best.validation_figure == pytest.approx(float(error.abs().max()), rel=1e-4)
     assert fitted.best.validation_loss == pytest.approx(float((error**2).mean()), rel=1e-4)
-
-
-def test_seeds() -> None:
-    assert TrainParams().seeds == (0,)
-    assert TrainParams(seeds=(3, 1, 2)).seeds == (3, 1, 2)
-    for wrong in ((), (1, 1), (-1,), (2**32,)):
-        with pytest.raises(ValidationError):
-            TrainParams(seeds=wrong)

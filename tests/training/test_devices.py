@@ -27,7 +27,7 @@ def test_a_network_is_fitted_where_its_training_says(asked: str, expected: str) 
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(ConvoyError, match="device 'cuda' was asked for and no GPU was found"):
+    with pytest.raises(ConvoyError, match="expected a GPU for device 'cuda', found none"):
         device_of(OfNetwork(training=TrainingParams(device="cuda")))
 
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from convoy.training.params import TrainingParams
-from convoy.training.recipes import RECIPES, Optimiser
+from convoy.training.params import RATES, TrainingParams
+from convoy.training.recipes import Optimiser
 
 
 @pytest.mark.parametrize("on_gpu", [False, True], ids=["by a number", "by a tensor"])
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", RATES)
 def test_after_loading_the_rate_is_that_of_the_schedule(recipe: str, on_gpu: bool) -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     optimiser = Optimiser(network, TrainingParams(recipe=recipe, epochs=4), steps_per_epoch=5)

@@ -3,79 +3,27 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convoy.core.errors import ConvoyError
 from convoy.training.averaging import AveragedWeights
+from convoy.training.batches import Batch, Batches, Plan
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.cuda_graphs import GraphedSteps
+from convoy.training.curve import Epoch, Fitted
 from convoy.training.devices import Device
-from convoy.training.examples import Examples, Plan
+from convoy.training.objectives import Objective
 from convoy.training.params import TrainingParams
 from convoy.training.progress import Progress
 from convoy.training.recipes import Optimiser
 
-Loss = Callable[[Tensor, Tensor, float], Tensor]
-OnBatch = Callable[[Tensor, int], Tensor]  # of a plan's items and width
+OnBatch = Callable[[Batch], Tensor]
 OnEpoch = Callable[[dict[str, float], bool], None]  # a row of curve.csv; whether read from a checkpoint
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What a network is fitted for: the loss, and the figure of the validation split that a person reads."""
-
-    loss: Loss
-    figure: Callable[[Tensor, Tensor], Tensor]
-    name: str
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the learning curve; losses are means per example."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    validation_figure: float
-    learning_rate: float
-
-    def columns(self, figure: str) -> dict[str, float]:
-        """The row by the names of curve.csv, with its digits: a curve seen live is the one that is stored."""
-        named = {key.replace("figure", figure): value for key, value in asdict(self).items()}
-        return {**{key: float(f"{value:.6g}") for key, value in named.items()}, "epoch": self.epoch}
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The learning curve and the epoch whose weights the network now has."""
-
-    curve: tuple[Epoch, ...]
-    best: Epoch
-
-
-def cross_entropy(outputs: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy per example, in float32."""
-    return F.cross_entropy(outputs.float(), targets, label_smoothing=label_smoothing)
-
-
-def _accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs.argmax(1) == targets).float().mean()
-
-
-CLASSIFICATION = Objective(cross_entropy, _accuracy, "accuracy")
-
-
-def curve_csv(curve: Sequence[Epoch], figure: str) -> str:
-    """A learning curve as CSV text, one row per epoch."""
-    rows = [row.columns(figure) for row in curve]
-    lines = [",".join(f"{value:.6g}" for value in row.values()) for row in rows]
-    return "\n".join([",".join(rows[0]), *lines]) + "\n"
 
 
 @contextlib.contextmanager
@@ -90,23 +38,23 @@ def seeded(seed: int, gpus: bool = False) -> Iterator[None]:
 
 
 def fit(
-    network: nn.Module, train: Examples, validation: Examples, params: TrainingParams, seed: int,
-    name: str, checkpoint: Checkpoint | None = None, objective: Objective = CLASSIFICATION,
+    network: nn.Module, train: Batches, validation: Batches, objective: Objective, params: TrainingParams,
+    seed: int, name: str, checkpoint: Checkpoint | None = None,
     on_epoch: OnEpoch = lambda _row, _resumed: None,
 ) -> Fitted:  # fmt: skip
     """Train `network` in place and leave it, on the CPU, with the weights of the best validation loss.
 
-    `on_epoch` is told each row of the learning curve as soon as it is known. Random numbers depend on
-    (seed, epoch) alone, so a run that was killed and goes on from its `checkpoint` ends with the same weights
-    as an unbroken one. Raises ConvoyError at the first non-finite loss, naming the step and the items in its
-    batch.
+    `on_epoch` is called with each row of the learning curve as soon as it is known. Random numbers depend on
+    (seed, epoch) alone, so a run that was killed and is resumed from its `checkpoint` ends with the same
+    weights as an unbroken one. Raises ConvoyError at the first non-finite loss, naming the step and the
+    examples in its batch.
     """
     with Device(params).active() as device:
         run = _Run(network, train.to(device.torch), validation.to(device.torch), params, device, objective)
-        progress = Progress(f"{name} seed {seed}", run.epochs, objective.name)
+        progress = Progress(f"{name} seed {seed}", run.epochs, objective.figure)
         run.resume(checkpoint)
         for row in run.curve:
-            on_epoch(row.columns(objective.name), True)
+            on_epoch(row.columns(objective.figure), True)
         saved = time.monotonic()
         try:
             while run.epoch < run.epochs and not run.patience_spent():
@@ -114,7 +62,7 @@ def fit(
                 with seeded(_epoch_seed(seed, run.epoch), gpus=run.on_gpu):
                     row = run.one_epoch(seed, progress)
                 progress.epoch(row, len(train) / (time.monotonic() - began), run.best_row.epoch)
-                on_epoch(row.columns(objective.name), False)
+                on_epoch(row.columns(objective.figure), False)
                 if checkpoint is not None and time.monotonic() - saved >= params.checkpoint_seconds:
                     run.save(checkpoint)
                     saved = time.monotonic()
@@ -123,31 +71,26 @@ def fit(
             del run.take_step, run.measure
         network.load_state_dict(run.best)
         network.to("cpu")
-    return Fitted(tuple(run.curve), run.best_row)
+    return Fitted(tuple(run.curve), run.best_row, objective.figure)
 
 
-def predict(network: nn.Module, examples: Examples, params: TrainingParams) -> Tensor:
+def predict(network: nn.Module, examples: Batches, params: TrainingParams) -> Tensor:
     """The outputs of `network` in evaluation mode, float32 on the CPU, in the order of the examples."""
     with Device(params).active() as device:
         # Outside of inference mode: weights that are moved within it can never be trained again.
         network.to(device.torch)
         with torch.inference_mode():
             examples = examples.to(device.torch)
-            plan = examples.plan(_batch_size(params, examples), None)
+            plan = examples.plan(params.batch_size, None)
             network.eval()
             outputs = _outputs(_forward(network, examples, device), plan).cpu()
         network.to("cpu")
         return outputs
 
 
-def _batch_size(params: TrainingParams, examples: Examples) -> int:
-    """Without gradients larger batches fit, and a GPU is the faster for them."""
-    return max(params.batch_size, examples.inference_batch)
-
-
-def _forward(network: nn.Module, examples: Examples, device: Device) -> OnBatch:
-    def forward(items: Tensor, width: int) -> Tensor:
-        inputs, _ = examples.batch(items, width, training=False)
+def _forward(network: nn.Module, examples: Batches, device: Device) -> OnBatch:
+    def forward(batch: Batch) -> Tensor:
+        inputs, _ = examples.draw(batch, training=False)
         with device.autocast():
             return network(inputs).float()
 
@@ -156,7 +99,7 @@ def _forward(network: nn.Module, examples: Examples, device: Device) -> OnBatch:
 
 def _outputs(forward: OnBatch, plan: Plan) -> Tensor:
     """The outputs for all batches of the plan, in the order of the examples."""
-    return _in_order([forward(items, width) for items, width in plan], plan)
+    return _in_order([forward(batch) for batch in plan], plan)
 
 
 def _in_order(batches: list[Tensor], plan: Plan) -> Tensor:
@@ -169,7 +112,7 @@ class _Run:
     """The state of one fit: everything that a checkpoint has to hold."""
 
     def __init__(
-        self, network: nn.Module, train: Examples, validation: Examples, params: TrainingParams,
+        self, network: nn.Module, train: Batches, validation: Batches, params: TrainingParams,
         device: Device, objective: Objective,
     ) -> None:  # fmt: skip
         self.network, self.train = network.to(device.torch), train
@@ -178,9 +121,9 @@ class _Run:
         self.epochs = params.epochs_of(self.steps_per_epoch)
         self.optimiser = Optimiser(network, params, self.steps_per_epoch)
         self.on_gpu = device.torch.type == "cuda"
-        self.validation = validation.plan(_batch_size(params, validation), None)
-        batches = [validation.batch(*batch, training=False)[1] for batch in self.validation]
-        self.targets = _in_order(batches, self.validation)
+        self.validation = validation.plan(params.batch_size, None)
+        targets = [validation.draw(batch, training=False)[1] for batch in self.validation]
+        self.targets = _in_order(targets, self.validation)
         self.forward = _forward(network, validation, device)
         self.take_step: OnBatch = GraphedSteps(self.step) if self.on_gpu else self.step
         self.measure: OnBatch = GraphedSteps(self.validate) if self.on_gpu else self.validate
@@ -201,12 +144,12 @@ class _Run:
         patience = self.params.patience
         return patience is not None and self.epoch > 0 and self.epoch - self.best_row.epoch >= patience
 
-    def step(self, items: Tensor, width: int) -> Tensor:
+    def step(self, batch: Batch) -> Tensor:
         """One update of the weights from one batch; returns the loss without waiting for the device."""
-        inputs, targets = self.train.batch(items, width, training=True)
+        inputs, targets = self.train.draw(batch, training=True)
         with self.device.autocast():
             outputs = self.network(inputs)
-        loss = self.objective.loss(outputs, targets, self.params.label_smoothing)
+        loss = self.objective.loss(outputs, targets)
         loss.backward()
         self.optimiser.torch.step()
         self.optimiser.torch.zero_grad(set_to_none=True)
@@ -224,10 +167,10 @@ class _Run:
         plan, first = self.plan(seed, self.epoch), self.epoch * self.steps_per_epoch
         losses = torch.zeros(len(plan), device=self.device.torch)
         # Made here: a copy to a GPU waits for all that is under way there.
-        sizes = torch.tensor(np.diff(plan.cuts), device=losses.device)
-        for number, (items, width) in enumerate(plan):
+        sizes = torch.tensor(plan.sizes(), device=losses.device)
+        for number, batch in enumerate(plan):
             rate = self.optimiser.at_step(first + number)
-            losses[number] = self.take_step(items, width)
+            losses[number] = self.take_step(batch)
             self.average.follow(first + number + 1)
             if not self.on_gpu:
                 # On a GPU a look at the loss would make the host wait; there the epoch's end is soon enough.
@@ -235,7 +178,7 @@ class _Run:
                 progress.step(number + 1, len(plan))
         mean_loss = (losses * sizes).sum() / sizes.sum()
         self.average.swap()
-        figures = self.measure(self.validation.order, 0)
+        figures = self.measure(Batch(self.validation.order, ()))
         if self.on_gpu:
             # All of the epoch is under way; the next one is drawn meanwhile, and only then the host waits.
             self.plan(seed, self.epoch + 1)
@@ -254,22 +197,17 @@ class _Run:
         return self.curve[-1]
 
     @torch.no_grad()
-    def validate(self, order: Tensor, _: int) -> Tensor:
-        """Loss and figure on the validation examples, whose plan has this order."""
+    def validate(self, examples: Batch) -> Tensor:
+        """Loss and figure on all validation examples, given in the order of their plan."""
         self.network.eval()
-        outputs = _outputs(self.forward, replace(self.validation, order=order))
-        loss, figure = self.objective.loss, self.objective.figure(outputs, self.targets)
-        if not self.params.label_smoothing:
-            return torch.stack([loss(outputs, self.targets, 0.0), figure])
-        # Smoothed labels make outputs timid, each epoch otherwise: compare epochs at their best temperature.
-        losses = [loss(outputs * 2 ** (step / 4), self.targets, 0.0) for step in range(-4, 17)]
-        return torch.stack([torch.stack(losses).min(), figure])
+        outputs = _outputs(self.forward, replace(self.validation, order=examples.items))
+        return torch.stack(self.objective.validate(outputs, self.targets))
 
     def _finite(self, losses: Tensor, plan: Plan, first: int) -> None:
         bad = torch.nonzero(~torch.isfinite(losses))
         if len(bad):
             number = first + int(bad[0, 0])
-            names = self.train.names(plan.items(number).tolist())
+            names = self.train.names(plan[number].items.tolist())
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             raise ConvoyError(
                 f"training: the loss is not finite at step {self.epoch * self.steps_per_epoch + number} "

@@ -1,21 +1,45 @@
 """How a network is to be fitted."""
 
 import math
-from typing import Literal, Self, TypeAlias
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 
-# What a run is made of where nothing is said of its length.
+# Length of a run where `epochs` is None.
 FEWEST_EPOCHS, FEWEST_STEPS = 8, 1500
 
 Recipe: TypeAlias = Literal["adagrad_linear", "adam", "adamw_one_cycle", "sgd_cosine"]
 
 
+class Rates(NamedTuple):
+    """Peak learning rate and weight decay."""
+
+    learning_rate: float
+    weight_decay: float
+
+
+RATES: Mapping[Recipe, Rates] = MappingProxyType({
+    "adagrad_linear": Rates(0.4, 0.0),
+    "adam": Rates(1e-3, 0.0),
+    "adamw_one_cycle": Rates(4e-3, 0.5),
+    "sgd_cosine": Rates(0.1, 1e-4),
+})  # fmt: skip
+
+
 class TrainingParams(Section):
-    """One training run; what is left out comes from the recipe (see convoy.training.recipes)."""
+    """One training run.
+
+    `learning_rate` and `weight_decay` that are None become the recipe's own when the params are made, so that
+    another recipe alone brings its own values. A model's params class may state values found for the model in
+    `rates`; they hold for the recipes named there alone.
+    """
+
+    rates: ClassVar[Mapping[Recipe, Rates]] = RATES
 
     recipe: Recipe = "adamw_one_cycle"
     learning_rate: float | None = Field(None, gt=0, le=10, description="peak; None: the recipe's own")
@@ -33,7 +57,6 @@ class TrainingParams(Section):
         le=1000,
         description="weights are an exponential mean over so many epochs; 0: the last step's",
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where it helps"
@@ -41,14 +64,18 @@ class TrainingParams(Section):
     threads: int = Field(2, ge=1, le=256, description="on a CPU; results change with it")
     checkpoint_seconds: float = Field(15, ge=0, le=86400, description="at least so long between checkpoints")
 
-    @model_validator(mode="after")
-    def _patience_can_end(self) -> Self:
-        if self.recipe != "adam" and (self.patience or 0) > (self.epochs or math.inf):
-            raise ValueError(f"patience {self.patience} is longer than the run of {self.epochs} epochs")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _rates_of_the_recipe(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        own = cls.rates.get(values.get("recipe", cls.model_fields["recipe"].default))
+        if own is None:  # an unknown recipe, refused with its field
+            return values
+        return values | {key: value for key, value in own._asdict().items() if values.get(key) is None}
 
     def device_here(self) -> Literal["cpu", "cuda"]:
-        """The device meant on this machine; ConvoyError where a GPU is asked for and there is none."""
+        """The device to use on this machine; raises ConvoyError for `cuda` where there is no GPU."""
         if self.device == "cpu":
             return "cpu"
         import torch
@@ -56,20 +83,26 @@ class TrainingParams(Section):
         if torch.cuda.is_available():
             return "cuda"
         if self.device == "cuda":
-            raise ConvoyError("training: device 'cuda' was asked for and no GPU was found; set device: auto")
+            raise ConvoyError("training: expected a GPU for device 'cuda', found none; set device: auto")
         return "cpu"
 
     def epochs_of(self, steps: int) -> int:
-        """How many epochs of so many steps are run at most."""
+        """The most epochs that are run, where an epoch has so many steps."""
         return self.epochs or max(FEWEST_EPOCHS, math.ceil(FEWEST_STEPS / steps))
 
 
+class ClassificationParams(TrainingParams):
+    """One training run for `convoy.training.objectives.Classification`, with that objective's options."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the labels in training")
+
+
 class TrainParams(Section):
-    """What all models of a task share."""
+    """Params that all models of a task share."""
 
     seeds: tuple[int, ...] = Field(
         (0,), min_length=1, max_length=100,
-        description="each network is trained once per seed; the first one's weights leave the house",
+        description="each network is trained once per seed; the first one's weights are published",
     )  # fmt: skip
 
     @field_validator("seeds")
@@ -81,9 +114,10 @@ class TrainParams(Section):
 
 
 def device_of(params: Section) -> str:
-    """Where a model with these params is fitted: `cpu` or `cuda`; ConvoyError where that is missing.
+    """Device on which a model with these params is fitted: `cpu` or `cuda`.
 
-    What has no `training` is fitted without a network, and does not wait for torch.
+    Params without `training` are those of a baseline: no torch is imported for them. Raises ConvoyError for
+    `cuda` where there is no GPU.
     """
     training: TrainingParams | None = getattr(params, "training", None)
     return "cpu" if training is None else training.device_here()

@@ -1,4 +1,4 @@
-"""Optimisers and their learning-rate schedules, one row each."""
+"""Optimisers and their learning-rate schedules."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -8,15 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from convoy.training.adagrad import RowAdagrad
-from convoy.training.params import TrainingParams
+from convoy.training.params import Recipe, TrainingParams
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """An optimiser's defaults and the share of the peak learning rate at a share of the run done."""
+class Schedule:
+    """The share of the peak learning rate after a share of the run; `per_epoch`: constant within an epoch."""
 
-    learning_rate: float
-    weight_decay: float
     share: Callable[[float], float]
     per_epoch: bool = False
 
@@ -43,11 +41,11 @@ def one_cycle(done: float, rise: float = 0.3, first: float = 1 / 25, last: float
     return last + (1 - last) * cosine((done - rise) / (1 - rise))
 
 
-RECIPES = {
-    "adagrad_linear": Recipe(0.4, 0.0, linear),
-    "adam": Recipe(1e-3, 0.0, constant),
-    "adamw_one_cycle": Recipe(4e-3, 0.5, one_cycle),
-    "sgd_cosine": Recipe(0.1, 1e-4, cosine, per_epoch=True),
+SCHEDULES: dict[Recipe, Schedule] = {
+    "adagrad_linear": Schedule(linear),
+    "adam": Schedule(constant),
+    "adamw_one_cycle": Schedule(one_cycle),
+    "sgd_cosine": Schedule(cosine, per_epoch=True),
 }
 
 
@@ -55,20 +53,20 @@ class Optimiser:
     """A torch optimiser with its schedule; `capturable`: usable inside a CUDA graph."""
 
     def __init__(self, network: nn.Module, params: TrainingParams, steps_per_epoch: int) -> None:
-        recipe = RECIPES[params.recipe]
-        self.peak = recipe.learning_rate if params.learning_rate is None else params.learning_rate
-        decay = recipe.weight_decay if params.weight_decay is None else params.weight_decay
-        self.share, self.per_epoch = recipe.share, recipe.per_epoch
+        assert params.learning_rate is not None
+        assert params.weight_decay is not None
+        self.peak = params.learning_rate
+        self.schedule = SCHEDULES[params.recipe]
         self.steps_per_epoch = steps_per_epoch
         self.steps = steps_per_epoch * params.epochs_of(steps_per_epoch)
         device = next(network.parameters()).device
-        # A tensor on the GPU, so that a captured graph reads today's value.
+        # A tensor on the GPU, so that a recorded graph reads the current value.
         self.rate: Tensor | float = (
             torch.tensor(self.peak, device=device) if device.type == "cuda" else self.peak
         )
-        self.torch = self._build(params.recipe, network, decay, device.type == "cuda")
+        self.torch = self._build(params.recipe, network, params.weight_decay, device.type == "cuda")
 
-    def _build(self, recipe: str, network: nn.Module, decay: float, cuda: bool) -> torch.optim.Optimizer:
+    def _build(self, recipe: Recipe, network: nn.Module, decay: float, cuda: bool) -> torch.optim.Optimizer:
         if recipe == "adagrad_linear":
             return RowAdagrad(network, self.rate, decay)
         groups = _groups(network.parameters(), decay)
@@ -82,12 +80,13 @@ class Optimiser:
         groups = self.torch.state_dict()["param_groups"]
         self.torch.load_state_dict({"state": slots, "param_groups": groups})
         for group in self.torch.param_groups:
-            group["lr"] = self.rate  # loading put a copy there, which nobody would set
+            group["lr"] = self.rate  # loading put a copy there, which `at_step` would not set
 
     def at_step(self, step: int) -> float:
         """Set the learning rate for 0-based `step` of the whole run and return it."""
-        now = step // self.steps_per_epoch * self.steps_per_epoch if self.per_epoch else step
-        rate = self.peak * self.share(now / max(1, self.steps - (0 if self.per_epoch else 1)))
+        per_epoch = self.schedule.per_epoch
+        now = step // self.steps_per_epoch * self.steps_per_epoch if per_epoch else step
+        rate = self.peak * self.schedule.share(now / max(1, self.steps - (0 if per_epoch else 1)))
         if isinstance(self.rate, Tensor):
             self.rate.fill_(rate)
         else:

@@ -13,9 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convoy.climate.data.domains import Domain
-from convoy.climate.downscaling.networks import Fitted, NetworkParams, objective, train
-from convoy.climate.downscaling.tensors import GridExamples, scaling
+from convoy.climate.downscaling.networks import Fitted, NetworkParams, train
+from convoy.climate.downscaling.objective import FieldError
+from convoy.climate.downscaling.tensors import GridBatches, scaling
 from convoy.nn.downscaling import TRUNKS, Downscaler
+from convoy.training.batches import Batch
 from tests.support.climates import YEARS, first, noisy, world
 
 META = torch.device("meta")
@@ -38,11 +40,11 @@ class FromTheHost(TorchDispatchMode):
         return result
 
 
-def step(network: Downscaler, examples: GridExamples, goal: Any) -> None:
-    inputs, targets = examples.batch(torch.arange(16, device=META), 0, True)
+def step(network: Downscaler, examples: GridBatches, goal: Any) -> None:
+    inputs, targets = examples.draw(Batch(torch.arange(16, device=META), (16,)), True)
     outputs = network(inputs)
-    goal.figure(outputs.detach(), targets)
-    goal.loss(outputs, targets, 0.0).backward()
+    goal.validate(outputs.detach(), targets)
+    goal.loss(outputs, targets).backward()
 
 
 @pytest.mark.parametrize(
@@ -59,10 +61,10 @@ def test_a_step_takes_nothing_from_the_host(
 ) -> None:
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # META has none
     scale = scaling(domains, "tasmax")
-    examples = GridExamples(domains, "tasmax", scale)
+    examples = GridBatches(domains, "tasmax", scale)
     arguments = {"width": 8, "depth": 1, "hidden": 16, **changes}
     network = Downscaler(examples.weather.shape[1], len(scale.static_names), **arguments).to(META)
-    goal = objective(changes.get("spread", "none"), HOME)
+    goal = FieldError(HOME.fine.areas, spread=changes.get("spread") == "normal")
     examples = examples.to(META)
     # As with a recorded graph: the first step is a plain one, and may bring what stays on the device.
     step(network, examples, goal)

@@ -8,8 +8,9 @@ import torch
 
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling.lapse import at_height, daily_lapse
-from convoy.climate.downscaling.tensors import GridExamples, Scaling, geometry, scaling, scaling_from
+from convoy.climate.downscaling.tensors import GridBatches, Scaling, geometry, scaling, scaling_from
 from convoy.core.files import write_json
+from convoy.training.batches import Batch
 from tests.support.climates import COARSE, FINE, block_means, first, noisy, with_inputs, world
 
 HOME, AWAY = first(world(noisy), 90), first(world(noisy, name="away", seed=1), 40)
@@ -17,8 +18,8 @@ LATER = replace(first(world(noisy), 120).at(np.arange(90, 120)), name="later")
 SCALE = scaling([HOME, AWAY, LATER], "tasmax")
 
 
-def examples(*domains: Domain) -> GridExamples:
-    return GridExamples(list(domains) or [HOME, AWAY, LATER], "tasmax", SCALE)
+def examples(*domains: Domain) -> GridBatches:
+    return GridBatches(list(domains) or [HOME, AWAY, LATER], "tasmax", SCALE)
 
 
 def changed(domain: Domain, name: str, index: tuple, value: float) -> Domain:
@@ -59,7 +60,7 @@ def test_precipitation_is_taken_as_its_root() -> None:
     rain = np.random.default_rng(0).gamma(0.3, 1e-4, HOME.inputs["psl"].shape).astype(np.float32)
     domain = replace(HOME, inputs={"tasmax": HOME.inputs["tasmax"], "pr": rain})
     scale = scaling([domain], "tasmax")
-    found = GridExamples([domain], "tasmax", scale).weather.numpy()[:, 1]
+    found = GridBatches([domain], "tasmax", scale).weather.numpy()[:, 1]
     np.testing.assert_allclose(found, (np.sqrt(rain) - np.sqrt(rain).mean()) / np.sqrt(rain).std(), atol=1e-3)
 
 
@@ -153,7 +154,7 @@ def test_missing_truths_stay_missing_and_static_holes_are_average() -> None:
 def test_a_batch_holds_its_days() -> None:
     data = examples()
     items = torch.tensor([3, 95, 140])
-    inputs, targets = data.batch(items, 0, training=True)
+    inputs, targets = data.draw(Batch(items, (3,)), training=True)
     torch.testing.assert_close(inputs.weather, data.weather[items])
     assert inputs.domain.tolist() == [0, 1, 0]
     torch.testing.assert_close(targets, data.truth[items])
@@ -164,7 +165,7 @@ def test_a_batch_holds_its_days() -> None:
 def test_without_a_truth_the_coarse_field_stands_in() -> None:
     data = examples(replace(HOME, target=None))
     assert data.truth is None
-    _, targets = data.batch(torch.tensor([1, 2]), 0, training=False)
+    _, targets = data.draw(Batch(torch.tensor([1, 2]), (2,)), training=False)
     torch.testing.assert_close(targets, data.coarse[1:3])
 
 
@@ -172,7 +173,8 @@ def test_without_a_truth_the_coarse_field_stands_in() -> None:
 def test_training_batches_hold_every_day_once_and_never_one_alone(days, size) -> None:
     plan = examples(first(HOME, days)).plan(size, np.random.default_rng(0))
     assert sorted(plan.order.tolist()) == list(range(days))
-    sizes = [len(items) for items, _ in plan]
+    sizes = plan.sizes()
+    assert [batch.shape for batch in plan] == [(size,) for size in sizes]
     assert sum(sizes) == days
     assert min(sizes) > 1
     assert max(sizes) <= size + 1

@@ -16,7 +16,6 @@ from convoy.training.params import TrainParams
         ({"kernel_sizes": [0]}, "kernel_sizes"),
         ({"kernel_sizes": []}, "kernel_sizes"),
         ({"training": {"recipe": "best"}}, "training.recipe"),
-        ({"training": {"epochs": 3, "patience": 9}}, "patience 9 is longer"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:

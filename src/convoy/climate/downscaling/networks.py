@@ -1,44 +1,42 @@
 """The downscaling networks, from grids to weights and from weights to fine fields."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from convoy.climate.data.domains import Domain, Fields, Grid
 from convoy.climate.data.regridding import area_mean, whole_ratio
-from convoy.climate.downscaling.tensors import GridExamples, Scaling, geometry, scaling, scaling_from
+from convoy.climate.downscaling.objective import FieldError
+from convoy.climate.downscaling.tensors import GridBatches, Scaling, geometry, scaling, scaling_from
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 from convoy.nn.downscaling import Downscaler, Geometry
 from convoy.training.checkpoints import Checkpoint
-from convoy.training.loop import Objective, OnEpoch, curve_csv, fit, predict, seeded
-from convoy.training.params import TrainingParams
+from convoy.training.loop import OnEpoch, fit, predict, seeded
+from convoy.training.params import RATES, Rates, TrainingParams
 from convoy.training.seeds import Trained
 
 Array = npt.NDArray[Any]
 # Area means of the truth that differ more from the coarse input, in its standard deviations, show another
 # model's climate: some 0.05 K.
 AGREEMENT = 0.007
-FIGURE = "rmse"
 DEEPEST_UNET = 4  # each level halves the grid and doubles the channels
 
 
 class DownscalingTraining(TrainingParams):
     """The training loop's params with the defaults found for downscaling."""
 
-    learning_rate: float | None = Field(8e-3, gt=0, le=10)
-    weight_decay: float | None = Field(1e-2, ge=0, le=10)
+    rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(8e-3, 1e-2)})
+
     batch_size: int = Field(16, ge=2, le=65536)
     epochs: int | None = Field(None, ge=1, le=10000)
     patience: int | None = Field(None, ge=1, le=10000)
-    label_smoothing: float = Field(0.0, ge=0, le=0, description="is for classes")
 
 
 class NetworkParams(Section):
@@ -85,14 +83,14 @@ def train(
     }  # fmt: skip
     with seeded(seed):
         network = Downscaler(**arguments)
-    goal = objective(params.spread, domains[0])
     fitted = fit(
-        network, GridExamples(domains, target, scale), GridExamples(validation, target, scale),
-        params.training, seed, name, checkpoint, goal, on_epoch,
+        network, GridBatches(domains, target, scale), GridBatches(validation, target, scale),
+        FieldError(domains[0].fine.areas, spread=params.spread == "normal"),
+        params.training, seed, name, checkpoint, on_epoch,
     )  # fmt: skip
     tensors = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
     facts = {"network": arguments, "scaling": asdict(scale), "conserve": conserve, "place": place}
-    return Trained(facts, tensors, curve_csv(fitted.curve, FIGURE))
+    return Trained(facts, tensors, fitted.csv())
 
 
 class Fitted:
@@ -109,7 +107,7 @@ class Fitted:
     def downscale(self, domain: Domain, target: str) -> tuple[Fields, Fields | None]:
         """The fine field (T, H, W) in the target's unit, and its standard deviation where there is one."""
         days = replace(domain, target=None)  # the truth, where there is one, is not for the network
-        examples = GridExamples([days], target, self._scale, self._geometry(domain.coarse, domain.fine))
+        examples = GridBatches([days], target, self._scale, self._geometry(domain.coarse, domain.fine))
         outputs = predict(self._network, examples, self._training).numpy()
         spread = outputs[:, 1] if self._spread else None
         return outputs[:, 0] + np.float32(self._scale.level), spread
@@ -119,38 +117,6 @@ class Fitted:
         if self._between is None or self._between[0] is not coarse or self._between[1] is not fine:
             self._between = coarse, fine, geometry(coarse, fine)
         return self._between[2]
-
-
-def objective(spread: str, domain: Domain) -> Objective:
-    """Area-weighted squared error, or CRPS of a Gaussian, over the cells that have a truth."""
-
-    @functools.cache
-    def areas(device: torch.device) -> Tensor:
-        # Brought there once: a recorded step of a GPU can take nothing from the host.
-        return torch.from_numpy(domain.fine.areas.astype(np.float32)).to(device)
-
-    def mean(errors: Tensor, targets: Tensor) -> Tensor:
-        # Only what the truth lacks is passed over: an output that is no number must not look like no error.
-        weights = areas(errors.device) * ~torch.isnan(targets)
-        return (errors * weights).sum() / weights.sum()
-
-    def squared(outputs: Tensor, targets: Tensor, _smoothing: float) -> Tensor:
-        return mean((outputs[:, 0] - torch.nan_to_num(targets)) ** 2, targets)
-
-    def crps(outputs: Tensor, targets: Tensor, _smoothing: float) -> Tensor:
-        return mean(_crps(outputs[:, 0], outputs[:, 1], torch.nan_to_num(targets)), targets)
-
-    def rmse(outputs: Tensor, targets: Tensor) -> Tensor:
-        return squared(outputs, targets, 0.0).sqrt()
-
-    return Objective(squared if spread == "none" else crps, rmse, FIGURE)
-
-
-def _crps(mean: Tensor, deviation: Tensor, truth: Tensor) -> Tensor:
-    """Continuous ranked probability score of a Gaussian (Gneiting et al. 2005, eq. 5)."""
-    z = (truth - mean) / deviation
-    density = torch.exp(-0.5 * z**2) / (2 * torch.pi) ** 0.5
-    return deviation * (z * torch.erf(z / 2**0.5) + 2 * density - torch.pi**-0.5)
 
 
 def _known(domains: Sequence[Domain], target: str) -> list[Domain]:

@@ -13,7 +13,7 @@ from convoy.climate.data.domains import Domain, Fields, Grid
 from convoy.climate.data.regridding import area_mean, interpolation
 from convoy.climate.downscaling.lapse import at_height, at_sea_level, daily_lapse, filled
 from convoy.nn.downscaling import Geometry, Ground, Inputs
-from convoy.training.examples import Plan
+from convoy.training.batches import Batch, Plan, equal_shapes_plan
 
 # Variables that are positive and skewed are taken as what is nearer to a Gaussian.
 TRANSFORMS: dict[str, Any] = {
@@ -102,7 +102,7 @@ def geometry(coarse: Grid, fine: Grid) -> Geometry:
     return Geometry(*(torch.from_numpy(matrix.astype(np.float32)) for matrix in matrices))
 
 
-class GridExamples:
+class GridBatches:
     """Days of one or more domains, resident on a device; all domains have the same grids by shape.
 
     Targets are (N, H, W) less the scaling's level, NaN where the truth is missing; where there is no truth,
@@ -129,15 +129,8 @@ class GridExamples:
     def __len__(self) -> int:
         return len(self.lapse)
 
-    @property
-    def inference_batch(self) -> int:
-        if not self.lapse.is_cuda:
-            return INFERENCE_DAYS
-        # 256 MB for 64 channels in bfloat16; on large grids the loop takes the batch of training.
-        return min(512, 2**21 // self.ground.elevation_km[0].numel())
-
-    def to(self, device: torch.device) -> "GridExamples":
-        moved = object.__new__(GridExamples)
+    def to(self, device: torch.device) -> "GridBatches":
+        moved = object.__new__(GridBatches)
         moved.labels = self.labels
         for name in ("weather", "coarse", "lapse", "season", "domain"):
             setattr(moved, name, getattr(self, name).to(device))
@@ -146,16 +139,16 @@ class GridExamples:
         moved.geometry = Geometry(*(tensor.to(device) for tensor in self.geometry))
         return moved
 
-    def plan(self, size: int, generator: np.random.Generator | None) -> Plan:
-        order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
-        cuts = list(range(0, len(self), size))
-        # A batch of one has no batch statistics; its neighbour takes it in.
-        if generator is not None and len(cuts) > 1 and len(self) - cuts[-1] == 1:
-            cuts.pop()
-        ends = (*cuts, len(self))
-        return Plan(torch.from_numpy(order).to(self.lapse.device), ends, (0,) * len(cuts))
+    def plan(self, batch_size: int, random: np.random.Generator | None) -> Plan:
+        if random is None and self.lapse.is_cuda:
+            # 256 MB for 64 channels in bfloat16; on large grids the batch of training is kept.
+            batch_size = max(batch_size, min(512, 2**21 // self.ground.elevation_km[0].numel()))
+        elif random is None:
+            batch_size = max(batch_size, INFERENCE_DAYS)
+        return equal_shapes_plan(len(self), batch_size, random, self.lapse.device)
 
-    def batch(self, items: Tensor, width: int, training: bool) -> tuple[Inputs, Tensor]:  # noqa: ARG002
+    def draw(self, batch: Batch, training: bool) -> tuple[Inputs, Tensor]:  # noqa: ARG002
+        items = batch.items
         inputs = Inputs(
             self.weather[items], self.coarse[items], self.lapse[items], self.season[items],
             self.domain[items], self.ground, self.geometry,

@@ -12,26 +12,25 @@ from torch import nn
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section, parse
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
+from convoy.streamrec.classification.batches import TextBatches
 from convoy.streamrec.classification.data import TRAIN, VALIDATION, Corpus
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
-from convoy.training.examples import TokenExamples
-from convoy.training.loop import CLASSIFICATION, OnEpoch, curve_csv, fit, predict, seeded
-from convoy.training.params import Recipe, TrainingParams
+from convoy.training.loop import OnEpoch, fit, predict, seeded
+from convoy.training.objectives import Classification
+from convoy.training.params import ClassificationParams, Recipe
 from convoy.training.seeds import Trained
 
 Array = npt.NDArray[Any]
 
 
-class NetworkTraining(TrainingParams):
+class NetworkTraining(ClassificationParams):
     """The training loop's params with the defaults found for short texts.
 
     They held on the synthetic catalogue and on real titles alike: embeddings that start small, words dropped,
     labels smoothed, weights averaged over an epoch.
     """
 
-    learning_rate: float | None = Field(4e-3, gt=0, le=10)
-    weight_decay: float | None = Field(0.5, ge=0, le=10)
     epochs: int | None = Field(12, ge=1, le=10000)
     patience: int | None = Field(5, ge=1, le=10000)
     average_epochs: float = Field(1.0, ge=0, le=1000)
@@ -42,13 +41,10 @@ class BowTraining(NetworkTraining):
     """The same for the bag of words, which overfits sooner.
 
     Adagrad, whose steps for a word shrink as its gradients add up, comes closer to the Bayes accuracy in
-    three
-    epochs than AdamW in twelve.
+    three epochs than AdamW in twelve.
     """
 
     recipe: Recipe = "adagrad_linear"
-    learning_rate: float | None = Field(0.4, gt=0, le=10)
-    weight_decay: float | None = Field(0.0, ge=0, le=10)
     epochs: int | None = Field(3, ge=1, le=10000)
     patience: int | None = Field(3, ge=1, le=10000)
     average_epochs: float = Field(0.0, ge=0, le=1000)
@@ -115,14 +111,15 @@ def train(
     with seeded(seed):
         network = NETWORKS[params.kind](**arguments)
     fitted = fit(
-        network, examples, validation, params.training, seed, params.kind, checkpoint, on_epoch=on_epoch
-    )
+        network, examples, validation, Classification(params.training.label_smoothing), params.training,
+        seed, params.kind, checkpoint, on_epoch,
+    )  # fmt: skip
     outputs = predict(network, validation, params.training)
     scale = 1 / temperature(outputs, validation.labels)
     tensors = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     for name in ("classifier.weight", "classifier.bias"):
         tensors[name] *= np.float32(scale)
-    return Trained({"network": arguments}, tensors, curve_csv(fitted.curve, CLASSIFICATION.name))
+    return Trained({"network": arguments}, tensors, fitted.csv())
 
 
 def probabilities(
@@ -136,7 +133,7 @@ def probabilities(
     return outputs.double().softmax(1).numpy()
 
 
-def _examples(corpus: Corpus, items: npt.NDArray[np.int64], word_dropout: float = 0.0) -> TokenExamples:
+def _examples(corpus: Corpus, items: npt.NDArray[np.int64], word_dropout: float = 0.0) -> TextBatches:
     lengths = corpus.lengths[items]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     # Row t of the selection is t - (its text's new start) + (its text's old start).
@@ -144,4 +141,4 @@ def _examples(corpus: Corpus, items: npt.NDArray[np.int64], word_dropout: float 
     tokens = corpus.tokens[np.arange(offsets[-1]) + shift]
     names = corpus.item_ids.take(items).to_pylist()
     labels = torch.from_numpy(corpus.labels[items])
-    return TokenExamples(torch.from_numpy(tokens), offsets, labels, names, word_dropout, UNKNOWN)
+    return TextBatches(torch.from_numpy(tokens), offsets, labels, names, word_dropout, UNKNOWN)
