@@ -23,7 +23,7 @@ def main(model: str) -> None:
     shared = load("climate.train", TrainParams)
     facts = grids.read_facts(GRIDS)
     train, validation = (grids.read(GRIDS, split) for split in ("train", "validation"))
-    key = run_key(params.model_dump(mode="json"), sha256(GRIDS / MANIFEST))
+    key = run_key(params.model_dump(mode="json"), sha256(GRIDS / MANIFEST), models.TRAINED_BY)
 
     def checkpoint(seed: int) -> Checkpoint:
         return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)

@@ -20,7 +20,7 @@ def main(model: str) -> None:
     params = load(f"streamrec.models.{model}", models.params_model(model))
     shared = load("streamrec.train", TrainParams)
     corpus = corpora.read(CORPUS)
-    key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST))
+    key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST), models.TRAINED_BY)
 
     def checkpoint(seed: int) -> Checkpoint:
         return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)

@@ -1,37 +1,41 @@
 """Training state that survives a kill: tensors in safetensors, the rest as JSON in its header.
 
-Torch is imported where tensors are: what is fitted without it does not wait for it.
+Torch is imported only where tensors are read or written, so that baselines do not wait for it.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-import convoy
 from convoy.core.files import atomic_file
+from convoy.training.source import imported_files, torch_build
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def run_key(params: dict[str, Any], data: str) -> str:
-    """A hash of what a training run depends on: its params, the data's checksum, and all code of ours."""
-    digest = hashlib.sha256(json.dumps([params, data, version("torch")], sort_keys=True).encode())
-    for file in sorted(Path(convoy.__path__[0]).rglob("*.py")):
+def run_key(params: dict[str, Any], data: str, module: str) -> str:
+    """Hash of what the result of a training depends on.
+
+    That is its params, the checksum of its data, the source files that `module`, which trains, imports, and
+    the build of torch. A change elsewhere, such as in a report, leaves the key as it is.
+    """
+    digest = hashlib.sha256(json.dumps([params, data], sort_keys=True).encode())
+    digest.update(torch_build())
+    for file in imported_files(module):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file `folder/name-key.safetensors`; `key` is a hash of params, data and code.
+    """One file `folder/name-key.safetensors`; for `key` see `run_key`.
 
-    Outside DVC's outputs, since DVC deletes those before a stage runs.
+    It belongs outside DVC's outputs, which DVC deletes before a stage runs.
     """
 
     folder: Path
@@ -43,7 +47,7 @@ class Checkpoint:
         return self.folder / f"{self.name}-{self.key}.safetensors"
 
     def save(self, tensors: dict[str, "Tensor"], facts: dict[str, Any]) -> None:
-        """Replace the file as a whole."""
+        """Write tensors and facts, replacing the file as a whole."""
         from safetensors.torch import save_file
 
         with atomic_file(self.path) as partial:
@@ -51,7 +55,7 @@ class Checkpoint:
             save_file(arrays, partial, {"facts": json.dumps(facts)})
 
     def load(self) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
-        """The last saved state with this key, or None; files of other keys and broken ones are removed."""
+        """The last saved state with this key, or None; removes files of other keys and broken ones."""
         for file in self.folder.glob(f"{self.name}-*.safetensors"):
             if file != self.path:
                 file.unlink(missing_ok=True)
@@ -66,7 +70,7 @@ class Checkpoint:
             return None
 
     def remove(self) -> None:
-        """Called when the run has ended well; leaves nothing behind."""
+        """Remove the file, and the folder where it is then empty: the run has ended."""
         self.path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convoy.training.checkpoints import Checkpoint
 
 NETWORKS = ("residual", "srcnn", "separable", "unet")
+TRAINED_BY = "convoy.climate.downscaling.networks"  # the module whose code a checkpoint depends on
 TASK = "climate/downscaling"
 OnEpoch = Callable[[int, dict[str, float], bool], None]
 _STATIC, _GRID, _NETWORK = "static.", "grid.", "network."

@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 OnEpoch = Callable[[int, dict[str, float], bool], None]
 BASELINES = ("linear", "linear_pairs")
 NETWORKS = ("bow", "textcnn")
+TRAINED_BY = "convoy.streamrec.classification.networks"  # the module whose code a checkpoint depends on
 
 
 def params_model(name: str) -> type[Section]:
