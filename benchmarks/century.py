@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import RESULTS, report
+from benchmarks.machine import RESULTS, part, report
 from benchmarks.memory import peak
 
 REQUIRED_GB = 1.5
@@ -25,7 +25,8 @@ def measure(folder: Path, years: Sequence[int], results: Path = RESULTS) -> Path
     for count in sorted(years):
         coarse, out = folder / f"coarse-{count}.nc", folder / "fine.nc"
         command = [sys.executable, "-m", "convoy.cli.app", "downscale", str(coarse), str(out)]
-        peak_bytes, seconds = peak([*command, "--model", str(folder / "model")])
+        with part(f"convoy downscale, {count} years"):
+            peak_bytes, seconds = peak([*command, "--model", str(folder / "model")])
         row = {"years": count, "peak, GB": peak_bytes / 1e9, "at most, GB": REQUIRED_GB}
         row["written, GB"] = out.stat().st_size / 1e9
         out.unlink()
@@ -36,7 +37,8 @@ def measure(folder: Path, years: Sequence[int], results: Path = RESULTS) -> Path
 def run(years: Sequence[int]) -> Path:
     with tempfile.TemporaryDirectory(prefix="convoy-bench-") as folder:
         command = [sys.executable, "-m", "benchmarks.century_files", folder, *map(str, years)]
-        subprocess.run(command, check=True)
+        with part("coarse files and model"):
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return measure(Path(folder), years)
 
 

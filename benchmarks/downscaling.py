@@ -23,7 +23,7 @@ import torch
 
 from benchmarks import plain
 from benchmarks.limits import measure_limits
-from benchmarks.machine import RESULTS, cores, in_turn, report
+from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling import networks
 from convoy.climate.downscaling.objective import FieldError
@@ -47,7 +47,8 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     days = days or DAYS[device]
     torch.set_num_threads(cores())
-    home = _home(days + VALIDATION_DAYS)
+    with part(f"{days + VALIDATION_DAYS:,} days of the synthetic climate"):
+        home = _home(days + VALIDATION_DAYS)
     train, validation = home.at(slice(0, days)), home.at(slice(days, None))
     scale = scaling([train], "tasmax")
     unknown = replace(train, target=None)
@@ -77,7 +78,7 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
         same.geometry = type(same.geometry)(*(matrix.cuda() for matrix in same.geometry))
     seconds = {
         f"training, batch {size}": in_turn(
-            {"plain": partial(theirs, size), "ours": partial(ours, size)}, rounds
+            {"plain": partial(theirs, size), "ours": partial(ours, size)}, rounds, f"training, batch {size}"
         )
         for size in sizes
     }
@@ -87,9 +88,10 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
             "plain": lambda: plain.infer(same, ordered, device),
             "ours": lambda: predict(network, asked, params),
         },
-        rounds,
-    )
-    limits = measure_limits(device)
+        rounds, "inference",
+    )  # fmt: skip
+    with part("limits of the machine"):
+        limits = measure_limits(device)
     rows = [_row(phase, values, days, device, network, examples, limits) for phase, values in seconds.items()]
     measured = {
         "what": " ".join((__doc__ or "").split()), "days": days,

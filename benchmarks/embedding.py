@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import textbook, workload
-from benchmarks.machine import RESULTS, cores, in_turn, report
+from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.core import artifact as models
 from convoy.embeddings import io as embeddings
 from convoy.nn.kernels import lookup
@@ -104,7 +104,8 @@ def sides(folder: Path, items: int, textbook_items: int) -> tuple[dict[str, Call
 
 def run(items: int, textbook_items: int, rounds: int, results: Path = RESULTS) -> Path:
     with tempfile.TemporaryDirectory(prefix="convoy-bench-") as folder:
-        measured, difference = sides(Path(folder), items, textbook_items)
+        with part("catalogue and model"):
+            measured, difference = sides(Path(folder), items, textbook_items)
         seconds = in_turn(measured, rounds)
     counts = {side: items if side in REQUIRED else textbook_items for side in seconds}
     rates = {side: counts[side] / median(values) for side, values in seconds.items()}

@@ -1,10 +1,9 @@
 """The larger setting of the downscaling network, by the README's command in a clone of the committed HEAD.
 
 No speed is compared here: it shows how near to the noise floor more width and more epochs come, on every
-split.
-Intervals are of 95%, by bootstrap over blocks of 30 days; `share` is that of the way from the best baseline
-to
-the noise floor.
+split. It trains for as long as that setting needs, and is not among those that `python -m benchmarks` runs:
+`python -m benchmarks.larger`. Intervals are of 95%, by bootstrap over blocks of 30 days; `share` is that of
+the way from the best baseline to the noise floor.
 """
 
 import argparse

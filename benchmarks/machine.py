@@ -1,12 +1,13 @@
-"""What the benchmarks share: the name of the machine, sides measured in turn, a table and a JSON file."""
+"""What the benchmarks share: the machine's name, progress, sides measured in turn, a table, a JSON file."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from rich.table import Table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 Row = Mapping[str, Any]
-# The environment that keeps torch and the compiled kernels to what a CPU with AVX2 alone has.
+# The environment that keeps torch and the compiled kernels to what a CPU with AVX2 alone has. oneDNN's
+# variable decides on bfloat16 too: results name the limit by it.
 AVX2 = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -51,18 +53,34 @@ def gpu() -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """Cores, CPU and GPU."""
-    return {"cores": cores(), "cpu": cpu(), "gpu": gpu()}
+    """Cores, CPU and GPU, and the instructions that torch is limited to where it may not use all."""
+    limited = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return {"cores": cores(), "cpu": cpu(), "gpu": gpu(), **({"limited to": limited} if limited else {})}
 
 
-def in_turn(sides: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each side in so many rounds, A B A B …, after one round that is not counted."""
+@contextlib.contextmanager
+def part(name: str) -> Iterator[None]:
+    """Print the name of a part as it begins, and its seconds as it ends."""
+    print(f"  {name} …", end="", flush=True)
+    began = time.perf_counter()
+    try:
+        yield
+    except BaseException:
+        print(" failed", flush=True)
+        raise
+    print(f" {time.perf_counter() - began:.1f} s", flush=True)
+
+
+def in_turn(sides: Mapping[str, Callable[[], Any]], rounds: int, what: str = "") -> dict[str, list[float]]:
+    """Seconds of each side in so many rounds, A B A B …, after a first one that is not counted."""
+    of = f"{what}, " if what else ""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds + 1):
+    for number in range(rounds + 1):
         for name, side in sides.items():
-            began = time.perf_counter()
-            side()
-            seconds[name].append(round(time.perf_counter() - began, 6))
+            with part(f"{of}round {number} of {rounds}: {name}" if number else f"{of}warm-up: {name}"):
+                began = time.perf_counter()
+                side()
+                seconds[name].append(round(time.perf_counter() - began, 6))
     return {name: values[1:] for name, values in seconds.items()}
 
 
@@ -76,6 +94,7 @@ def report(
     """
     here = machine()
     on = f"{here['cores']} cores, {here['cpu']}" + (f", {here['gpu']}" if here["gpu"] else "")
+    on += f", limited to {here['limited to']}" if "limited to" in here else ""
     show(f"{name}: {on}", rows)
     facts = {
         "benchmark": name,
@@ -91,9 +110,9 @@ def report(
 
 
 def show(title: str, rows: Sequence[Row]) -> None:
-    """Print a table whose columns are the keys of the rows, in the order in which they first occur."""
+    """Print a title and a table whose columns are the keys of the rows, in the order of first occurrence."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", no_wrap=not numeric)
@@ -102,6 +121,8 @@ def show(title: str, rows: Sequence[Row]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 120
+    # A title of the table's own is broken to the table's width.
+    console.print(title, soft_wrap=True)
     console.print(table)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import RESULTS, report
+from benchmarks.machine import RESULTS, part, report
 
 REQUIRED_GB = 1.2  # at a million items
 
@@ -38,7 +38,10 @@ def embed(folder: Path, items: int) -> tuple[int, float]:
 
 def measure(folder: Path, sizes: Sequence[int], results: Path = RESULTS) -> Path:
     """Measure and report for a folder that benchmarks.workload has filled."""
-    peaks = {items: embed(folder, items) for items in sorted(sizes)}
+    peaks = {}
+    for items in sorted(sizes):
+        with part(f"convoy embed, {items:,} items"):
+            peaks[items] = embed(folder, items)
     rows: list[dict[str, Any]] = []
     for items, (peak_bytes, seconds) in peaks.items():
         row = {"items": items, "peak, GB": peak_bytes / 1e9, "at most, GB": REQUIRED_GB}
@@ -49,7 +52,8 @@ def measure(folder: Path, sizes: Sequence[int], results: Path = RESULTS) -> Path
 def run(sizes: Sequence[int]) -> Path:
     with tempfile.TemporaryDirectory(prefix="convoy-bench-") as folder:
         command = [sys.executable, "-m", "benchmarks.workload", folder, *map(str, sizes)]
-        subprocess.run(command, check=True)
+        with part("catalogues and model"):
+            subprocess.run(command, check=True)
         return measure(Path(folder), sizes)
 
 
