@@ -24,9 +24,10 @@ from torch import Tensor
 from benchmarks import textbook, workload
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.core import artifact as models
-from convoy.embeddings import io as embeddings
+from convoy.embeddings.write_io import write
 from convoy.nn.kernels import lookup
 from convoy.nn.text import TextCNN
+from convoy.streamrec.catalogue.io import Items
 from convoy.streamrec.classification.data import Corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 
@@ -63,7 +64,7 @@ def largest_difference(network: textbook.TextCNN, ours: lookup.Lookup, corpus: C
 
 
 def embed(catalogue: Path, out: Path, embedder: Embedder) -> None:
-    embeddings.write(out, catalogue, {}, embedder, embedder.dimension, embedder.facts)
+    write(out, Items(catalogue, {}), embedder, embedder.dimension, embedder.facts)
 
 
 def embed_in_a_process(catalogue: Path, out: Path, model: Path) -> None:

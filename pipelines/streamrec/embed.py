@@ -5,20 +5,20 @@ from pathlib import Path
 from convoy.core import artifact as models
 from convoy.core import params
 from convoy.core.stage import run
-from convoy.embeddings import io as embeddings
+from convoy.embeddings.write_io import write
+from convoy.streamrec.catalogue.io import Items
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary
 
 DATA = Path("data/streamrec")
 
 
 def main(model: str) -> None:
-    """Write data/streamrec/embeddings/MODEL: Parquet parts, the .npy sidecar, the manifest."""
+    """Write data/streamrec/embeddings/MODEL: Parquet parts, .npy files for mmap readers, the manifest."""
     section = params.load("streamrec.embed", EmbedParams)
     embedder = Embedder(models.read(DATA / "models" / model), section)
-    manifest = embeddings.write(
+    manifest = write(
         DATA / "embeddings" / model,
-        DATA / "catalogue.parquet",
-        {},
+        Items(DATA / "catalogue.parquet", {}),
         embedder,
         embedder.dimension,
         embedder.facts,

@@ -33,11 +33,17 @@ def folder(tmp_path, monkeypatch):
 
 
 def invoke(*arguments):
-    former = signal.getsignal(signal.SIGTERM)
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def warnings_of(result):
+    """Lines on standard error that tell no progress, which appears where ten seconds have passed."""
+    return [line for line in result.stderr.splitlines() if not line.endswith(" items/s")]
 
 
 def refused(*arguments):
@@ -50,7 +56,7 @@ def refused(*arguments):
 
 def test_embeds_a_file_and_says_so_in_one_line(folder):
     result = invoke("embed", "items.csv", "out", "--model", "model", COLUMNS)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, warnings_of(result)) == (0, [])
     assert result.stdout == (
         "embeddings: 3 items by textcnn (2 ok, 1 empty_text, 0 all_unknown, 0 no_signal); "
         "36 dimensions, normalise none\n"
@@ -81,16 +87,35 @@ def test_l2_is_an_option(folder):
 def test_replaces_embeddings_only_when_forced_and_nothing_else_ever(folder):
     arguments = ("embed", "items.csv", "out", "--model", "model", COLUMNS)
     assert invoke(*arguments).exit_code == 0
-    before = (folder / "out" / "manifest.json").read_bytes()
+    before = (folder / "out" / "_manifest.json").read_bytes()
     assert "out: is there already; name another folder, or replace it with --force" in refused(*arguments)
-    assert (folder / "out" / "manifest.json").read_bytes() == before
+    assert (folder / "out" / "_manifest.json").read_bytes() == before
     (folder / "items.csv").write_text(CSV + "s4,new,cat\n")
     assert invoke(*arguments, "--force").exit_code == 0
     assert len(embeddings.read(folder / "out")[0]) == 4
-    for other in ("model", "items.csv", "."):
-        line = refused("embed", "items.csv", other, "--model", "model", COLUMNS, "--force")
-        assert "--force replaces embeddings only" in line
+    for other, told in (
+        (
+            "model",
+            "model: holds config.json, manifest.json, model.safetensors and 1 more, which no embedding",
+        ),
+        ("items.csv", "items.csv: is no folder"),
+        (".", "holds items.csv, model, model/config.json and "),
+    ):
+        for force in ([], ["--force"]):
+            assert told in refused("embed", "items.csv", other, "--model", "model", COLUMNS, *force)
     assert (folder / "model" / "config.json").is_file()
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_folder_with_notes_in_it_is_kept_and_an_empty_one_is_used(folder, force):
+    arguments = ("embed", "items.csv", "out", "--model", "model", COLUMNS, *force)
+    (folder / "out").mkdir()
+    assert invoke(*arguments).exit_code == 0
+    (folder / "out" / "my_notes.txt").write_text("mine")
+    before = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")}
+    line = refused(*arguments)
+    assert "out: holds my_notes.txt, which no embedding made; name another folder" in line
+    assert {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*")} == before
 
 
 def test_mistakes_are_told_in_one_line(folder):
@@ -136,7 +161,7 @@ def test_texts_that_the_model_cannot_know_get_zeros_and_a_status(folder, rows, s
     ids, vectors = embeddings.read(folder / "out")
     assert ids.tolist() == [row.split(",")[0] for row in rows.splitlines()]
     assert vectors.any(1).tolist() == [status == OK for status in statuses]
-    stored = pq.read_table(folder / "out" / "part-00000.parquet")["status"].to_pylist()
+    stored = pq.read_table(folder / "out" / "parquet/part-00000.parquet")["status"].to_pylist()
     assert stored == [embeddings.STATUSES[status] for status in statuses]
 
 
@@ -192,7 +217,7 @@ def test_an_interrupt_leaves_nothing(folder, number, code):
         [*CONVOY, "embed", "large.csv", "out", "--model", "model"],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while not list(folder.glob(".out.partial-*/embeddings.npy")):
+    while not list(folder.glob(".out.partial-*/_mmap/embeddings.npy")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
@@ -238,4 +263,4 @@ def test_a_bar_on_a_terminal(folder):
     assert out.startswith("embeddings: 3 items")
     assert b"vectors" in shown
     assert b"3/3" in shown
-    assert json.loads((folder / "out" / "manifest.json").read_text())["items"] == 3
+    assert json.loads((folder / "out" / "_manifest.json").read_text())["items"] == 3

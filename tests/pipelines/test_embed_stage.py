@@ -63,7 +63,7 @@ def test_embeddings_follow_the_catalogue_and_repeat(workspace, model, dimension)
         f"{dimension} dimensions, normalise l2\n"
     )
     assert manifests[0]["source_sha256"] == ["5" * 64]
-    part = pq.read_table(workspace / "data/streamrec/embeddings" / model / "part-00000.parquet")
+    part = pq.read_table(workspace / "data/streamrec/embeddings" / model / "parquet/part-00000.parquet")
     catalogue = pq.read_table(workspace / "data/streamrec/catalogue.parquet").sort_by("item_id")
     # The catalogue was cleaned already; cleaning it again changes no text, so the hashes are the same.
     assert part.select(["item_id", "text_sha256"]).equals(catalogue.select(["item_id", "text_sha256"]))

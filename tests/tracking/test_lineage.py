@@ -106,7 +106,8 @@ def test_the_md5_of_files_and_folders_is_that_of_dvc(project):
 
 def test_a_changed_byte_anywhere_is_named(project, version):
     ours = [
-        f"{EMBEDDINGS}/part-00000.parquet", f"{EMBEDDINGS}/embeddings.npy", f"{EMBEDDINGS}/manifest.json",
+        f"{EMBEDDINGS}/parquet/part-00000.parquet", f"{EMBEDDINGS}/_mmap/embeddings.npy",
+        f"{EMBEDDINGS}/_manifest.json",
         *(f"{FOLDER}/{name}" for name in ("model.safetensors", "config.json", "tokenizer.json", "curve.csv")),
         f"{FOLDER}/manifest.json", "data/streamrec/corpus/tokens.npy", "data/streamrec/corpus/corpus.json",
         "data/streamrec/catalogue.parquet", "data/streamrec/gate.json", "data/streamrec/corpus_gate.json",
@@ -154,7 +155,7 @@ def test_embeddings_of_an_earlier_model_are_told_from_those_of_today(project):
 
 def test_embeddings_are_known_wherever_they_were_copied_to(project, tmp_path):
     copy = tmp_path / "vectors.parquet"
-    shutil.copy(f"{EMBEDDINGS}/part-00000.parquet", copy)
+    shutil.copy(f"{EMBEDDINGS}/parquet/part-00000.parquet", copy)
     lines = told(copy)
     assert lines[0].startswith(f"{copy}: embeddings of 1,000 items by textcnn")
     assert not not_here(lines)

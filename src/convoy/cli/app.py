@@ -57,7 +57,7 @@ Example:
 @app.command(epilog=EMBED_EXAMPLE)
 def embed(
     catalogue: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet file of items.")],
-    out: Annotated[Path, typer.Argument(help="The folder to write: Parquet parts, .npy sidecar, manifest.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write: Parquet, .npy for mmap, manifest.")],
     model: Annotated[
         str, typer.Option(metavar=MODEL, help="A model folder, or models:/streamrec-text@champion.")
     ],
@@ -65,7 +65,7 @@ def embed(
         str, typer.Option(help="Our names of columns that are called otherwise in the file: ours=theirs,…")
     ] = "",
     normalise: Annotated[Literal["none", "l2"], typer.Option(help="l2: vectors of length 1.")] = "none",
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT where it holds embeddings.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace embeddings in OUT.")] = False,
 ) -> None:
     """Embed every item of a catalogue file, whatever its size, in little memory."""
     _finish(lambda: _embed(catalogue, out, model, columns, normalise, force))
@@ -74,7 +74,8 @@ def embed(
 def _embed(
     catalogue: Path, out: Path, model: str, columns: str, normalise: Literal["none", "l2"], force: bool
 ) -> None:
-    from convoy.embeddings import io as embeddings
+    from convoy.embeddings.write_io import write
+    from convoy.streamrec.catalogue.io import Items
     from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary
 
     names = pairs("--columns", columns, "item_id=show_id")
@@ -83,21 +84,17 @@ def _embed(
         _check_out(out, force)
         embedder = Embedder(stored_model(model)[0], EmbedParams(normalise=normalise))
         with without_new_parents(out), progress("items") as report:
-            manifest = embeddings.write(
-                out, catalogue, names, embedder, embedder.dimension, embedder.facts, report
-            )
+            items = Items(catalogue, names)
+            manifest = write(out, items, embedder, embedder.dimension, embedder.facts, report)
     print(summary(manifest))
 
 
 def _check_out(out: Path, force: bool) -> None:
-    from convoy.embeddings.io import is_embeddings
+    from convoy.embeddings.io import is_embeddings, refuse_foreign
 
-    if not out.exists():
-        return
-    if not force:
+    refuse_foreign(out)
+    if is_embeddings(out) and not force:
         raise ConvoyError(f"{out}: is there already; name another folder, or replace it with --force")
-    if not is_embeddings(out):
-        raise ConvoyError(f"{out}: --force replaces embeddings only, and this is something else; remove it")
 
 
 DOWNSCALE_EXAMPLE = """\b

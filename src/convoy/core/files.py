@@ -107,41 +107,41 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, **facts: Any) -> dict[str, Any]:
-    """Write `manifest.json` as the last file of `folder`: file names, sizes, sha256, and `facts`."""
+def write_manifest(folder: Path, manifest_name: str = MANIFEST, /, **facts: Any) -> dict[str, Any]:
+    """Write the manifest of `folder` as its last file: names, sizes and sha256 of the others, and `facts`."""
     files = {
         file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256(file)}
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != MANIFEST
+        if file.is_file() and file.name != manifest_name
     }
     manifest = {**facts, "files": files}
-    write_json(folder / MANIFEST, manifest)
+    write_json(folder / manifest_name, manifest)
     return manifest
 
 
-def check_manifest(folder: Path) -> dict[str, Any]:
+def check_manifest(folder: Path, manifest_name: str = MANIFEST) -> dict[str, Any]:
     """Return the manifest of `folder` after checking every file's size and sha256 against it.
 
     Raises ConvoyError naming the folder and the file where the manifest is missing, a file is missing,
     a file is not listed, or bytes differ.
     """
     folder = Path(folder)
-    if not (folder / MANIFEST).is_file():
-        raise ConvoyError(f"{folder}: no {MANIFEST}, so the folder is not whole; make it again")
-    manifest = read_json(folder / MANIFEST)
+    if not (folder / manifest_name).is_file():
+        raise ConvoyError(f"{folder}: no {manifest_name}, so the folder is not whole; make it again")
+    manifest = read_json(folder / manifest_name)
     listed = manifest.get("files") if isinstance(manifest, dict) else None
     if not isinstance(listed, dict):
-        raise ConvoyError(f"{folder / MANIFEST}: no list of files; make the folder again")
+        raise ConvoyError(f"{folder / manifest_name}: no list of files; make the folder again")
     for name, facts in listed.items():
         known = isinstance(facts, dict) and type(facts.get("bytes")) is int
         if not known or not isinstance(facts.get("sha256"), str):
             raise ConvoyError(
-                f"{folder / MANIFEST}: '{name[:80]}': no bytes and sha256; make the folder again"
+                f"{folder / manifest_name}: '{name[:80]}': no bytes and sha256; make the folder again"
             )
     present = {
         file.relative_to(folder).as_posix()
         for file in folder.rglob("*")
-        if file.is_file() and file.name != MANIFEST
+        if file.is_file() and file.name != manifest_name
     }
     for name in sorted(present ^ set(listed)):
         state = "not in the manifest" if name in present else "missing"

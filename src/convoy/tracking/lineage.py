@@ -248,7 +248,7 @@ class _Chain:
         return [
             space.embeddings(folder)
             for folder in folders
-            if read_json(folder / MANIFEST).get("weights_sha256") == weights
+            if read_json(folder / embeddings.MANIFEST).get("weights_sha256") == weights
         ]
 
 

@@ -83,7 +83,7 @@ class Workspace:
         try:
             facts = embeddings.read_manifest(folder)
         except ConvoyError as error:
-            fault, facts = self._relative(error), read_json(folder / MANIFEST)
+            fault, facts = self._relative(error), read_json(folder / embeddings.MANIFEST)
         name = self.name(folder)
         return self._described(f"{name}: {_summary(facts)}", fault, facts, name)
 

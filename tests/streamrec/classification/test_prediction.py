@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from convoy.core.errors import ConvoyError
-from convoy.embeddings import io as embeddings
+from convoy.embeddings import read
 from convoy.embeddings.io import STATUSES
+from convoy.embeddings.write_io import write
+from convoy.streamrec.catalogue.io import Items
 from convoy.streamrec.classification import models
 from convoy.streamrec.classification.data import TEST
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
@@ -61,9 +63,9 @@ def test_texts_are_cleaned_as_those_of_the_catalogue(product, predictors, kind):
 @pytest.mark.parametrize("kind", ["bow", "textcnn"])
 def test_vectors_have_the_bytes_of_convoy_embed(product, predictors, kind, tmp_path):
     embedder = Embedder(product.stored(kind), EmbedParams())
-    embeddings.write(tmp_path / "out", product.source, {}, embedder, embedder.dimension, embedder.facts)
-    ids, vectors = embeddings.read(tmp_path / "out")
-    part = pq.read_table(tmp_path / "out" / "part-00000.parquet")
+    write(tmp_path / "out", Items(product.source, {}), embedder, embedder.dimension, embedder.facts)
+    ids, vectors = read(tmp_path / "out")
+    part = pq.read_table(tmp_path / "out/parquet")
     found = predictors[kind](*product.raw())
     assert found.embedding.shape == (len(ids), predictors[kind].dimension)
     assert found.embedding.dtype == np.float32

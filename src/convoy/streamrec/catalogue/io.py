@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,29 @@ def iter_source(
     if first is None:
         raise ConvoyError(f"{path}: no rows; expected at least one item")
     return itertools.chain([first], batches)
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of a catalogue file, ours or another's, as `embeddings.write_io.write` reads them."""
+
+    path: Path
+    columns: Mapping[str, str]
+    """Our names to the file's, as in `iter_source`."""
+
+    def batches(self, rows: int, ids_only: bool = False) -> Iterator[pa.RecordBatch]:
+        """Batches of item_id, title, synopsis; see `iter_source`."""
+        return iter_source(self.path, self.columns, need_category=False, batch_rows=rows, ids_only=ids_only)
+
+    def sources(self) -> list[str] | None:
+        """sha256 of the file that a catalogue of ours was made from, none if synthetic; None if not ours."""
+        if self.path.suffix.lower() != ".parquet":
+            return None
+        facts = (pyarrow.parquet.read_schema(self.path).metadata or {}).get(FACTS)
+        if facts is None:
+            return None
+        source = json.loads(facts).get("source_sha256")
+        return [source] if source else []
 
 
 def write(path: Path, table: pa.Table, facts: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ Texts: TypeAlias = pa.Array | pa.ChunkedArray | Iterable[str | None]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A model's predictions for n texts; `status` holds numbers of `storage.embeddings.STATUSES`, (n,).
+    """A model's predictions for n texts; `status` holds numbers of `embeddings.io.STATUSES`, (n,).
 
     A text whose status is not ok has a vector of zeros. Its category is the one that the model predicts from
     nothing: it has no words (empty_text), none that the model knows (all_unknown), or its known words leave

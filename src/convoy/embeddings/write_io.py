@@ -1,0 +1,282 @@
+"""Writes an embeddings folder, streaming.
+
+Of the items only their order stays in memory, and their ids while that is being found.
+"""
+
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from convoy.core.errors import ConvoyError
+from convoy.core.files import atomic_directory, sha256, write_manifest
+from convoy.embeddings.io import (
+    IDS,
+    MANIFEST,
+    METADATA,
+    PARTS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SIDECAR,
+    STATUSES,
+    VECTORS,
+    Embedded,
+    refuse_foreign,
+)
+from convoy.embeddings.rows import RowFile, create
+
+GROUP_ROWS = 65_536
+PART_ROWS = 8 * GROUP_ROWS
+_BATCH_ROWS = 8_192
+_CHUNK_ROWS = 4_096
+_SHA256_BYTES = 32
+_SHOWN = 5
+_PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": ["status"],
+    "write_statistics": ["item_id", "status"],
+    "write_page_checksum": True,
+    "sorting_columns": [pq.SortingColumn(0)],
+}
+
+Progress = Callable[[str, int, int], None]
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Items(Protocol):
+    """The items of one file, read twice: their ids, then the whole."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def batches(self, rows: int, ids_only: bool = False) -> Iterator[pa.RecordBatch]:
+        """Batches of at most `rows` items, in the same order each time: item_id, and what `embed` needs."""
+
+    def sources(self) -> list[str] | None:
+        """sha256 of the files that this one was made from; None where it is a source itself."""
+
+
+def write(
+    folder: Path,
+    items: Items,
+    embed: Callable[[pa.RecordBatch], Embedded],
+    dimension: int,
+    facts: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Embed every item of a file into `folder` and return the manifest; embeddings there are replaced.
+
+    `facts` (model, weights …) go into the manifest. `progress` gets the phase, the items done and all items
+    (0 while unknown). Raises ConvoyError for a file that cannot be read, ids given twice, ids that no .npy
+    holds, a full disk, a file that changes meanwhile, a `folder` that holds anything else.
+    """
+    folder, progress = Path(folder), progress or _silent
+    refuse_foreign(folder)
+    digest = sha256(items.path) if items.path.is_file() else ""  # if not, reading it tells what is wrong
+    with atomic_directory(folder) as partial:
+        for name in (PARTS, SIDECAR):
+            (partial / name).mkdir()
+        ranks = _write_ids(partial / IDS, items, progress)
+        count = len(ranks)
+        _check_room(partial, count, dimension)
+        scratch = partial / "states.npy"
+        with (
+            create(partial / VECTORS, np.dtype(np.float32), (count, dimension)) as vectors,
+            create(scratch, np.dtype(np.uint8), (count, _SHA256_BYTES + 1)) as states,
+        ):
+            counts = _write_rows(vectors, states, ranks, items, embed, progress)
+            if sha256(items.path) != digest:
+                raise _changed(items.path)
+            sources = items.sources()
+            short = {
+                **facts, "schema": SCHEMA_VERSION, "items": count, "dimension": dimension, "dtype": "float32",
+                "status": counts, "catalogue_sha256": digest,
+                "source_sha256": [digest] if sources is None else sources,
+            }  # fmt: skip
+            rows = _write_parts(partial, vectors, states, short, progress)
+        scratch.unlink()
+        manifest = write_manifest(partial, MANIFEST, **short, rows=rows)
+        refuse_foreign(folder)  # again: it is replaced now, and writing may have taken hours
+        return manifest
+
+
+def _silent(_phase: str, _done: int, _items: int) -> None:
+    pass
+
+
+def _changed(path: Path) -> ConvoyError:
+    return ConvoyError(f"{path}: changed while it was read; run again when it is whole")
+
+
+def _write_ids(path: Path, items: Items, progress: Progress) -> npt.NDArray[np.int64]:
+    """Write all ids, sorted; return the place of each item of the file among them, (N,)."""
+    chunks: list[pa.Array] = []
+    count = 0
+    padded = False
+    for batch in items.batches(_BATCH_ROWS, ids_only=True):
+        chunks.append(batch["item_id"].cast(pa.large_string()))
+        padded = padded or not pc.utf8_trim_whitespace(chunks[-1]).equals(chunks[-1])
+        count += len(batch)
+        progress("ids", count, 0)
+    ids = pa.concat_arrays(chunks)
+    chunks.clear()
+    order = pc.sort_indices(ids)
+    _refuse_twice(items.path, ids, order)
+    if padded:  # a reader that strips ids must not take one item for another
+        stripped = pc.utf8_trim_whitespace(ids)
+        _refuse_twice(items.path, stripped, pc.sort_indices(stripped), " but for blanks at the ends")
+    width = pc.max(pc.utf8_length(ids)).as_py()
+    with create(path, np.dtype(f"<U{width}"), (count,)) as sorted_ids:
+        for start in range(0, count, GROUP_ROWS):
+            part = ids.take(order[start : start + GROUP_ROWS])
+            sorted_ids.put(start, np.array(part.to_pylist(), sorted_ids.dtype))
+    ranks = np.empty(count, np.int64)
+    ranks[np.frombuffer(order.buffers()[1], np.uint64)] = np.arange(count)
+    return ranks
+
+
+def _refuse_twice(path: Path, ids: pa.Array, order: pa.Array, how: str = "") -> None:
+    """Refuse ids of which two are equal, with their rows; `order` sorts them."""
+    twice: list[int] = []
+    for start in range(0, len(order) - 1, GROUP_ROWS):
+        part = ids.take(order[start : start + GROUP_ROWS + 1])
+        twice += [start + place for place in pc.indices_nonzero(pc.equal(part[:-1], part[1:])).to_pylist()]
+    if twice:
+        pairs = [order[place : place + 2].to_pylist() for place in twice[:_SHOWN]]
+        shown = ", ".join(
+            f"'{ids[first].as_py()}' (rows {first + 1} and {second + 1})" for first, second in pairs
+        )
+        more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
+        raise ConvoyError(f"{path}: ids given twice{how}: {shown}{more}; give every item its own")
+
+
+def _check_room(folder: Path, items: int, dimension: int) -> None:
+    needed = 2 * items * (4 * dimension + _SHA256_BYTES)  # .npy, and Parquet of which vectors hardly shrink
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConvoyError(
+            f"{folder.parent}: {free / 1e9:.1f} GB free, {needed / 1e9:.1f} needed for {items} vectors of "
+            f"{dimension}; name another place"
+        )
+
+
+def _write_rows(
+    vectors: RowFile,
+    states: RowFile,
+    ranks: npt.NDArray[np.int64],
+    items: Items,
+    embed: Callable[[pa.RecordBatch], Embedded],
+    progress: Progress,
+) -> dict[str, int]:
+    """Embed batch by batch, every row to its sorted place; return the number of items by status."""
+    counts = np.zeros(len(STATUSES), np.int64)
+    done = 0
+    for batch in _in_order(embed, items.batches(_BATCH_ROWS)):
+        n = len(batch.status)
+        places = ranks[done : done + n]
+        if len(places) < n:
+            raise _changed(items.path)
+        digests = np.frombuffer(bytes.fromhex("".join(batch.text_sha256)), np.uint8).reshape(n, _SHA256_BYTES)
+        vectors.scatter(places, batch.vectors)
+        states.scatter(places, np.column_stack([digests, batch.status]))
+        counts += np.bincount(batch.status, minlength=len(STATUSES))
+        done += n
+        progress("vectors", done, len(ranks))
+    return dict(zip(STATUSES, counts.tolist(), strict=True))
+
+
+def _write_parts(
+    folder: Path, vectors: RowFile, states: RowFile, facts: Mapping[str, Any], progress: Progress
+) -> dict[str, int]:
+    """Write the Parquet parts out of the sorted rows; return the rows of each by its path in the folder."""
+    schema = SCHEMA.with_metadata({METADATA: json.dumps(facts, sort_keys=True)})
+    items = vectors.shape[0]
+    rows: dict[str, int] = {}
+    with RowFile(folder / IDS) as ids:
+        files = ids, vectors, states
+
+        def write_part(first: int) -> int:
+            last = min(first + PART_ROWS, items)
+            with pq.ParquetWriter(folder / _part_name(first), schema, **_PARQUET) as writer:
+                for start in range(first, last, GROUP_ROWS):
+                    stop = min(start + GROUP_ROWS, last)
+                    table = _row_group(schema, [file.get(start, stop) for file in files])
+                    writer.write_table(table, row_group_size=GROUP_ROWS)
+                    del table  # before the next one takes as much again
+            return last - first
+
+        firsts = range(0, items, PART_ROWS)
+        progress("Parquet", 0, items)
+        for first, written in zip(firsts, _in_order(write_part, firsts), strict=True):
+            rows[_part_name(first)] = written
+            progress("Parquet", first + written, items)
+    return rows
+
+
+def _part_name(first_row: int) -> str:
+    return f"{PARTS}/part-{first_row // PART_ROWS:05}.parquet"
+
+
+def _in_order(work: Callable[[S], T], inputs: Iterable[S]) -> Iterator[T]:
+    """`map`, two at a time: while one waits for the disk or the interpreter's lock, the other gets on."""
+    with ThreadPoolExecutor(2) as pool:
+        waiting: deque[Future[T]] = deque()
+        for value in inputs:
+            waiting.append(pool.submit(work, value))
+            if len(waiting) == 2:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _row_group(schema: pa.Schema, columns: list[npt.NDArray[Any]]) -> pa.Table:
+    """Table of sorted ids, vectors, states; in chunks, since Parquet makes its levels by chunk."""
+    return pa.Table.from_batches(
+        _record_batch(schema, *(rows[at : at + _CHUNK_ROWS] for rows in columns))
+        for at in range(0, len(columns[0]), _CHUNK_ROWS)
+    )
+
+
+def _record_batch(
+    schema: pa.Schema,
+    ids: npt.NDArray[np.str_],
+    vectors: npt.NDArray[np.float32],
+    states: npt.NDArray[np.uint8],
+) -> pa.RecordBatch:
+    n, dimension = vectors.shape
+    starts = np.arange(n + 1, dtype=np.int32)
+    digests = states[:, :_SHA256_BYTES].tobytes().hex().encode()
+    columns = [
+        _strings(ids.tolist()),
+        pa.ListArray.from_arrays(
+            _numbers(starts * np.int32(dimension), pa.int32()),
+            _numbers(vectors.reshape(-1), pa.float32()),
+            type=schema.field("embedding").type,
+        ),
+        pa.StringArray.from_buffers(
+            n, pa.py_buffer(starts * np.int32(2 * _SHA256_BYTES)), pa.py_buffer(digests)
+        ),
+        _strings(STATUSES).take(_numbers(states[:, _SHA256_BYTES].copy(), pa.uint8())),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _strings(values: Iterable[str]) -> pa.Array:
+    # Neither this nor `_numbers` by pa.array, which would import pandas, 0.2 s, to look for a Series.
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def _numbers(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
