@@ -43,8 +43,8 @@ SETTINGS: dict[str, Settings] = {
     },
 }
 # On a CPU what two cores with AVX2 alone do in five minutes; on a GPU the default catalogue.
-ITEMS = {"cpu": 12_000, "cuda": workload.ITEMS}
-MOST_EPOCHS = {"cpu": 10, "cuda": 20}  # of the textbook
+ITEMS = {"cpu": 6_000, "cuda": workload.ITEMS}
+MOST_EPOCHS = {"cpu": 8, "cuda": 20}  # of the textbook
 PATIENCE = {"cpu": 2, "cuda": 3}
 ROUNDS = {"cpu": 2, "cuda": 3}
 EPOCHS = {"cpu": (2, 4, 8), "cuda": (2, 3, 4, 6, 8, 10, 12, 14, 16, 20)}

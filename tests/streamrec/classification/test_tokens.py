@@ -130,7 +130,7 @@ def test_vocabulary_by_count_then_by_word():
 
 FIT_HASH = """
 import hashlib
-from convoy.streamrec import tokens
+from convoy.streamrec.classification import tokens
 texts = [" ".join(f"w{(i * j) % 997}" for j in range(20)) for i in range(500)]
 print([hashlib.sha256(tokens.fit(texts, kind, 600, 2).encode()).hexdigest() for kind in ("word", "bpe")])
 """
@@ -186,7 +186,7 @@ def test_real_synopses(real_data):
 
 STARTS = """
 import sys
-from convoy.streamrec import tokens
+from convoy.streamrec.classification import tokens
 tokens.encode(tokens.fit(["a b"], "word", 9, 1), ["a b", "\u6771"], 5)
 print(*sorted({"pandas", "torch", "sklearn", "matplotlib"} & set(sys.modules)))
 """

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,8 @@ from convoy.streamrec.synthetic import distribution as world
 from convoy.streamrec.synthetic import items as synthetic
 from convoy.streamrec.synthetic import words
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
+from tests.conftest import ROOT
 from tests.support.reading import ORDERS, digest, ids_of, read_part
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
