@@ -4,6 +4,7 @@ from pathlib import Path
 
 from convoy.climate.data import io as grids
 from convoy.climate.downscaling import models
+from convoy.climate.downscaling.stored import TASK
 from convoy.core import artifact as folders
 from convoy.core.files import MANIFEST, sha256
 from convoy.core.params import load, load_names
@@ -29,7 +30,7 @@ def main(model: str) -> None:
         return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)
 
     start = {
-        "task": models.TASK,
+        "task": TASK,
         "model": model,
         "key": key,
         "seeds": list(shared.seeds),

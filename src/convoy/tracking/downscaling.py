@@ -9,8 +9,9 @@ import numpy as np
 from convoy.climate.data import io as grids
 from convoy.climate.downscaling.evaluate import TODAY
 from convoy.climate.downscaling.findings import findings, headline
-from convoy.climate.downscaling.models import NETWORKS, TASK
+from convoy.climate.downscaling.models import NETWORKS
 from convoy.climate.downscaling.names import capital, label, split_label, spoken
+from convoy.climate.downscaling.stored import TASK
 from convoy.core.files import read_json
 from convoy.report.numbers import Measure, percent
 from convoy.tracking.daily_errors import DailyErrors, signed

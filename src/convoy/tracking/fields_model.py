@@ -3,6 +3,7 @@
 import contextlib
 import re
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import cftime
@@ -12,6 +13,7 @@ import pandas as pd
 
 from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
 from convoy.climate.downscaling import models
+from convoy.climate.downscaling.stored import checked
 from convoy.core.artifact import StoredModel
 from convoy.tracking.pyfunc import InputError
 
@@ -28,9 +30,8 @@ class FieldsModel:
     """Predicts days on the ground that the model was fitted on."""
 
     def __init__(self, stored: StoredModel) -> None:
-        """Raise ConvoyError for a kind of model that is none of ours."""
-        models.params_model(stored.config["kind"])
-        self._stored = stored
+        """Raise ConvoyError for what is no sound model of ours."""
+        self._stored = checked(stored)
         self._turn = threading.Lock()
         self._coarse, self._fine, self._coarse_static, self._static = models.home(stored)
         self.target: str = stored.config["target"]
@@ -58,6 +59,10 @@ class FieldsModel:
             if field is not None:
                 answer[name] = [day.ravel().astype(np.float32) for day in field]
         return pd.DataFrame(answer, index=model_input.index)
+
+    @cached_property
+    def _downscaling(self) -> models.Downscaling:
+        return models.Downscaling(self._stored)
 
     def trainings(self) -> list[models.Downscaling]:
         """Every training of the model, for any domain; the first is the one that is served."""
@@ -88,7 +93,7 @@ class FieldsModel:
         domain = Domain(
             "input", place, self._coarse, self._fine, days, fields, None, self._static, self._coarse_static
         )
-        found = models.downscale(self._stored, domain)
+        found = self._downscaling(domain)
         assert found is not None
         return found
 

@@ -13,6 +13,7 @@ import numpy as np
 from convoy.climate.data.domains import Axis, Domain, Fields, Grid
 from convoy.climate.downscaling import baselines
 from convoy.climate.downscaling.baselines import BASELINES, BaselineParams, Tensors
+from convoy.climate.downscaling.stored import GRID, NETWORK, STATIC, TASK, checked
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
 NETWORKS = ("residual", "srcnn", "separable", "unet")
 TRAINED_BY = "convoy.climate.downscaling.networks"  # the module whose code a checkpoint depends on
-TASK = "climate/downscaling"
 OnEpoch = Callable[[int, dict[str, float], bool], None]
-_STATIC, _GRID, _NETWORK = "static.", "grid.", "network."
 
 
 def check(names: Iterable[str]) -> None:
@@ -74,7 +73,7 @@ def train(
     train_one = partial(networks.train, name, params, domains, validation, target)
     trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
     tensors_by_seed = {
-        seed: {**{f"{_NETWORK}{key}": value for key, value in weights.items()}, **home}
+        seed: {**{f"{NETWORK}{key}": value for key, value in weights.items()}, **home}
         for seed, weights in trained.tensors.items()
     }
     config |= {**trained.config, "training": params.training.model_dump(mode="json")}
@@ -88,16 +87,16 @@ class Downscaling:
     """
 
     def __init__(self, stored: StoredModel, seed: int | None = None) -> None:
-        self.config = stored.on_any_machine().config
+        self.config = checked(stored).on_any_machine().config
         self._tensors = stored.tensors if seed is None else stored.seeds[seed]
         self._network: Fitted | None = None
         if self.config["kind"] not in BASELINES:
             from convoy.climate.downscaling import networks
 
             weights = {
-                key.removeprefix(_NETWORK): value
+                key.removeprefix(NETWORK): value
                 for key, value in self._tensors.items()
-                if key.startswith(_NETWORK)
+                if key.startswith(NETWORK)
             }
             self._network = networks.Fitted(self.config, weights)
 
@@ -118,9 +117,25 @@ class Downscaling:
         if self.config["place"] not in (None, domain.place):
             return None
         if self._network is not None:
-            return self._network.downscale(domain, target)
+            found = self._network.downscale(domain, target)
+            _refuse_infinite(found[0], domain)
+            if found[1] is not None:
+                _refuse_infinite(found[1], domain)
+            return found
         field = baselines.predict(kind, self._tensors, self.config["place"], domain, target)
         return None if field is None else (field, None)
+
+
+def _refuse_infinite(found: Fields, domain: Domain) -> None:
+    """Raise ConvoyError for a day without a number though its inputs have some: not to pass for missing."""
+    known = [~np.isnan(field).all(axis=(1, 2)) for field in domain.inputs.values()]
+    wrong = np.logical_and.reduce(known) & ~np.isfinite(found).all(axis=(1, 2))
+    if wrong.any():
+        day = domain.days.at(wrong).labels[0]
+        raise ConvoyError(
+            f"{domain.name}: the model gives values that are not finite on {wrong.sum()} days, the first of "
+            f"them {day}; train the model again"
+        )
 
 
 def downscale(stored: StoredModel, domain: Domain) -> tuple[Fields, Fields | None] | None:
@@ -132,13 +147,13 @@ def ground_of(domain: Domain) -> Tensors:
     """The grids and static fields of a domain as tensors to keep beside weights."""
     grids = {"fine": domain.fine, "coarse": domain.coarse}
     tensors: Tensors = {
-        f"{_GRID}{which}.{axis}.{part}": getattr(getattr(grid, axis), part)
+        f"{GRID}{which}.{axis}.{part}": getattr(getattr(grid, axis), part)
         for which, grid in grids.items()
         for axis in ("lat", "lon")
         for part in ("centres", "bounds")
     }
-    tensors |= {f"{_STATIC}fine.{name}": field for name, field in domain.static.items()}
-    return tensors | {f"{_STATIC}coarse.{name}": field for name, field in domain.coarse_static.items()}
+    tensors |= {f"{STATIC}fine.{name}": field for name, field in domain.static.items()}
+    return tensors | {f"{STATIC}coarse.{name}": field for name, field in domain.coarse_static.items()}
 
 
 def home(stored: StoredModel) -> tuple[Grid, Grid, dict[str, Fields], dict[str, Fields]]:
@@ -146,16 +161,16 @@ def home(stored: StoredModel) -> tuple[Grid, Grid, dict[str, Fields], dict[str, 
     tensors = stored.tensors
     coarse, fine = (
         Grid(*(
-            Axis(*(tensors[f"{_GRID}{which}.{axis}.{part}"] for part in ("centres", "bounds")))
+            Axis(*(tensors[f"{GRID}{which}.{axis}.{part}"] for part in ("centres", "bounds")))
             for axis in ("lat", "lon")
         ))
         for which in ("coarse", "fine")
     )  # fmt: skip
     static = [
         {
-            key.removeprefix(f"{_STATIC}{which}."): value
+            key.removeprefix(f"{STATIC}{which}."): value
             for key, value in tensors.items()
-            if key.startswith(f"{_STATIC}{which}.")
+            if key.startswith(f"{STATIC}{which}.")
         }
         for which in ("coarse", "fine")
     ]

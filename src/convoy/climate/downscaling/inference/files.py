@@ -16,7 +16,8 @@ from convoy.climate.data.netcdf import FileFacts
 from convoy.climate.data.sides import Read, Side, common_days, extent, side
 from convoy.climate.downscaling.inference.io import Part
 from convoy.climate.downscaling.inference.surface import Ground
-from convoy.climate.downscaling.models import TASK, Downscaling
+from convoy.climate.downscaling.models import Downscaling
+from convoy.climate.downscaling.stored import TASK, checked
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 
@@ -198,7 +199,7 @@ def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, Va
 def inputs_side(files: Sequence[FileFacts], stored: StoredModel, given: Mapping[str, VariableParams]) -> Side:
     """How the model's inputs lie in these files, variables and years in any order; `given` are `settings`.
 
-    Raises ConvoyError for what is no downscaling model, a name that the model does not need, a file without
+    Raises ConvoyError for what is no sound downscaling model, a name that it does not need, a file without
     days, an input that is not there, and all that `sides.side` refuses.
     """
     kind, inputs = stored.config.get("kind"), stored.config.get("inputs")
@@ -207,6 +208,7 @@ def inputs_side(files: Sequence[FileFacts], stored: StoredModel, given: Mapping[
             f"model: a model '{kind}' downscales nothing; name one of climate's, such as "
             "data/climate/models/residual or models:/climate-downscaling@champion"
         )
+    checked(stored)
     for name in given:
         if name not in (*inputs, ELEVATION):
             raise ConvoyError(f"no input '{name}' to name: the model needs {', '.join(inputs)}")
