@@ -209,7 +209,9 @@ def test_version():
     assert invoke("--version").stdout.startswith("convoy 0.")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interrupt_leaves_nothing(folder, number, code):
     rows = "".join(f"item-{row},title,the road of two cats and a tale\n" for row in range(400_000))
     (folder / "large.csv").write_text("item_id,title,synopsis\n" + rows)
@@ -226,6 +228,17 @@ def test_an_interrupt_leaves_nothing(folder, number, code):
     assert "Traceback" not in errors
     assert len([line for line in errors.splitlines() if not line.endswith(" items/s")]) <= 1
     assert sorted(path.name for path in folder.iterdir()) == ["items.csv", "large.csv", "model"]
+
+
+def test_nohup_lets_a_command_outlive_its_terminal(folder):
+    command = [*CONVOY, "embed", "items.csv", "out", "--model", "model", COLUMNS]
+    with subprocess.Popen(["nohup", *command], env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        time.sleep(0.5)  # until nohup ignores the signal
+        while process.poll() is None:
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+    assert process.returncode == 0
+    assert len(embeddings.read(folder / "out")[0]) == 3
 
 
 def test_plain_progress_lines_away_from_a_terminal(folder, monkeypatch):

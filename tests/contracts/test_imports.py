@@ -38,7 +38,7 @@ def state():
         "torch": [torch.get_num_threads(), str(torch.get_default_dtype()), torch.is_grad_enabled(),
                   torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()],
         "numpy errors": np.geterr(),
-        "signals": [str(signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM)],
+        "signals": [str(signal.getsignal(s)) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "hooks": [repr(sys.excepthook), repr(threading.excepthook)],
         "logging": [logging.root.level, [repr(h) for h in logging.root.handlers]],
         "warnings": repr(warnings.filters),

@@ -132,6 +132,7 @@ def main() -> None:
     [
         (signal.SIGINT, 130, "convoy: interrupted; nothing half-written is left\n"),
         (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
     ],
 )
 @pytest.mark.parametrize("launcher", [("-m", "convoy.core.stage"), ()])

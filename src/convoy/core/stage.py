@@ -22,8 +22,8 @@ from convoy.core.files import workspace_lock
 def run(main: Callable[..., None]) -> NoReturn:
     """Call `main` with its parameters taken from the command line (`--model textcnn`), then exit.
 
-    Exit codes: 0; 2 for a ConvoyError, printed as one line; 130 for Ctrl-C and 143 for SIGTERM. Any
-    other exception is a bug and keeps its traceback.
+    Exit codes: 0; 2 for a ConvoyError, printed as one line; 130 for Ctrl-C, 143 for SIGTERM and 129 for
+    SIGHUP. Any other exception is a bug and keeps its traceback.
     """
     parser = argparse.ArgumentParser(description=inspect.getdoc(main))
     for name in inspect.signature(main).parameters:
@@ -35,6 +35,8 @@ def run(main: Callable[..., None]) -> NoReturn:
 def guarded(action: Callable[[], Any]) -> int:
     """Run `action` and return its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, _terminate)
     try:
         action()
     except ConvoyError as error:
