@@ -1,5 +1,6 @@
 """Embed the catalogue's items with one trained model, under the contract."""
 
+import sys
 from pathlib import Path
 
 from convoy.core import artifact as models
@@ -7,7 +8,7 @@ from convoy.core import params
 from convoy.core.stage import run
 from convoy.embeddings.write_io import write
 from convoy.streamrec.catalogue.io import Items
-from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary
+from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning
 
 DATA = Path("data/streamrec")
 
@@ -24,6 +25,8 @@ def main(model: str) -> None:
         embedder.facts,
     )
     print(summary(manifest))
+    if told := warning(manifest):
+        print(f"convoy: {told}", file=sys.stderr)
 
 
 if __name__ == "__main__":

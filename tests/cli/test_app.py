@@ -165,6 +165,20 @@ def test_texts_that_the_model_cannot_know_get_zeros_and_a_status(folder, rows, s
     assert stored == [embeddings.STATUSES[status] for status in statuses]
 
 
+@pytest.mark.parametrize(("known", "warned"), [(8, False), (7, True)])
+def test_a_catalogue_of_words_that_the_model_does_not_know_is_warned_of(folder, known, warned):
+    rows = [f"{row},,{'road' if row < known else 'zebra'}\n" for row in range(10)]
+    (folder / "items.csv").write_text("item_id,title,synopsis\n" + "".join(rows))
+    result = invoke("embed", "items.csv", "out", "--model", "model")
+    assert result.exit_code == 0
+    assert f"{10 - known} all_unknown" in result.stdout
+    line = (
+        "convoy: warning: 30% of the items (3 of 10) are all_unknown: the model knows none of their words, "
+        "and their vectors are zeros; use a model trained on such texts"
+    )
+    assert warnings_of(result) == [line] * warned
+
+
 def test_usage_errors_exit_with_2(folder):
     for arguments in (("embd",), ("embed", "items.csv"), ("embed", "items.csv", "out", "--modle", "model")):
         result = invoke(*arguments)

@@ -76,7 +76,7 @@ def _embed(
 ) -> None:
     from convoy.embeddings.write_io import write
     from convoy.streamrec.catalogue.io import Items
-    from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary
+    from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning
 
     names = pairs("--columns", columns, "item_id=show_id")
     with naming(out, "folder", catalogue, Path(model)):
@@ -87,6 +87,8 @@ def _embed(
             items = Items(catalogue, names)
             manifest = write(out, items, embedder, embedder.dimension, embedder.facts, report)
     print(summary(manifest))
+    if told := warning(manifest):
+        print(f"convoy: {told}", file=sys.stderr)
 
 
 def _check_out(out: Path, force: bool) -> None:

@@ -25,6 +25,9 @@ LOOKUPS: dict[str, Callable[[lookup.Tensors, Mapping[str, Any]], lookup.Lookup]]
 }
 
 
+_UNKNOWN_SHARE = 0.2  # more, and the model was trained on texts of another kind or language
+
+
 class EmbedParams(Section):
     """How vectors leave the house."""
 
@@ -97,6 +100,17 @@ def statuses(tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> n
     known = known_before[offsets[1:]] - known_before[offsets[:-1]]
     empty = offsets[1:] == offsets[:-1]
     return np.select([empty, known == 0], [EMPTY_TEXT, ALL_UNKNOWN], OK).astype(np.uint8)
+
+
+def warning(manifest: Mapping[str, Any]) -> str | None:
+    """One line where the model knows no word of more than a fifth of the items, else None."""
+    items, unknown = manifest["items"], manifest["status"]["all_unknown"]
+    if unknown <= _UNKNOWN_SHARE * items:
+        return None
+    return (
+        f"warning: {unknown / items:.0%} of the items ({unknown:,} of {items:,}) are all_unknown: the model "
+        "knows none of their words, and their vectors are zeros; use a model trained on such texts"
+    )
 
 
 def summary(manifest: Mapping[str, Any]) -> str:
