@@ -68,7 +68,8 @@ def _stores(folder: Path) -> Iterator[dict[str, dict[str, str]]]:
         stores: dict[str, dict[str, str]] = {"off": {"CONVOY_TRACKING": "off"}, "SQLite": {}}
         stores["dead server"] = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}
         for mode in ("well", "slow", "ill"):
-            proxy, _ = stack.enter_context(trouble(folder.parent / mode))
+            with part(f"{mode} server: start"):
+                proxy, _ = stack.enter_context(trouble(folder.parent / mode))
             proxy.mode = mode
             stores[f"{mode} server"] = {"MLFLOW_TRACKING_URI": proxy.uri}
         yield stores
@@ -79,12 +80,14 @@ def _seconds(folder: Path, settings: dict[str, str]) -> float:
     done = train(folder, "textcnn", **settings)
     spent = time.perf_counter() - began
     assert done.returncode == 0, done.stdout
-    wait_for(lambda: not any(_follows(process) for process in psutil.process_iter(["cmdline"])), 300)
+    wait_for(lambda: not any(_follows(process, folder) for process in psutil.process_iter(["cmdline"])), 300)
     return spent
 
 
-def _follows(process: psutil.Process) -> bool:
-    return "convoy.tracking.live" in (process.info["cmdline"] or [])
+def _follows(process: psutil.Process, folder: Path) -> bool:
+    """True for a process that uploads the event log of a training in `folder`."""
+    command = process.info["cmdline"] or []
+    return "convoy.tracking.live" in command and any(str(folder) in argument for argument in command)
 
 
 def main() -> None:
