@@ -29,7 +29,7 @@ from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.streamrec.catalogue.cleaning import text_of
 from convoy.streamrec.classification import networks
 from convoy.streamrec.classification.data import SPLITS, TEST, TRAIN, VALIDATION, Corpus
-from convoy.streamrec.classification.networks import BowParams, BowTraining
+from convoy.streamrec.classification.params import BowParams, BowTraining
 
 DEFAULT = {"lr": 0.1, "epoch": 5}
 TUNED = [{"lr": rate, "epoch": epochs} for epochs in (5, 10, 20) for rate in (0.1, 0.25, 0.5, 1.0)]
@@ -82,7 +82,7 @@ class Ours:
     def train(self, settings: str, epochs: int) -> tuple[dict[str, Any], Any]:
         params = self.params(settings, epochs)
         with contextlib.redirect_stdout(io.StringIO()):
-            config, tensors, _ = networks.train(params, self.corpus, seed=0)
+            config, tensors, _ = networks.train("bow", params, self.corpus, seed=0)
         training = params.training.model_dump(mode="json")
         return {"kind": "bow", **config, "training": training}, tensors
 

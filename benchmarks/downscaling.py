@@ -25,8 +25,8 @@ from benchmarks import plain
 from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.climate.data.domains import Domain
-from convoy.climate.downscaling import networks
 from convoy.climate.downscaling.objective import FieldError
+from convoy.climate.downscaling.params import DownscalingTraining
 from convoy.climate.downscaling.tensors import GridBatches, scaling
 from convoy.climate.synthetic import scenarios as synthetic
 from convoy.nn.downscaling import Downscaler
@@ -60,7 +60,7 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
         )  # fmt: skip
         torch.nn.init.normal_(network.out.weight, std=0.1)
     same = plain.PlainDownscaler(network, examples.geometry)
-    params = networks.DownscalingTraining(epochs=EPOCHS[device], patience=None, threads=cores())
+    params = DownscalingTraining(epochs=EPOCHS[device], patience=None, threads=cores())
     sizes = BATCHES[device]
     gap = _largest_gap(network, same, others)
     areas = torch.from_numpy(home.fine.areas).float()

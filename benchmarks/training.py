@@ -29,7 +29,7 @@ from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.streamrec.classification import networks
 from convoy.streamrec.classification.data import TEST, TRAIN, VALIDATION, Corpus
-from convoy.streamrec.classification.networks import NetworkTraining, TextCNNParams
+from convoy.streamrec.classification.params import NetworkTraining, TextCNNParams
 
 Settings = Mapping[str, Mapping[str, Any]]
 LARGE = {"weight_decay": 2.0}
@@ -101,7 +101,7 @@ class Ours:
         own = {"device": self.device, "threads": cores(), "epochs": epochs, "patience": epochs}
         params = TextCNNParams(training=NetworkTraining(**{**own, **self.settings[name]}))
         with contextlib.redirect_stdout(io.StringIO()):
-            config, tensors, _ = networks.train(params, self.corpus, seed=0)
+            config, tensors, _ = networks.train("textcnn", params, self.corpus, seed=0)
         training = params.training.model_dump(mode="json")
         return {"kind": "textcnn", **config, "training": training}, tensors
 

@@ -36,7 +36,7 @@ def write_model(folder: Path, corpus: Corpus) -> None:
     """A textcnn model folder: the default network with random weights, which cost as much as trained ones."""
     from convoy.core import artifact as models
     from convoy.nn.text import TextCNN
-    from convoy.streamrec.classification.networks import TextCNNParams
+    from convoy.streamrec.classification.params import TextCNNParams
     from convoy.training.loop import seeded
 
     network = {

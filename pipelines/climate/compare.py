@@ -14,7 +14,7 @@ from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load, load_names
 from convoy.core.stage import run
 from convoy.report import io as plots
-from convoy.report.style import LIGHT
+from convoy.report.themes import LIGHT
 
 DATA = Path("data/climate")
 

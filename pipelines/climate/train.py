@@ -9,6 +9,7 @@ from convoy.core import artifact as folders
 from convoy.core.files import MANIFEST, sha256
 from convoy.core.params import load, load_names
 from convoy.core.stage import run
+from convoy.tasks import model_named
 from convoy.training.checkpoints import Checkpoint, run_key
 from convoy.training.event_log import recorded
 from convoy.training.params import TrainParams, device_of
@@ -19,8 +20,9 @@ GRIDS = Path("data/climate/grids")
 def main(model: str) -> None:
     """Fit `model` and write its folder; goes on from a checkpoint of the same run."""
     # Told before the first training, not after the last.
-    models.check(load_names("climate.models"))
-    params = load(f"climate.settings.{model}", models.params_model(model))
+    for name in load_names("climate.models"):
+        model_named(models.MODELS, name)
+    params = load(f"climate.settings.{model}", model_named(models.MODELS, model).params)
     shared = load("climate.train", TrainParams)
     facts = grids.read_facts(GRIDS)
     train, validation = (grids.read(GRIDS, split) for split in ("train", "validation"))

@@ -6,11 +6,12 @@ from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report import io as plots
-from convoy.report.style import LIGHT
+from convoy.report.themes import LIGHT
 from convoy.streamrec.classification import io as predictions
-from convoy.streamrec.classification.compare import MODELS, compare
+from convoy.streamrec.classification.compare import compare
 from convoy.streamrec.classification.evaluate import EvaluateParams
 from convoy.streamrec.classification.findings import findings, headline
+from convoy.streamrec.classification.models import MODELS
 from convoy.streamrec.classification.report import accuracy_picture, page
 
 DATA = Path("data/streamrec")

@@ -6,8 +6,9 @@ from convoy.core import params
 from convoy.core.stage import run
 from convoy.report import io as plots
 from convoy.report import sweep as report
-from convoy.report.style import LIGHT
+from convoy.report.themes import LIGHT
 from convoy.streamrec.classification import sweep
+from convoy.streamrec.classification.models import MODELS
 
 FOLDER = Path("data/streamrec/sweep")
 
@@ -21,7 +22,8 @@ def main() -> None:
         rows.append(cell.row())
         print(f"{number} of {section.cells}: {cell.summary()}", flush=True)
     csv = plots.csv_text(list(rows[0]), [list(row.values()) for row in rows])
-    plots.write(FOLDER, {"sweep.csv": csv, "sweep.png": report.sweep(rows, list(fitters), LIGHT)})
+    drawn = [report.Series(name, MODELS[name].label, MODELS[name].colour) for name in fitters]
+    plots.write(FOLDER, {"sweep.csv": csv, "sweep.png": report.sweep(rows, drawn, LIGHT)})
 
 
 if __name__ == "__main__":

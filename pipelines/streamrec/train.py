@@ -8,6 +8,7 @@ from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.streamrec.classification import data as corpora
 from convoy.streamrec.classification import models
+from convoy.tasks import model_named
 from convoy.training.checkpoints import Checkpoint, run_key
 from convoy.training.event_log import recorded
 from convoy.training.params import TrainParams, device_of
@@ -17,7 +18,7 @@ CORPUS = Path("data/streamrec/corpus")
 
 def main(model: str) -> None:
     """Fit `model` on the corpus and write its folder; goes on from a checkpoint of the same run."""
-    params = load(f"streamrec.models.{model}", models.params_model(model))
+    params = load(f"streamrec.models.{model}", model_named(models.MODELS, model).params)
     shared = load("streamrec.train", TrainParams)
     corpus = corpora.read(CORPUS)
     key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST), models.TRAINED_BY)
@@ -31,7 +32,7 @@ def main(model: str) -> None:
         "key": key,
         "seeds": list(shared.seeds),
         "device": device_of(params),
-        "params": params.model_dump(mode="json", exclude={"kind"}),
+        "params": params.model_dump(mode="json"),
     }
     with recorded(facts, follower="convoy.tracking.live") as journal:
         config, tensors, curve = models.train(model, params, corpus, shared.seeds, checkpoint, journal.epoch)

@@ -331,7 +331,7 @@ def test_a_real_regional_climate_on_a_finer_grid(folder, climate, real_data):
     source = next((real_data / "grids").glob("tasmax_day_HadGEM2*.nc"))
     alone = replace(climate[0], inputs={"tasmax": climate[0].inputs["tasmax"]}).at(slice(0, 100))
     config, tensors, _ = models.train(
-        "bilinear", models.params_model("bilinear")(), [alone], [alone],
+        "bilinear", models.MODELS["bilinear"].params(), [alone], [alone],
         {"target": "tasmax", "inputs": ["tasmax"], "source": "a test"}, (0,),
     )  # fmt: skip
     folders.write(folder / "bilinear", config, tensors, None)

@@ -19,10 +19,9 @@ from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import CatalogueParams, build
 from convoy.streamrec.classification import data as corpora
-from convoy.streamrec.classification.compare import MODELS
 from convoy.streamrec.classification.corpus import CorpusParams
 from convoy.streamrec.classification.corpus import build as build_corpus
-from convoy.streamrec.classification.models import train
+from convoy.streamrec.classification.models import MODELS, train
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 from tests.conftest import ROOT
 from tests.support.trained import PARAMS

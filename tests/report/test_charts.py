@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from convoy.report import charts
-from convoy.report.style import DARK, LIGHT, THEMES, labels
+from convoy.report.style import labels
+from convoy.report.themes import DARK, LIGHT, THEMES
 from tests.report.pictures import pixels, share
 
 NAMES = ["Stand-Up Comedy & Talk Shows", "$x_{$ 100% <script>", "日本語", "a\nb", ""]

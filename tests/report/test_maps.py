@@ -6,7 +6,7 @@ from PIL import Image
 
 from convoy.report import maps
 from convoy.report.maps import Day, Ground, Habit
-from convoy.report.style import DARK, LIGHT, THEMES
+from convoy.report.themes import DARK, LIGHT, THEMES
 from tests.report.pictures import pixels, share
 
 LAT, LON = np.arange(40.0, 56.0), np.arange(-4.0, 12.0)

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 import pytest
 
 from convoy.report.page import Picture, Section, Table, picture, render
-from convoy.report.style import DARK, LIGHT, figure, png
+from convoy.report.style import figure, png
+from convoy.report.themes import DARK, LIGHT
 
 HOSTILE = "<script>alert('1')</script> & \"co\""
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from convoy.report import skill
 from convoy.report.skill import Line, Score
-from convoy.report.style import LIGHT, THEMES
+from convoy.report.themes import LIGHT, THEMES
 from tests.report.pictures import pixels, share
 
 SPLITS = ["Test days", "Unseen terrain"]

@@ -6,9 +6,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from convoy.report import sweep
-from convoy.report.style import LIGHT
+from convoy.report.themes import LIGHT
 
-MODELS = ("linear", "linear_pairs")
+MODELS = (sweep.Series("linear", "Words", 3), sweep.Series("linear_pairs", "Pairs", 2))
+NETWORK = sweep.Series("bow", "A network", 0)
 
 
 def rows(verdict: str, synonyms=(1, 8), word_fidelity=(0.15, 0.35), phrase_fidelity=(0.0, 0.5, 0.9)):
@@ -45,11 +46,11 @@ def test_bytes_repeat_whatever_the_order_of_the_rows():
 
 
 def test_networks_are_drawn_in_their_own_colours():
-    given = [{**row, "bow": 0.4, "textcnn": 0.6} for row in rows("order carries nothing")]
-    blue = to_rgb(LIGHT.series[sweep.MARKS["bow"][0]])
+    given = [{**row, "bow": 0.4} for row in rows("order carries nothing")]
+    blue = to_rgb(LIGHT.series[0])
     found = [
         (np.abs(pixels(sweep.sweep(given, models, LIGHT)) - blue).max(axis=2) < 0.01).sum()
-        for models in (MODELS, (*MODELS, "bow", "textcnn"))
+        for models in (MODELS, (*MODELS, NETWORK))
     ]
     assert found[0] == 0 < found[1]
 

@@ -8,8 +8,7 @@ import numpy as np
 from convoy.climate.data.domains import EPOCH, Axis, Days, Domain, Grid
 from convoy.climate.data.netcdf import FileFacts, StoredVariable
 from convoy.climate.downscaling import models
-from convoy.climate.downscaling.baselines import BaselineParams
-from convoy.climate.downscaling.networks import NetworkParams
+from convoy.climate.downscaling.params import BaselineParams, NetworkParams
 from convoy.climate.synthetic.scenarios import SyntheticParams, domains
 from convoy.core.artifact import StoredModel
 
@@ -42,7 +41,7 @@ def trained(name: str, home: Domain, **changes: Any) -> tuple[dict[str, Any], di
         "per_pixel": "none",
         "training": {"epochs": 1, "patience": 1, "threads": 1},
     }
-    network = name in models.NETWORKS
+    network = models.MODELS[name].is_network
     params = NetworkParams.model_validate({**small, **changes}) if network else BaselineParams()
     train, validation = home.at(slice(0, TRAINED_DAYS)), home.at(slice(TRAINED_DAYS, TRAINED_DAYS + 40))
     config, tensors, _ = models.train(name, params, [train], [validation], FACTS, (0,))

@@ -8,7 +8,7 @@ import numpy as np
 from convoy.climate.data.domains import Days, Domain
 from convoy.climate.downscaling.daily_io import Daily
 from convoy.climate.downscaling.evaluate import EvaluateParams, evaluate
-from convoy.climate.downscaling.names import is_network
+from convoy.climate.downscaling.models import MODELS
 from tests.support.climates import first, noisy, world
 
 PARAMS = EvaluateParams(resamples=400)
@@ -71,7 +71,7 @@ class Rated:
             }
             for name, of_model in trainings.items()
         }
-        baselines = {name: days for name, days in self.daily.items() if not is_network(name)}
+        baselines = {name: days for name, days in self.daily.items() if not MODELS[name].is_network}
         self.metrics: dict[str, Any] = {}
         self.maps: dict[str, Any] = {}
         for name in chosen or errors:

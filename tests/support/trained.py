@@ -10,20 +10,25 @@ from convoy.core import artifact as models
 from convoy.core.artifact import StoredModel
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import CatalogueParams, build
-from convoy.streamrec.classification.baselines import BaselineParams
 from convoy.streamrec.classification.corpus import CorpusParams
 from convoy.streamrec.classification.corpus import build as build_corpus
 from convoy.streamrec.classification.data import Corpus
 from convoy.streamrec.classification.models import train
-from convoy.streamrec.classification.networks import BowParams, BowTraining, NetworkTraining, TextCNNParams
+from convoy.streamrec.classification.params import (
+    BowParams,
+    BowTraining,
+    LinearParams,
+    NetworkTraining,
+    TextCNNParams,
+)
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 
 QUICK = {"epochs": 2, "patience": 2, "threads": 1}
 PARAMS = {
     "bow": BowParams(embedding_dim=8, training=BowTraining(**QUICK)),
     "textcnn": TextCNNParams(embedding_dim=8, num_filters=4, training=NetworkTraining(**QUICK)),
-    "linear": BaselineParams(C=(10.0,)),
-    "linear_pairs": BaselineParams(C=(10.0,)),
+    "linear": LinearParams(C=(10.0,)),
+    "linear_pairs": LinearParams(C=(10.0,)),
 }
 MAX_CHARACTERS, MAX_TOKENS = 400, 60
 DIRTY = (

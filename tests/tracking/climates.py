@@ -16,8 +16,7 @@ from convoy.climate.downscaling import daily_io as daily
 from convoy.climate.downscaling import evaluate as evaluation
 from convoy.climate.downscaling import maps_io as maps
 from convoy.climate.downscaling import models
-from convoy.climate.downscaling.baselines import BaselineParams
-from convoy.climate.downscaling.networks import DownscalingTraining, NetworkParams
+from convoy.climate.downscaling.params import BaselineParams, DownscalingTraining, NetworkParams
 from convoy.climate.synthetic.scenarios import FACTOR, SyntheticParams, domains
 from convoy.core import artifact as folders
 from convoy.core.files import write_json, write_text

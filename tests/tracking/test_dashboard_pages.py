@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from convoy.report.style import LIGHT
-from convoy.streamrec.classification.plots import COLOURS
 from convoy.tracking import views
 from convoy.tracking.downscaling import Downscaling
 from convoy.tracking.text import Text
@@ -27,10 +25,6 @@ def test_a_view_fits_into_a_tag_of_any_store() -> None:
     # Servers of earlier releases refuse longer ones.
     for task in (Text(), Downscaling()):
         assert all(len(value) < 5000 for value in views.tags(task).values())
-
-
-def test_charts_have_the_colours_of_the_pictures() -> None:
-    assert Text.colours == {kind: LIGHT.series[number] for kind, number in COLOURS.items()}
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from convoy.climate.downscaling.networks import DownscalingTraining, NetworkParams
+from convoy.climate.downscaling.params import DownscalingTraining, NetworkParams
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
-from convoy.streamrec.classification.networks import BowParams, BowTraining, NetworkTraining, TextCNNParams
+from convoy.streamrec.classification.params import BowParams, BowTraining, NetworkTraining, TextCNNParams
 from convoy.training.params import RATES, ClassificationParams, Rates, TrainingParams, TrainParams
 
 

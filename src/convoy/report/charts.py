@@ -9,7 +9,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from convoy.report.numbers import percent
-from convoy.report.style import Theme, figure, labels, png, quiet_axes, styled
+from convoy.report.style import figure, labels, png, quiet_axes, styled
+from convoy.report.themes import Theme
 
 WIDTH_IN = 5.6
 VALIDATION_LOSS = "validation_loss"

@@ -13,7 +13,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from convoy.report.style import Theme, figure, labels, png, styled
+from convoy.report.style import figure, labels, png, styled
+from convoy.report.themes import Theme
 
 Field: TypeAlias = npt.NDArray[Any]
 PANEL_IN = 1.75

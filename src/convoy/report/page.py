@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from convoy.report.style import DARK, LIGHT, Theme
 from convoy.report.template import PAGE
+from convoy.report.themes import DARK, LIGHT, Theme
 
 
 @dataclass(frozen=True)

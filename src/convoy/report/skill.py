@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from convoy.report.style import Theme, figure, labels, png, quiet_axes, styled
+from convoy.report.style import figure, labels, png, quiet_axes, styled
+from convoy.report.themes import Theme
 
 WIDTH_IN = 5.6
 # Networks and baselines differ in more than colour.

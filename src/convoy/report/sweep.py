@@ -1,6 +1,7 @@
 """One picture of the sweep over synthetic catalogues: what word order is worth, and to whom."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from convoy.report.style import Theme, figure, png, quiet_axes, styled
+from convoy.report.style import figure, png, quiet_axes, styled
+from convoy.report.themes import Theme
 
-# Series of the theme and marker of each model.
-MARKS = {"linear": (3, "s"), "linear_pairs": (2, "o"), "bow": (0, "v"), "textcnn": (1, "D")}
-NAMES = {
-    "linear": "linear on words",
-    "linear_pairs": "linear on words and pairs",
-    "bow": "bag-of-words network",
-    "textcnn": "TextCNN",
-}
+MARKERS = ("s", "o", "v", "D", "^", "P")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A model as the picture shows it: the column of the rows, its label, its index into a theme's series."""
+
+    column: str
+    label: str
+    colour: int
+
+
 # Verdicts as sweep's rows spell them: the series that colours each, and how it is broken into lines.
 VERDICTS = {
     "order carries nothing": (3, "order carries\nnothing"),
@@ -34,11 +40,11 @@ EXPLANATION = (
 SHADE = 0.26
 
 
-def sweep(rows: Sequence[Mapping[str, Any]], models: Sequence[str], theme: Theme) -> bytes:
+def sweep(rows: Sequence[Mapping[str, Any]], models: Sequence[Series], theme: Theme) -> bytes:
     """PNG: a line of panels per word fidelity, a column per number of synonyms, phrase fidelity along each.
 
     Every row holds synonyms, word_fidelity, phrase_fidelity, items, the Bayes accuracies order_blind and
-    full, an accuracy in [0, 1] for each of `models`, and a verdict, one of VERDICTS.
+    full, an accuracy in [0, 1] for each of at most six `models`, and a verdict, one of VERDICTS.
     """
     columns = sorted({row["synonyms"] for row in rows})
     lines = sorted({row["word_fidelity"] for row in rows}, reverse=True)
@@ -56,14 +62,14 @@ def sweep(rows: Sequence[Mapping[str, Any]], models: Sequence[str], theme: Theme
         return png(fig)
 
 
-def _panel(axes: Axes, cells: Sequence[Mapping[str, Any]], models: Sequence[str], theme: Theme) -> None:
+def _panel(axes: Axes, cells: Sequence[Mapping[str, Any]], models: Sequence[Series], theme: Theme) -> None:
     column = {key: np.array([cell[key] for cell in cells]) for key in cells[0]}
     x = np.arange(len(cells))
     _worth(axes, x, column, theme)
     axes.plot(x, column["full"], color=theme.ink, linewidth=1.7)
     axes.plot(x, column["order_blind"], color=theme.ink, linewidth=1.3, dashes=(4, 2.5))
-    for model in models:
-        axes.plot(x, column[model], **_mark(model, theme))
+    for model, marker in zip(models, MARKERS, strict=False):
+        axes.plot(x, column[model.column], **_mark(model, marker, theme))
     for place, verdict in enumerate(column["verdict"]):
         series, words = VERDICTS[verdict]
         axes.text(
@@ -89,10 +95,9 @@ def _worth(axes: Axes, x: np.ndarray, column: Mapping[str, np.ndarray], theme: T
         axes.fill_between(fine, low, high, color=theme.series[VERDICTS[verdict][0]], alpha=SHADE, linewidth=0)
 
 
-def _mark(model: str, theme: Theme) -> dict[str, Any]:
-    series, marker = MARKS[model]
+def _mark(model: Series, marker: str, theme: Theme) -> dict[str, Any]:
     return {
-        "color": theme.series[series],
+        "color": theme.series[model.colour],
         "marker": marker,
         "markersize": 6,
         "markeredgecolor": theme.paper,
@@ -100,7 +105,7 @@ def _mark(model: str, theme: Theme) -> dict[str, Any]:
     }
 
 
-def _words(fig: Figure, models: Sequence[str], items: str, theme: Theme) -> None:
+def _words(fig: Figure, models: Sequence[Series], items: str, theme: Theme) -> None:
     fig.suptitle(
         "What word order is worth, and who gets it", fontsize=14, fontweight="bold", x=0.012, ha="left"
     )
@@ -120,7 +125,10 @@ def _words(fig: Figure, models: Sequence[str], items: str, theme: Theme) -> None
             for verdict, (series, _) in VERDICTS.items()
             if verdict != "order carries nothing"
         ),
-        *(Line2D([], [], label=NAMES[model], **_mark(model, theme)) for model in models),
+        *(
+            Line2D([], [], label=model.label, **_mark(model, marker, theme))
+            for model, marker in zip(models, MARKERS, strict=False)
+        ),
     ]
     legend = fig.legend(
         handles=handles, loc="outside lower center", ncols=3, labelcolor=theme.ink, title=EXPLANATION,

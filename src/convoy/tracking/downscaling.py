@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convoy.climate.data import io as grids
 from convoy.climate.downscaling.evaluate import TODAY
 from convoy.climate.downscaling.findings import findings, headline
-from convoy.climate.downscaling.models import NETWORKS
-from convoy.climate.downscaling.names import capital, label, split_label, spoken
+from convoy.climate.downscaling.models import MODELS
+from convoy.climate.downscaling.names import capital, split_label
 from convoy.climate.downscaling.stored import TASK
 from convoy.core.files import read_json
 from convoy.report.numbers import Measure, percent
+from convoy.tasks import names_of
 from convoy.tracking.daily_errors import DailyErrors, signed
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.task import FIGURES, Metrics, Task, Trained
@@ -68,8 +69,8 @@ class Downscaling(Task):
         "| `test_noise_floor_share` | share of the way from the best baseline to the noise floor |\n"
         "| `test_sd_ratio` | variability of the model over that of the truth: 1 is right |\n"
         "| `…_change_error` | error of the modelled change of the mean in a warmer world |\n\n"
-        f"Networks are {', '.join(f'`{name}`' for name in NETWORKS)}; all others are baselines, what a "
-        "climatologist would do in an afternoon."
+        f"Networks are {', '.join(f'`{name}`' for name in names_of(MODELS, 'network'))}; all others are "
+        "baselines."
     )
     version_note = (
         "A table in and out, a row per day: `date` (YYYY-MM-DD) and one column per coarse variable, whose "
@@ -80,16 +81,7 @@ class Downscaling(Task):
         "`convoy promote --model climate-downscaling` compares them and records what it decides, "
         "`convoy rollback` goes back; the buttons of these pages do neither."
     )
-    colours: ClassVar[Mapping[str, str]] = {
-        "residual": "#1f6fb5", "srcnn": "#d8741a", "separable": "#3f8f6e", "unet": "#a8518f",
-        "ridge": "#c2a21d",
-    }  # fmt: skip
-    meaning: ClassVar[Mapping[str, str]] = {
-        "residual": "Residual blocks (He et al., 2016)",
-        "srcnn": "The plain convolutions of SRCNN (Dong et al., 2014)",
-        "separable": "Depthwise separable convolutions",
-        "unet": "A U-Net (Ronneberger et al., 2015)",
-    }
+    models = MODELS
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -118,7 +110,7 @@ class Downscaling(Task):
         return Path(str(fine[0] if isinstance(fine, list) else fine)).stem
 
     def delivers(self, kind: str) -> bool:
-        return kind in NETWORKS  # baselines are there to be beaten
+        return "served" in MODELS[kind].exports
 
     def figures(self, kind: str, metrics: Mapping[str, Any]) -> Metrics:  # noqa: ARG002
         figures: Metrics = {}
@@ -133,14 +125,14 @@ class Downscaling(Task):
 
     def in_short(self, kind: str, metrics: Mapping[str, Any]) -> str:
         test = metrics[TODAY]
-        short = f"{label(kind)}: RMSE {self._shown(test['rmse'])} on test days"
+        short = f"{MODELS[kind].label}: RMSE {self._shown(test['rmse'])} on test days"
         if test["best_baseline"] == kind:
             return f"{short}, the best baseline"
         skill = test["skill_vs_best_baseline"]
         return (
             short
             if skill is None
-            else f"{short}, skill {signed(skill)} against {spoken(test['best_baseline'])}"
+            else f"{short}, skill {signed(skill)} against {MODELS[test['best_baseline']].phrase}"
         )
 
     def summary(self, kind: str, metrics: Mapping[str, Any]) -> str:
@@ -157,10 +149,7 @@ class Downscaling(Task):
         sentences += [f"{capital(', '.join(parts))}."] if parts else []
         elsewhere = {split: found for split, found in metrics.items() if split not in (TODAY, _NOISE_FLOOR)}
         sentences += [f"{split_label(split)}: {self._there(found)}." for split, found in elsewhere.items()]
-        meaning = f"A baseline: {spoken(kind)}."
-        if kind in self.meaning:
-            meaning = f"{self.meaning[kind]} on the coarse fields, and a head that sees the ground."
-        return f"{' '.join(sentences)}\n\n{meaning}"
+        return f"{' '.join(sentences)}\n\n{MODELS[kind].summary}"
 
     def row(self, kind: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
         test = metrics[TODAY]

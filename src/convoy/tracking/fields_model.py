@@ -13,7 +13,7 @@ import pandas as pd
 
 from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
 from convoy.climate.downscaling import models
-from convoy.climate.downscaling.stored import checked
+from convoy.climate.downscaling.models import checked
 from convoy.core.artifact import StoredModel
 from convoy.tracking.pyfunc import InputError
 

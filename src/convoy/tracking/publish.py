@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
+from convoy.report.themes import LIGHT
 from convoy.tracking import decisions, dvclock, live, pictures, runs, store, versions, views, words
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.task import EVALUATION, Task, Trained
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_OTHER_COLOUR = "#8b93a1"
 FORMAT = "1"  # of what is published: another one publishes all anew
 
 
@@ -199,7 +199,7 @@ class _Model:
             "convoy.times": runs.MEASURED if measured else runs.REBUILT,
             "mlflow.source.name": self.trained.stages[0].stage,
             "mlflow.source.type": "PROJECT",
-            "mlflow.runColor": self.task.colours.get(self.trained.kind, _OTHER_COLOUR),
+            "mlflow.runColor": LIGHT.series[self.task.models[self.trained.kind].colour],
             runs.NOTE: "\n\n".join(
                 [summary, *([] if measured else [f"*This run was {runs.REBUILT}.*"]), *markdown]
             ),

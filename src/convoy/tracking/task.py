@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from convoy.core import artifact as models
 from convoy.core.files import MANIFEST, read_json, sha256
+from convoy.tasks import ModelSpec
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 
@@ -123,7 +124,7 @@ class Task(ABC):
     about: ClassVar[str]
     description: ClassVar[str]
     version_note: ClassVar[str]
-    colours: ClassVar[Mapping[str, str]]
+    models: ClassVar[Mapping[str, ModelSpec[Any, Any]]]
     data_stages: ClassVar[tuple[str, ...]]  # without their prefix: those whose params all models share
 
     @property

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from convoy.core.files import read_json
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.classification.findings import OWN_BAYES, findings, headline
-from convoy.streamrec.classification.models import NETWORKS
+from convoy.streamrec.classification.findings import findings, headline
+from convoy.streamrec.classification.models import MODELS
 from convoy.tracking.accuracy import Accuracy
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.task import FIGURES, Metrics, Task
@@ -59,24 +59,7 @@ class Text(Task):
         "`champion` is the version in use, `challenger` the newest candidate. `convoy promote` compares them "
         "and records what it decides, `convoy rollback` goes back; the buttons of these pages do neither."
     )
-    names: ClassVar[Mapping[str, str]] = {
-        "textcnn": "TextCNN",
-        "bow": "Bag of words",
-        "linear": "Linear, words",
-        "linear_pairs": "Linear, words and pairs",
-    }
-    # As in the pictures, whose own list of them would import matplotlib.
-    colours: ClassVar[Mapping[str, str]] = {
-        "textcnn": "#d8741a", "bow": "#1f6fb5", "linear": "#8b93a1", "linear_pairs": "#3f8f6e",
-    }  # fmt: skip
-    meaning: ClassVar[Mapping[str, str]] = {
-        "textcnn": "TextCNN (Kim, 2014) takes convolutions over word embeddings, and their maxima: it sees "
-        "word order.",
-        "bow": "Bag of words takes the mean of word embeddings through a linear layer: it is blind to word "
-        "order.",
-        "linear": "A baseline: logistic regression on TF-IDF of words, blind to word order.",
-        "linear_pairs": "A baseline: logistic regression on TF-IDF of words and adjacent pairs.",
-    }
+    models = MODELS
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -92,19 +75,19 @@ class Text(Task):
         return f"synthetic {synthetic.get('preset', '')} {synthetic.get('items', 0):,}"
 
     def delivers(self, kind: str) -> bool:
-        return kind in NETWORKS  # baselines have no embeddings
+        return "served" in MODELS[kind].exports
 
     def figures(self, kind: str, metrics: Mapping[str, Any]) -> Metrics:
         figures = {f"test_{name}": value for name, value in metrics["test"].items()}
         if metrics["bayes"] is not None:
             figures |= {f"bayes_{name}": value for name, value in metrics["bayes"].items()}
-            figures["bayes"] = metrics["bayes"][OWN_BAYES[kind]]
-            figures["share_of_bayes"] = metrics["share_of_bayes"][OWN_BAYES[kind]]
+            figures["bayes"] = metrics["bayes"][MODELS[kind].bayes]
+            figures["share_of_bayes"] = metrics["share_of_bayes"][MODELS[kind].bayes]
         return {name: float(value) for name, value in figures.items() if value is not None}
 
     def in_short(self, kind: str, metrics: Mapping[str, Any]) -> str:
         figures = self.figures(kind, metrics)
-        result = f"{self.names[kind]}: {percent(figures['test_accuracy'])} of test items rightly named"
+        result = f"{MODELS[kind].label}: {percent(figures['test_accuracy'])} of test items rightly named"
         if "share_of_bayes" not in figures:
             return result
         return f"{result}, {percent(figures['share_of_bayes'])} of what is possible"
@@ -120,7 +103,7 @@ class Text(Task):
             f"{self.in_short(kind, metrics)}. 95% interval of the accuracy: "
             f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}, on {test['n']:,} items."
             f"{possible} Macro-F1 {test['macro_f1']:.3f}, log-loss {test['log_loss']:.3f}, calibration error "
-            f"{test['ece']:.3f}.\n\n{self.meaning[kind]}"
+            f"{test['ece']:.3f}.\n\n{MODELS[kind].summary}"
         )
 
     def row(self, kind: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:

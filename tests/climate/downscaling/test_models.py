@@ -12,11 +12,11 @@ import pytest
 
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling import models
-from convoy.climate.downscaling.baselines import BASELINES, BaselineParams
-from convoy.climate.downscaling.networks import NetworkParams
+from convoy.climate.downscaling.params import BaselineParams, NetworkParams
 from convoy.core import artifact as folders
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
+from convoy.tasks import model_named, names_of
 from tests.support.climates import COARSE, FINE, first, noisy, with_inputs, world
 
 HOME = world(noisy)
@@ -28,7 +28,8 @@ SMALL = NetworkParams(
     training={"epochs": 1, "patience": 1, "threads": 1, "device": "cpu", "precision": "float32"},
 )  # fmt: skip
 WITH_SPREAD = SMALL.model_copy(update={"spread": "normal"})
-ALL = [*BASELINES, *models.NETWORKS]
+BASELINES = names_of(models.MODELS, "baseline")
+ALL = list(models.MODELS)
 
 
 @cache
@@ -160,7 +161,7 @@ def test_checkpoints_are_asked_for_by_seed(tmp_path) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_who_knows_one_place_alone_says_so_elsewhere(name) -> None:
     found = models.downscale(stored(name), AWAY)
-    if name in BASELINES and BASELINES[name].per_pixel:
+    if models.MODELS[name].per_pixel:
         assert found is None
     else:
         assert found[0].shape == AWAY.target.shape
@@ -217,14 +218,14 @@ def test_a_model_of_one_place_keeps_the_ground_of_that_place() -> None:
 def test_the_networks_are_the_trunks() -> None:
     from convoy.nn.downscaling import TRUNKS
 
-    assert tuple(TRUNKS) == models.NETWORKS
+    assert tuple(TRUNKS) == names_of(models.MODELS, "network")
 
 
 def test_params_by_name() -> None:
-    assert models.params_model("ridge") is BaselineParams
-    assert models.params_model("unet") is NetworkParams
+    assert models.MODELS["ridge"].params is BaselineParams
+    assert models.MODELS["unet"].params is NetworkParams
     with pytest.raises(ConvoyError, match=r"model 'gan': expected one of nearest, .*, unet"):
-        models.params_model("gan")
+        model_named(models.MODELS, "gan")
 
 
 def test_a_baseline_does_not_wait_for_torch() -> None:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from convoy.climate.downscaling import models
-from convoy.climate.downscaling.baselines import BASELINES, BaselineParams
-from convoy.climate.downscaling.networks import NetworkParams
-from convoy.climate.downscaling.stored import _Network, _Scaling, checked, shapes
+from convoy.climate.downscaling.models import checked
+from convoy.climate.downscaling.params import BaselineParams, NetworkParams
+from convoy.climate.downscaling.stored import _Network, _Scaling, shapes
 from convoy.climate.downscaling.tensors import Scaling
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
+from convoy.tasks import names_of
 from tests.support.climates import first, noisy, world
 
 HOME = world(noisy)
@@ -27,8 +28,8 @@ ONE_LINE = r"^[^\n]{10,400}$"
 def fitted():
     """Every kind of model, fitted on a few days of one place."""
     found = {}
-    for name in [*BASELINES, *models.NETWORKS]:
-        params = BaselineParams() if name in BASELINES else SMALL
+    for name, row in models.MODELS.items():
+        params = SMALL if row.is_network else BaselineParams()
         parts = [first(TRAINING, 40)], [first(VALIDATION, 10)]
         config, seeds, _ = models.train(name, params, *parts, FACTS, (0,))
         found[name] = StoredModel(json.loads(json.dumps({**config, "seeds": [0]})), seeds, None, {})
@@ -42,7 +43,7 @@ def test_every_kind_of_model_is_taken_as_training_gives_it(fitted):
 
 def test_what_may_be_stored_is_what_params_and_networks_have():
     trunks = typing.get_args(_Network.model_fields["trunk"].annotation)
-    assert trunks == models.NETWORKS
+    assert trunks == names_of(models.MODELS, "network")
     assert list(_Scaling.model_fields) == [field.name for field in dataclasses.fields(Scaling)]
     own, theirs = (part.model_json_schema()["properties"] for part in (_Network, NetworkParams))
     for name in ("width", "depth", "hidden", "layers"):
@@ -159,7 +160,7 @@ def test_tensors_that_are_missing_or_too_many(fitted):
         assert kind in fitted
 
 
-@pytest.mark.parametrize("name", models.NETWORKS)
+@pytest.mark.parametrize("name", names_of(models.MODELS, "network"))
 def test_shapes_are_those_of_the_weights(fitted, name):
     found = shapes(fitted[name].config["network"])
     prefix = "network."

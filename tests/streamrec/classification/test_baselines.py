@@ -17,12 +17,13 @@ from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.classification import baselines
 from convoy.streamrec.classification import corpus as corpora
 from convoy.streamrec.classification.data import TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.params import LinearParams
 
 VOCABULARY = 200
 
 
 def section(**values):
-    return params.parse(values, baselines.BaselineParams, where="test")
+    return params.parse(values, LinearParams, where="test")
 
 
 def corpus_of(rows, labels, split, classes):

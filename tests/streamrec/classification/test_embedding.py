@@ -157,7 +157,7 @@ def test_models_that_cannot_embed_are_refused(stored):
     def changed(**config):
         return dataclasses.replace(stored["bow"], config=stored["bow"].config | config)
 
-    with pytest.raises(ConvoyError, match="a linear model has no embeddings; expected bow or textcnn"):
+    with pytest.raises(ConvoyError, match="a linear model has no embeddings; expected textcnn or bow"):
         embedder(changed(kind="linear"))
     few = {"embedding.weight": stored["bow"].tensors["embedding.weight"][:9]}
     few = dataclasses.replace(stored["bow"], seeds={0: stored["bow"].tensors | few})

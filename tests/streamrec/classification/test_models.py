@@ -6,7 +6,8 @@ import pytest
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
-from convoy.streamrec.classification.models import params_model
+from convoy.streamrec.classification.models import MODELS
+from convoy.tasks import model_named
 from convoy.training.params import TrainParams
 
 
@@ -20,7 +21,7 @@ from convoy.training.params import TrainParams
 )
 def test_a_network_that_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConvoyError, match=message):
-        parse(values, params_model("textcnn"), "params.yaml")
+        parse(values, MODELS["textcnn"].params, "params.yaml")
 
 
 @pytest.mark.parametrize("seeds", [[], [1, 1], [-1], [2**32]])
@@ -30,5 +31,5 @@ def test_seeds_differ_and_are_in_range(seeds: list[int]) -> None:
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
-    with pytest.raises(ConvoyError, match="model 'gru': expected one of bow, textcnn, linear, linear_pairs"):
-        params_model("gru")
+    with pytest.raises(ConvoyError, match="model 'gru': expected one of textcnn, bow, linear_pairs, linear"):
+        model_named(MODELS, "gru")

@@ -8,7 +8,7 @@ import pytest
 
 from convoy.core.errors import ConvoyError
 from convoy.nn.text import BagOfWordsModel, TextCNN
-from convoy.streamrec.classification.networks import BowParams, TextCNNParams
+from convoy.streamrec.classification.params import BowParams, TextCNNParams
 from convoy.streamrec.classification.stored import checked, shapes
 from tests.support.tiny import write_model
 

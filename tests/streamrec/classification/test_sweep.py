@@ -93,7 +93,7 @@ def test_baselines_are_below_the_bayes_and_above_chance():
 def test_networks_come_on_demand_only():
     assert list(fitters(SMALL)) == ["linear", "linear_pairs"]
     with_networks = fitters(SMALL.model_copy(update={"networks": True}))
-    assert list(with_networks) == ["linear", "linear_pairs", "bow", "textcnn"]
+    assert list(with_networks) == ["linear", "linear_pairs", "textcnn", "bow"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
-"""What a climatologist would do in an afternoon: the methods that a network has to beat."""
+"""The baselines: interpolation, lapse rates and per-pixel statistics, each as a fit and a prediction.
+
+A fit takes training domains and the target and returns tensors; a prediction takes these, a domain and the
+target and returns the fine field (T, H, W).
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,50 +13,40 @@ import numpy.typing as npt
 from convoy.climate.data.domains import Domain, Fields
 from convoy.climate.data.regridding import Method, interpolation
 from convoy.climate.downscaling.lapse import STANDARD_K_PER_KM, TEMPERATURES, at_height, daily_lapse, filled
-from convoy.core.params import Section
+from convoy.tasks import Tensors
 
-Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
 QUANTILES = np.linspace(0.01, 0.99, 50)
 RIDGE_PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 SEASONS = 4
+_MONTHS = range(1, 13)
 
 
-class BaselineParams(Section):
-    """A baseline has nothing to set."""
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """fit(training domains, target) -> tensors; predict(tensors, domain, target) -> (T, H, W).
-
-    One that is `per_pixel` knows the ground it was fitted on and no other.
-    """
-
-    fit: Callable[[Sequence[Domain], str], Tensors]
-    predict: Callable[[Mapping[str, Any], Domain, str], Fields]
-    per_pixel: bool = False
-
-
-def _nothing(_domains: Sequence[Domain], _target: str) -> Tensors:
+def fit_nothing(_domains: Sequence[Domain], _target: str) -> Tensors:
+    """Tensors of a baseline that is the same whatever it is fitted on."""
     return {"nothing": np.zeros(1, np.float32)}
 
 
-def _interpolated(method: Method) -> Callable[[Mapping[str, Any], Domain, str], Fields]:
+def interpolated(method: Method) -> Callable[[Mapping[str, Any], Domain, str], Fields]:
+    """A prediction by interpolation of the coarse field."""
+
     def predict(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
         return interpolation(domain.coarse, domain.fine, method)(filled(domain.inputs[target]))
 
     return predict
 
 
-def _with_fixed_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+def with_fixed_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    """Bicubic interpolation, moved to the height of each fine cell with 6.5 K/km."""
     return at_height(domain, target, STANDARD_K_PER_KM if target in TEMPERATURES else 0.0)
 
 
-def _with_daily_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+def with_daily_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    """The same with the lapse rate of each day's coarse field."""
     return at_height(domain, target, daily_lapse(domain, target))
 
 
-def _fit_monthly_lapse(domains: Sequence[Domain], target: str) -> Tensors:
+def fit_monthly_lapse(domains: Sequence[Domain], target: str) -> Tensors:
+    """Mean of the daily lapse rates per month (12,), in K/km."""
     lapse = np.concatenate([daily_lapse(domain, target) for domain in domains])
     month = np.concatenate([domain.days.month for domain in domains])
     lapse, month = lapse[~np.isnan(lapse)], month[~np.isnan(lapse)]
@@ -61,15 +54,13 @@ def _fit_monthly_lapse(domains: Sequence[Domain], target: str) -> Tensors:
     return {"lapse": np.array(means, np.float32)}
 
 
-def _with_monthly_lapse(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+def with_monthly_lapse(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    """Bicubic interpolation, moved to the height of each fine cell with the lapse rate of the month."""
     return at_height(domain, target, tensors["lapse"][domain.days.month - 1])
 
 
-_MONTHS = range(1, 13)
-
-
 def _bicubic(domain: Domain, target: str) -> Fields:
-    return _interpolated("bicubic")({}, domain, target)
+    return interpolated("bicubic")({}, domain, target)
 
 
 def _truth(domain: Domain) -> Fields:
@@ -77,7 +68,7 @@ def _truth(domain: Domain) -> Fields:
     return domain.target
 
 
-def _fit_monthly_residual(domains: Sequence[Domain], target: str) -> Tensors:
+def fit_monthly_residual(domains: Sequence[Domain], target: str) -> Tensors:
     """Mean of truth minus bicubic per pixel and month; months that were never seen take the mean of all."""
     residual = np.concatenate([_truth(domain) - _bicubic(domain, target) for domain in domains])
     month = np.concatenate([domain.days.month for domain in domains])
@@ -86,7 +77,8 @@ def _fit_monthly_residual(domains: Sequence[Domain], target: str) -> Tensors:
     return {"residual": np.stack(means).astype(np.float32)}
 
 
-def _with_monthly_residual(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+def with_monthly_residual(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    """Bicubic interpolation plus the mean residual of the pixel and month."""
     return _bicubic(domain, target) + tensors["residual"][domain.days.month - 1]
 
 
@@ -97,7 +89,7 @@ def _mean(field: Fields) -> npt.NDArray[np.float64]:
         return np.nansum(field, axis=0, dtype=np.float64) / np.where(count, count, np.nan)
 
 
-def _fit_quantiles(domains: Sequence[Domain], target: str) -> Tensors:
+def fit_quantiles(domains: Sequence[Domain], target: str) -> Tensors:
     """Quantiles of bicubic and truth per season and pixel, each (4, 50, H, W)."""
     season = np.concatenate([domain.days.month % 12 // 3 for domain in domains])
     guess = np.concatenate([_bicubic(domain, target) for domain in domains])
@@ -123,7 +115,7 @@ def _quantiles(field: Fields) -> Fields:
     return below * (1 - share) + above * share
 
 
-def _with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+def with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
     """Each value moves by what its quantile moved; beyond the outermost by what those moved."""
     guess = _bicubic(domain, target)
     season = domain.days.month % 12 // 3
@@ -137,7 +129,7 @@ def _with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> 
     return out.reshape(guess.shape)
 
 
-def _fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
+def fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
     """Ridge regression of truth minus daily lapse, per pixel on all inputs around it and the season.
 
     The pixels of one coarse cell share their predictors, and so one factorisation where they miss the same
@@ -171,7 +163,8 @@ def _fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
     }  # fmt: skip
 
 
-def _with_ridge(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+def with_ridge(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
+    """Bicubic with the daily lapse rate, plus the residual that ridge regression predicts."""
     out = at_height(domain, target, daily_lapse(domain, target))
     predictors = np.nan_to_num((_predictors(domain) - tensors["mean"]) / tensors["scale"], copy=False)
     for row, column, pixels in _blocks(*_cells(domain)):
@@ -237,43 +230,9 @@ def _blocks(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> list
     ]
 
 
-BASELINES: dict[str, Baseline] = {
-    "nearest": Baseline(_nothing, _interpolated("nearest")),
-    "bilinear": Baseline(_nothing, _interpolated("bilinear")),
-    "bicubic": Baseline(_nothing, _interpolated("bicubic")),
-    "lapse_fixed": Baseline(_nothing, _with_fixed_lapse),
-    "lapse_monthly": Baseline(_fit_monthly_lapse, _with_monthly_lapse),
-    "lapse_daily": Baseline(_nothing, _with_daily_lapse),
-    "monthly_residual": Baseline(_fit_monthly_residual, _with_monthly_residual, per_pixel=True),
-    "quantile_mapping": Baseline(_fit_quantiles, _with_quantiles, per_pixel=True),
-    "ridge": Baseline(_fit_ridge, _with_ridge, per_pixel=True),
-}
-
-
-def fit(name: str, domains: Sequence[Domain], target: str) -> tuple[Tensors, str | None]:
-    """Fit a baseline on training domains: its tensors, and the place that it is bound to (None: any).
-
-    A per-pixel baseline is fitted on the place with the most days.
-    """
-    baseline = BASELINES[name]
-    if not baseline.per_pixel:
-        return baseline.fit(domains, target), None
-    place = main_place(domains)
-    return baseline.fit([domain for domain in domains if domain.place == place], target), place
-
-
 def main_place(domains: Sequence[Domain]) -> str:
     """The place with the most days."""
     days: dict[str, int] = {}
     for domain in domains:
         days[domain.place] = days.get(domain.place, 0) + len(domain.days)
     return max(days, key=lambda name: days[name])
-
-
-def predict(
-    name: str, tensors: Mapping[str, Any], place: str | None, domain: Domain, target: str
-) -> Fields | None:
-    """The fine field (T, H, W), or None where the baseline cannot go to the domain's ground."""
-    if place is not None and place != domain.place:
-        return None
-    return BASELINES[name].predict(tensors, domain, target)

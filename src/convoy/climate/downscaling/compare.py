@@ -8,7 +8,7 @@ import numpy as np
 from convoy.climate.data.cf import ATTRIBUTES
 from convoy.climate.downscaling.daily_io import Daily, Table
 from convoy.climate.downscaling.evaluate import WARMER, EvaluateParams
-from convoy.climate.downscaling.names import is_network
+from convoy.climate.downscaling.models import MODELS
 from convoy.core import statistics
 from convoy.core.errors import ConvoyError
 
@@ -44,7 +44,7 @@ def compare(
         raise ConvoyError("climate.models: no model to compare; name at least one")
     noise_floors = [found["noise_floor"]["rmse"] for found in metrics.values() if found.get("noise_floor")]
     splits = [split for split in next(iter(metrics.values())) if split != "noise_floor"]
-    networks = [model for model in metrics if is_network(model)]
+    networks = [model for model in metrics if MODELS[model].is_network]
     return statistics.rounded(
         {
             "target": facts["target"],
@@ -81,8 +81,8 @@ def _trainings(daily: Mapping[str, Daily]) -> int:
 
 def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -> dict[str, Any]:
     able = [model for model in daily if split in daily[model]]
-    baselines = [model for model in able if not is_network(model)]
-    networks = [model for model in metrics if model in able and is_network(model)]
+    baselines = [model for model in able if not MODELS[model].is_network]
+    networks = [model for model in metrics if model in able and MODELS[model].is_network]
     if not baselines:
         raise ConvoyError(
             f"no baseline has daily errors on split '{split}'; run `dvc repro climate-baselines`"
@@ -174,7 +174,7 @@ def table(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]
     rows: list[list[object]] = []
     for split, found in comparison["splits"].items():
         for model in found["ranking"]:
-            kind = "network" if is_network(model) else "baseline"
+            kind = "network" if MODELS[model].is_network else "baseline"
             row = found["models"][model]
             rows.append(
                 [split, model, kind, *("" if row[name] is None else row[name] for name in header[3:])]

@@ -10,15 +10,15 @@ from pydantic import Field
 
 from convoy.climate.data.domains import Domain, Fields
 from convoy.climate.data.regridding import area_mean
-from convoy.climate.downscaling import baselines
 from convoy.climate.downscaling.daily_io import Daily, Table
 from convoy.climate.downscaling.lapse import at_height, daily_lapse
+from convoy.climate.downscaling.models import MODELS, Prediction
+from convoy.climate.downscaling.params import BaselineParams
 from convoy.climate.downscaling.skill import measures as skill
 from convoy.climate.downscaling.skill import patterns as skill_patterns
 from convoy.climate.downscaling.skill.judged import (
     Answer,
     Predict,
-    Prediction,
     Splits,
     answers,
     daily_errors,
@@ -50,12 +50,12 @@ class Evaluation:
 
 
 def baseline_daily(name: str, splits: Splits, target: str) -> dict[str, Daily]:
-    """Fit one baseline; its daily errors on every split but training that it can go to."""
-    tensors, place = baselines.fit(name, splits["train"], target)
+    """Fit one baseline; its daily errors on every split but training that it can be applied to."""
+    fitted = MODELS[name].fit(name, BaselineParams(), splits["train"], [], target, (0,), None, None)
+    predicted = MODELS[name].predict({"target": target}, fitted.tensors[0])
 
     def predict(domain: Domain) -> Prediction | None:
-        field = baselines.predict(name, tensors, place, domain, target)
-        return None if field is None else (field, None)
+        return predicted(domain) if fitted.config["place"] in (None, domain.place) else None
 
     tested = {split: judged(split, domains) for split, domains in splits.items() if split != "train"}
     found = {split: answers(name, predict, split, domains, target) for split, domains in tested.items()}

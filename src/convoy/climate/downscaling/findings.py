@@ -5,7 +5,8 @@ from typing import Any
 
 from convoy.climate.downscaling.compare import BASELINE, NETWORK, TIE, UNKNOWN, change_splits, splits_with
 from convoy.climate.downscaling.evaluate import TODAY
-from convoy.climate.downscaling.names import capital, listed, places, spoken
+from convoy.climate.downscaling.models import MODELS
+from convoy.climate.downscaling.names import capital, listed, places
 from convoy.climate.downscaling.skill.judged import FALLBACK
 from convoy.report.numbers import Measure, percent
 
@@ -19,6 +20,11 @@ TAME, WILD = 0.95, 1.05
 Comparison = Mapping[str, Any]
 
 
+def phrase(model: str) -> str:
+    """A model's name inside a sentence."""
+    return MODELS[model].phrase
+
+
 def measure(comparison: Comparison) -> Measure:
     """How figures in the target's units are written, wherever they stand."""
     errors = [row["rmse"] for found in comparison["splits"].values() for row in found["models"].values()]
@@ -30,7 +36,7 @@ def headline(comparison: Comparison) -> str:
     if not comparison["networks"]:
         best = comparison["splits"][TODAY]["best_baseline"]
         rmse = measure(comparison)(comparison["splits"][TODAY]["models"][best]["rmse"])
-        return f"No network was compared; the best baseline on the test days is {spoken(best)}, RMSE {rmse}"
+        return f"No network was compared; the best baseline on the test days is {phrase(best)}, RMSE {rmse}"
     where = {verdict: splits for verdict in VERDICTS if (splits := splits_with(comparison, verdict))}
     claims = {
         BASELINE: "a baseline beats every network",
@@ -68,7 +74,7 @@ def limits(comparison: Comparison) -> list[str]:
 
 def _winner(comparison: Comparison) -> str:
     winners = {comparison["splits"][split]["best_network"] for split in splits_with(comparison, NETWORK)}
-    return spoken(winners.pop()) if len(winners) == 1 else "a network"
+    return phrase(winners.pop()) if len(winners) == 1 else "a network"
 
 
 def _silences(comparison: Comparison) -> list[str]:
@@ -83,8 +89,8 @@ def _silences(comparison: Comparison) -> list[str]:
         ]
         if shares:
             said.append(
-                f"Of the values asked for, {spoken(model)} has no answer to {listed(shares)}: its training "
-                f"never saw the cells. {capital(spoken(FALLBACK))} stands in for it there."
+                f"Of the values asked for, {phrase(model)} has no answer to {listed(shares)}: its training "
+                f"never saw the cells. {capital(phrase(FALLBACK))} stands in for it there."
             )
     return said
 
@@ -97,13 +103,13 @@ def _split(comparison: Comparison, split: str) -> str:
     difference = figure(abs(pair["difference"]))
     if found["verdict"] == UNKNOWN:
         text = (
-            f"{where} the days are too few for an interval: {spoken(network)} has an RMSE of {rmse}, the "
-            f"best baseline, {spoken(baseline)}, {best}; which is better cannot be said"
+            f"{where} the days are too few for an interval: {phrase(network)} has an RMSE of {rmse}, the "
+            f"best baseline, {phrase(baseline)}, {best}; which is better cannot be said"
         )
     elif found["verdict"] == TIE:
         text = (
-            f"{where} it is a tie: {spoken(network)} has an RMSE of {rmse}, the best baseline, "
-            f"{spoken(baseline)}, "
+            f"{where} it is a tie: {phrase(network)} has an RMSE of {rmse}, the best baseline, "
+            f"{phrase(baseline)}, "
             f"{best}; the difference cannot be told from chance (network minus baseline, 95% interval: "
             f"{figure.span(pair['low'], pair['high'])})"
         )
@@ -111,12 +117,12 @@ def _split(comparison: Comparison, split: str) -> str:
         low, high = sorted(abs(pair[end]) for end in ("low", "high"))
         less = f"{difference} less (95% interval {figure.span(low, high)}{_overlap(pair)})"
         text = (
-            f"{where} {spoken(network)} wins: RMSE {rmse} against {best} of the best baseline, "
-            f"{spoken(baseline)}, "
+            f"{where} {phrase(network)} wins: RMSE {rmse} against {best} of the best baseline, "
+            f"{phrase(baseline)}, "
             f"{less}{_share(comparison, split)}"
             if found["verdict"] == NETWORK
-            else f"{where} a baseline wins: {spoken(baseline)} has an RMSE of {best} against {rmse} of the "
-            f"best network, {spoken(network)}, {less}"
+            else f"{where} a baseline wins: {phrase(baseline)} has an RMSE of {best} against {rmse} of the "
+            f"best network, {phrase(network)}, {less}"
         )
     return f"{capital(text)}."
 
@@ -163,7 +169,7 @@ def _baselines_alone(comparison: Comparison) -> list[str]:
         known = row["rmse_low"] is not None
         interval = f" (95% interval {figure.span(row['rmse_low'], row['rmse_high'])})" if known else ""
         where = capital(places([split]))
-        said.append(f"{where} the best baseline is {spoken(best)}, RMSE {figure(row['rmse'])}{interval}.")
+        said.append(f"{where} the best baseline is {phrase(best)}, RMSE {figure(row['rmse'])}{interval}.")
     return said
 
 
@@ -183,7 +189,7 @@ def _other_networks(comparison: Comparison) -> list[str]:
             if (splits := [split for split, found in verdicts.items() if found == verdict])
         ]
         if parts:
-            said.append(f"Of the other networks, {spoken(network)} is {', '.join(parts)}.")
+            said.append(f"Of the other networks, {phrase(network)} is {', '.join(parts)}.")
     return said
 
 
@@ -196,7 +202,7 @@ def _change(comparison: Comparison) -> list[str]:
         errors = [row["change_error"] for row in rows if row is not None and row["change_error"] is not None]
         if errors and len(errors) == len(worlds):
             figure = measure(comparison)
-            parts.append(f"{listed([figure(error) for error in errors])} with {spoken(model)}")
+            parts.append(f"{listed([figure(error) for error in errors])} with {phrase(model)}")
     if not parts:
         return []
     missed = ", ".join(parts)
@@ -211,7 +217,7 @@ def _variability(comparison: Comparison) -> list[str]:
         return []
     verdict = "too tame" if ratio < TAME else "too wild" if ratio > WILD else "as lively as the truth"
     ratio_words = f"the standard deviation of its anomalies is {ratio:.2f} of the true one on the test days"
-    return [f"Day-to-day weather with {spoken(network)} is {verdict}: {ratio_words}."]
+    return [f"Day-to-day weather with {phrase(network)} is {verdict}: {ratio_words}."]
 
 
 def _coarse(comparison: Comparison) -> list[str]:
@@ -226,7 +232,7 @@ def _coarse(comparison: Comparison) -> list[str]:
     said = "next to nothing" if error < figure.smallest / 1000 else figure(error)
     plain = found["models"].get("bicubic", {}).get("coarse_error")
     others = "" if plain is None else f", bicubic interpolation by {figure(plain)}"
-    text = f"Averaged over coarse cells, {spoken(network)} differs from what it was given by {said}{others}"
+    text = f"Averaged over coarse cells, {phrase(network)} differs from what it was given by {said}{others}"
     return [f"{text} (root mean square)."]
 
 
@@ -240,7 +246,7 @@ def _unknown(comparison: Comparison) -> list[str]:
         )
     for split, found in comparison["splits"].items():
         if found["absent"]:
-            names = listed([spoken(model) for model in found["absent"]])
+            names = listed([phrase(model) for model in found["absent"]])
             where = capital(places([split]))
             said.append(f"{where} there is no measuring {names}: fitted pixel by pixel, on other ground.")
     if list(comparison["splits"]) == [TODAY]:
@@ -278,7 +284,7 @@ def _not_chosen(comparison: Comparison) -> list[str]:
     best = {found["best_baseline"] for found in comparison["splits"].values()} - set(comparison["models"])
     if not best:
         return []
-    names = listed(sorted(spoken(model) for model in best))
+    names = listed(sorted(phrase(model) for model in best))
     shown = "is" if len(best) == 1 else "are"
     text = f"The baseline to beat is the best of all baselines: {names} {shown} not among climate.models"
     return [f"{text}, and shown with the error alone."]

@@ -1,129 +1,134 @@
-"""Baselines and networks in one registry: params, fitting and fine fields by the name of the model.
+"""The models of this task: the registry, and fitting and fine fields by a model's name."""
 
-Networks are imported where they are used: a baseline does not wait for torch.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from convoy.climate.data.domains import Axis, Domain, Fields, Grid
 from convoy.climate.downscaling import baselines
-from convoy.climate.downscaling.baselines import BASELINES, BaselineParams, Tensors
-from convoy.climate.downscaling.stored import GRID, NETWORK, STATIC, TASK, checked
+from convoy.climate.downscaling.params import BaselineParams, NetworkParams
+from convoy.climate.downscaling.stored import (
+    GRID,
+    NETWORK,
+    STATIC,
+    TASK,
+    TensorsOf,
+    check_model,
+    lapse_tensors,
+    no_tensors,
+    pixel_month_tensors,
+    quantile_tensors,
+    ridge_tensors,
+)
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
+from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
-    from convoy.climate.downscaling.networks import Fitted
     from convoy.training.checkpoints import Checkpoint
 
-NETWORKS = ("residual", "srcnn", "separable", "unet")
 TRAINED_BY = "convoy.climate.downscaling.networks"  # the module whose code a checkpoint depends on
-OnEpoch = Callable[[int, dict[str, float], bool], None]
+
+Config: TypeAlias = Mapping[str, Any]
+Domains: TypeAlias = Sequence[Domain]
+Checkpoints: TypeAlias = "Callable[[int], Checkpoint] | None"
+Seeds: TypeAlias = tuple[int, ...]
+Prediction: TypeAlias = tuple[Fields, Fields | None]
+"""The fine field (T, H, W) and, where the model has one, its standard deviation."""
+Fit: TypeAlias = "Callable[[str, Any, Domains, Domains, str, Seeds, Checkpoints, OnEpoch | None], Fitted]"
+"""Name, params, training and validation domains, target, seeds, checkpoint of a seed, callback -> model."""
+Predict: TypeAlias = Callable[[Config, Tensors], Callable[[Domain], Prediction]]
+"""Config and tensors of one seed -> a function that predicts any number of domains."""
 
 
-def check(names: Iterable[str]) -> None:
-    """Raise ConvoyError for a name that no model has."""
-    for name in names:
-        if name not in BASELINES and name not in NETWORKS:
-            raise ConvoyError(f"model '{name}': expected one of {', '.join((*BASELINES, *NETWORKS))}")
+@dataclass(frozen=True, kw_only=True)
+class DownscalingModel(ModelSpec[Fit, Predict]):
+    """A model from coarse fields to fine ones."""
 
+    per_pixel: bool = False
+    """Fitted for each fine cell of one place, so that it cannot be applied to other terrain.
 
-def params_model(name: str) -> type[Section]:
-    """The params of `climate.settings.<name>`; ConvoyError for a name that no model has."""
-    check((name,))
-    if name in BASELINES:
-        return BaselineParams
-    from convoy.climate.downscaling.networks import NetworkParams
-
-    return NetworkParams
+    A network is bound to its place where its params say so, see `NetworkParams.per_pixel`.
+    """
+    tensors: TensorsOf | None = None
+    """Tensors that a baseline stores, from the number of inputs and the shape of the fine grid."""
 
 
 def train(
-    name: str, params: Any, domains: Sequence[Domain], validation: Sequence[Domain],
-    facts: Mapping[str, Any], seeds: tuple[int, ...],
-    checkpoint: "Callable[[int], Checkpoint] | None" = None, on_epoch: OnEpoch | None = None,
+    name: str, params: Any, domains: Domains, validation: Domains, facts: Mapping[str, Any], seeds: Seeds,
+    checkpoint: Checkpoints = None, on_epoch: OnEpoch | None = None,
 ) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
-    """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
+    """Fit a model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
 
-    facts: of the folder of grids. Beside its weights a model keeps the ground that it was fitted on, so that
-    its folder is all that is needed. A baseline has no randomness and is fitted for the first seed alone.
+    facts: of the folder of grids. Beside its weights a model keeps the grids and static fields that it was
+    fitted on, so that its folder is all that is needed. For `checkpoint` and `on_epoch` see
+    `convoy.training.seeds.train_seeds`. A baseline has no randomness and is fitted for the first seed alone.
     """
     target = facts["target"]
+    fitted = model_named(MODELS, name).fit(
+        name, params, domains, validation, target, seeds, checkpoint, on_epoch
+    )
     config: dict[str, Any] = {
         "schema": 1, "task": TASK, "kind": name, "target": target, "inputs": list(facts["inputs"]),
         "source": facts["source"], "calendar": domains[0].days.calendar,
-        "range": _ranges(domains), "place": None,
+        "range": _ranges(domains), **fitted.config,
     }  # fmt: skip
-    place = baselines.main_place(domains)
-    home = ground_of(next(domain for domain in domains if domain.place == place))
-    if name in BASELINES:
-        config["training"] = {}
-        tensors, config["place"] = baselines.fit(name, domains, target)
-        home = ground_of(next(domain for domain in domains if config["place"] in (None, domain.place)))
-        return config, {seeds[0]: {**tensors, **home}}, None
+    place = config["place"] or baselines.main_place(domains)
+    static = ground_of(next(domain for domain in domains if domain.place == place))
+    return config, {seed: {**tensors, **static} for seed, tensors in fitted.tensors.items()}, fitted.curve
+
+
+def _fit_baseline(
+    fit: Callable[[Domains, str], Tensors], per_pixel: bool,
+    _name: str, _params: Any, domains: Domains, _validation: Domains, target: str, seeds: Seeds,
+    _checkpoint: Checkpoints, _on_epoch: OnEpoch | None,
+) -> Fitted:  # fmt: skip
+    """A per-pixel baseline is fitted on the place with the most days alone."""
+    place = baselines.main_place(domains) if per_pixel else None
+    tensors = fit([domain for domain in domains if place in (None, domain.place)], target)
+    return Fitted({"training": {}, "place": place}, {seeds[0]: tensors}, None)
+
+
+def _baseline_predictor(
+    predict: Callable[[Tensors, Domain, str], Fields], config: Config, tensors: Tensors
+) -> Callable[[Domain], Prediction]:
+    return lambda domain: (predict(tensors, domain, config["target"]), None)
+
+
+def _train_network(
+    name: str, params: Any, domains: Domains, validation: Domains, target: str, seeds: Seeds,
+    checkpoint: Checkpoints, on_epoch: OnEpoch | None,
+) -> Fitted:  # fmt: skip
     from convoy.climate.downscaling import networks
     from convoy.training.seeds import train_seeds
 
     train_one = partial(networks.train, name, params, domains, validation, target)
     trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
-    tensors_by_seed = {
-        seed: {**{f"{NETWORK}{key}": value for key, value in weights.items()}, **home}
+    tensors = {
+        seed: {f"{NETWORK}{key}": value for key, value in weights.items()}
         for seed, weights in trained.tensors.items()
     }
-    config |= {**trained.config, "training": params.training.model_dump(mode="json")}
-    return config, tensors_by_seed, trained.curve
+    training = params.training.model_dump(mode="json")
+    return Fitted({**trained.config, "training": training}, tensors, trained.curve)
 
 
-class Downscaling:
-    """A stored model made ready for any number of domains, such as the slices of a century.
+def _network_predictor(config: Config, tensors: Tensors) -> Callable[[Domain], Prediction]:
+    from convoy.climate.downscaling import networks
 
-    `seed`: of the training whose weights count; None for the first, the one that leaves the house.
-    """
+    weights = {key.removeprefix(NETWORK): value for key, value in tensors.items() if key.startswith(NETWORK)}
+    network = networks.Fitted(config, weights)
 
-    def __init__(self, stored: StoredModel, seed: int | None = None) -> None:
-        self.config = checked(stored).on_any_machine().config
-        self._tensors = stored.tensors if seed is None else stored.seeds[seed]
-        self._network: Fitted | None = None
-        if self.config["kind"] not in BASELINES:
-            from convoy.climate.downscaling import networks
+    def predict(domain: Domain) -> Prediction:
+        field, spread = network.downscale(domain, config["target"])
+        for values in (field, spread):
+            if values is not None:
+                _refuse_infinite(values, domain)
+        return field, spread
 
-            weights = {
-                key.removeprefix(NETWORK): value
-                for key, value in self._tensors.items()
-                if key.startswith(NETWORK)
-            }
-            self._network = networks.Fitted(self.config, weights)
-
-    def __call__(self, domain: Domain) -> tuple[Fields, Fields | None] | None:
-        """The fine field (T, H, W) and, where the model has one, its standard deviation.
-
-        None where the model cannot go to the domain's ground. Raises ConvoyError where the domain lacks an
-        input or a static field that the model was fitted with.
-        """
-        kind, target = self.config["kind"], self.config["target"]
-        inputs, static = self.config["inputs"], self.config.get("scaling", {}).get("static_names", ())
-        missing = [name for name in inputs if name not in domain.inputs]
-        missing += [name for name in static if name not in domain.static]
-        if missing:
-            raise ConvoyError(f"{domain.name}: no variable {', '.join(missing)}, which the model needs")
-        # The order of the inputs is that of the model's channels.
-        domain = replace(domain, inputs={name: domain.inputs[name] for name in inputs})
-        if self.config["place"] not in (None, domain.place):
-            return None
-        if self._network is not None:
-            found = self._network.downscale(domain, target)
-            _refuse_infinite(found[0], domain)
-            if found[1] is not None:
-                _refuse_infinite(found[1], domain)
-            return found
-        field = baselines.predict(kind, self._tensors, self.config["place"], domain, target)
-        return None if field is None else (field, None)
+    return predict
 
 
 def _refuse_infinite(found: Fields, domain: Domain) -> None:
@@ -138,7 +143,137 @@ def _refuse_infinite(found: Fields, domain: Domain) -> None:
         )
 
 
-def downscale(stored: StoredModel, domain: Domain) -> tuple[Fields, Fields | None] | None:
+def _baseline(
+    name: str, label: str, phrase: str, summary: str, fit: Callable[[Domains, str], Tensors],
+    predict: Callable[[Tensors, Domain, str], Fields], tensors: TensorsOf = no_tensors, *,
+    per_pixel: bool = False, colour: int = 3,
+) -> DownscalingModel:  # fmt: skip
+    return DownscalingModel(
+        name=name, label=label, phrase=phrase, summary=summary, colour=colour, role="baseline",
+        params=BaselineParams, fit=partial(_fit_baseline, fit, per_pixel),
+        predict=partial(_baseline_predictor, predict), per_pixel=per_pixel, tensors=tensors,
+    )  # fmt: skip
+
+
+def _network(name: str, label: str, phrase: str, summary: str, colour: int) -> DownscalingModel:
+    return DownscalingModel(
+        name=name, label=label, phrase=phrase, summary=summary, colour=colour, role="network",
+        params=NetworkParams, fit=_train_network, predict=_network_predictor,
+        exports=frozenset({"served"}),
+    )  # fmt: skip
+
+
+MODELS: dict[str, DownscalingModel] = registry(
+    _baseline(
+        "nearest", "Nearest cell", "the nearest cell's value",
+        "The value of the nearest coarse cell.",
+        baselines.fit_nothing, baselines.interpolated("nearest"),
+    ),
+    _baseline(
+        "bilinear", "Bilinear", "bilinear interpolation",
+        "Bilinear interpolation of the coarse field.",
+        baselines.fit_nothing, baselines.interpolated("bilinear"),
+    ),
+    _baseline(
+        "bicubic", "Bicubic", "bicubic interpolation",
+        "Bicubic interpolation of the coarse field.",
+        baselines.fit_nothing, baselines.interpolated("bicubic"),
+    ),
+    _baseline(
+        "lapse_fixed", "Bicubic + 6.5 K/km", "bicubic with 6.5 K/km of height",
+        "Bicubic interpolation at sea level, moved to the height of each fine cell with the standard lapse "
+        "rate of 6.5 K/km.",
+        baselines.fit_nothing, baselines.with_fixed_lapse,
+    ),
+    _baseline(
+        "lapse_monthly", "Bicubic + monthly lapse", "bicubic with a lapse rate by month",
+        "Bicubic interpolation at sea level, moved to the height of each fine cell with the mean lapse rate "
+        "of the month.",
+        baselines.fit_monthly_lapse, baselines.with_monthly_lapse, lapse_tensors,
+    ),
+    _baseline(
+        "lapse_daily", "Bicubic + daily lapse", "bicubic with a lapse rate by day",
+        "Bicubic interpolation at sea level, moved to the height of each fine cell with the lapse rate of "
+        "the day's coarse field.",
+        baselines.fit_nothing, baselines.with_daily_lapse,
+    ),
+    _baseline(
+        "monthly_residual", "Bicubic + monthly residual", "bicubic with each pixel's monthly residual",
+        "Bicubic interpolation plus the mean residual of each pixel and month, as in BCSD (Wood et al., "
+        "2004).",
+        baselines.fit_monthly_residual, baselines.with_monthly_residual, pixel_month_tensors("residual"),
+        per_pixel=True,
+    ),
+    _baseline(
+        "quantile_mapping", "Quantile mapping", "quantile mapping by pixel",
+        "Bicubic interpolation whose quantiles are mapped to the true ones, per pixel and season.",
+        baselines.fit_quantiles, baselines.with_quantiles, quantile_tensors, per_pixel=True,
+    ),
+    _baseline(
+        "ridge", "Ridge", "ridge regression by pixel",
+        "Ridge regression per pixel of the residual of bicubic with a daily lapse rate, on all inputs of the "
+        "3 x 3 coarse cells around it and the season.",
+        baselines.fit_ridge, baselines.with_ridge, ridge_tensors, per_pixel=True, colour=0,
+    ),
+    _network(
+        "residual", "Residual network", "the residual network",
+        "Residual blocks (He et al., 2016) on the coarse fields, and a fine head with the static fields.",
+        colour=1,
+    ),
+    _network(
+        "srcnn", "SRCNN", "SRCNN",
+        "The plain convolutions of SRCNN (Dong et al., 2014) on the coarse fields, and a fine head with the "
+        "static fields.",
+        colour=4,
+    ),
+    _network(
+        "separable", "Separable network", "the separable network",
+        "Depthwise separable convolutions on the coarse fields, and a fine head with the static fields.",
+        colour=2,
+    ),
+    _network(
+        "unet", "U-Net", "the U-Net",
+        "A U-Net (Ronneberger et al., 2015) on the coarse fields, and a fine head with the static fields.",
+        colour=5,
+    ),
+)  # fmt: skip
+"""In the order of tables where none ranks better."""
+
+
+class Downscaling:
+    """A stored model made ready for any number of domains, such as the slices of a century.
+
+    `seed`: of the training whose weights count; None for the first, the published one.
+    """
+
+    def __init__(self, stored: StoredModel, seed: int | None = None) -> None:
+        self.config = checked(stored).on_any_machine().config
+        tensors = stored.tensors if seed is None else stored.seeds[seed]
+        self._predict = MODELS[self.config["kind"]].predict(self.config, tensors)
+
+    def __call__(self, domain: Domain) -> Prediction | None:
+        """The fine field (T, H, W) and, where the model has one, its standard deviation.
+
+        None where the model cannot be applied to the domain's terrain. Raises ConvoyError where the domain
+        lacks an input or a static field that the model was fitted with.
+        """
+        inputs, static = self.config["inputs"], self.config.get("scaling", {}).get("static_names", ())
+        missing = [name for name in inputs if name not in domain.inputs]
+        missing += [name for name in static if name not in domain.static]
+        if missing:
+            raise ConvoyError(f"{domain.name}: no variable {', '.join(missing)}, which the model needs")
+        if self.config["place"] not in (None, domain.place):
+            return None
+        # The order of the inputs is that of the model's channels.
+        return self._predict(replace(domain, inputs={name: domain.inputs[name] for name in inputs}))
+
+
+def checked(stored: StoredModel) -> StoredModel:
+    """The model itself, once its config, tensors and grids are found to fit together, see `stored.py`."""
+    return check_model(stored, MODELS)
+
+
+def downscale(stored: StoredModel, domain: Domain) -> Prediction | None:
     """One domain by a stored model: see `Downscaling`."""
     return Downscaling(stored)(domain)
 

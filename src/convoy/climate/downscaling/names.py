@@ -1,41 +1,7 @@
-"""What models and splits are called, in tables and in sentences."""
+"""What splits are called, in tables and in sentences."""
 
 from collections.abc import Sequence
 
-from convoy.climate.downscaling.baselines import BASELINES
-
-# In tables and pictures, where there is little room.
-LABELS = {
-    "nearest": "Nearest cell",
-    "bilinear": "Bilinear",
-    "bicubic": "Bicubic",
-    "lapse_fixed": "Bicubic + 6.5 K/km",
-    "lapse_monthly": "Bicubic + monthly lapse",
-    "lapse_daily": "Bicubic + daily lapse",
-    "monthly_residual": "Bicubic + monthly residual",
-    "quantile_mapping": "Quantile mapping",
-    "ridge": "Ridge",
-    "residual": "Residual network",
-    "srcnn": "SRCNN",
-    "separable": "Separable network",
-    "unet": "U-Net",
-}
-# In sentences.
-SPOKEN = {
-    "nearest": "the nearest cell's value",
-    "bilinear": "bilinear interpolation",
-    "bicubic": "bicubic interpolation",
-    "lapse_fixed": "bicubic with 6.5 K/km of height",
-    "lapse_monthly": "bicubic with a lapse rate by month",
-    "lapse_daily": "bicubic with a lapse rate by day",
-    "monthly_residual": "bicubic with each pixel's monthly residual",
-    "quantile_mapping": "quantile mapping by pixel",
-    "ridge": "ridge regression by pixel",
-    "residual": "the residual network",
-    "srcnn": "SRCNN",
-    "separable": "the separable network",
-    "unet": "the U-Net",
-}
 SPLIT_LABELS = {
     "test": "Test days",
     "unseen_terrain": "Unseen terrain",
@@ -47,21 +13,6 @@ SPLITS_SPOKEN = {
     "unseen_terrain": "on unseen terrain",
 }
 WORLDS = {"warmer_2k": "2 K", "warmer_4k": "4 K"}
-
-
-def is_network(model: str) -> bool:
-    """Whether a model of the registry is a network; the others are baselines."""
-    return model not in BASELINES
-
-
-def label(model: str) -> str:
-    """A model's name where there is little room."""
-    return LABELS.get(model, model)
-
-
-def spoken(model: str) -> str:
-    """A model's name within a sentence."""
-    return SPOKEN.get(model, model)
 
 
 def split_label(split: str) -> str:

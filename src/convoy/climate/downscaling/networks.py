@@ -2,24 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
 
 from convoy.climate.data.domains import Domain, Fields, Grid
 from convoy.climate.data.regridding import area_mean, whole_ratio
 from convoy.climate.downscaling.objective import FieldError
+from convoy.climate.downscaling.params import DownscalingTraining, NetworkParams
 from convoy.climate.downscaling.tensors import GridBatches, Scaling, geometry, scaling, scaling_from
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
 from convoy.nn.downscaling import Downscaler, Geometry
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch, fit, predict, seeded
-from convoy.training.params import RATES, Rates, TrainingParams
 from convoy.training.seeds import Trained
 
 Array = npt.NDArray[Any]
@@ -27,33 +24,6 @@ Array = npt.NDArray[Any]
 # model's climate: some 0.05 K.
 AGREEMENT = 0.007
 DEEPEST_UNET = 4  # each level halves the grid and doubles the channels
-
-
-class DownscalingTraining(TrainingParams):
-    """The training loop's params with the defaults found for downscaling."""
-
-    rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(8e-3, 1e-2)})
-
-    batch_size: int = Field(16, ge=2, le=65536)
-    epochs: int | None = Field(None, ge=1, le=10000)
-    patience: int | None = Field(None, ge=1, le=10000)
-
-
-class NetworkParams(Section):
-    """A network of convoy.nn.downscaling and how it is fitted; its trunk is named by the model."""
-
-    width: int = Field(32, ge=1, le=4096, description="channels of the coarse trunk")
-    depth: int = Field(2, ge=1, le=64, description="blocks of the trunk; levels of the U-Net")
-    hidden: int = Field(64, ge=1, le=4096, description="channels of the fine head")
-    layers: int = Field(2, ge=1, le=16, description="of the fine head")
-    conserve: Literal["none", "additive", "softmax", "auto"] = Field(
-        "auto", description="auto: additive where the area means of the truth are the coarse input"
-    )
-    spread: Literal["none", "normal"] = Field("none", description="normal: a standard deviation as well")
-    per_pixel: Literal["none", "pixel", "auto"] = Field(
-        "auto", description="pixel: learnt for each fine cell, for one ground only; auto: where there is one"
-    )
-    training: DownscalingTraining = DownscalingTraining()
 
 
 def train(

@@ -11,31 +11,31 @@ from convoy.climate.downscaling.compare import Metrics
 from convoy.climate.downscaling.daily_io import Table
 from convoy.climate.downscaling.evaluate import TODAY
 from convoy.climate.downscaling.findings import measure
-from convoy.climate.downscaling.names import is_network, label, split_label
+from convoy.climate.downscaling.models import MODELS
+from convoy.climate.downscaling.names import split_label
 from convoy.climate.downscaling.skill.measures import SEASONS, has_relief
 from convoy.report import charts, maps, skill
 from convoy.report.io import Columns
-from convoy.report.style import Theme
+from convoy.report.themes import Theme
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Comparison = Mapping[str, Any]
 
 # Series of the theme: baselines share one, of which the best stands out; each network has its own.
 OTHER_BASELINES, BEST_BASELINE = 3, 0
-COLOURS = {"residual": 1, "srcnn": 4, "separable": 2, "unet": 5}
 # The third of the days drawn: on known heights, and without them.
 SHAPED, UNLIKE = "Most shaped\nby the ground", "Least like the\ncoarse field"
 
 
 def colour(model: str) -> int:
     """The series that draws a model wherever few are shown: a baseline there is the best one."""
-    return COLOURS.get(model, 1) if is_network(model) else BEST_BASELINE
+    return MODELS[model].colour if MODELS[model].is_network else BEST_BASELINE
 
 
 def drawn(comparison: Comparison, mapped: Mapping[str, Arrays]) -> list[str]:
     """The best baseline and the best network on the test days, of those that have maps."""
     ranking = [model for model in comparison["splits"][TODAY]["ranking"] if model in mapped]
-    best = {is_network(model): model for model in reversed(ranking)}
+    best = {MODELS[model].is_network: model for model in reversed(ranking)}
     return [best[kind] for kind in (False, True) if kind in best]
 
 
@@ -47,14 +47,15 @@ def splits_picture(comparison: Comparison, theme: Theme) -> bytes:
     for model in ranked:
         cells = [found["models"].get(model) for found in splits.values()]
         # A baseline stands out where it is the one to beat.
-        stands_out = [is_network(model) or model == found["best_baseline"] for found in splits.values()]
+        network = MODELS[model].is_network
+        stands_out = [network or model == found["best_baseline"] for found in splits.values()]
         rows.append(
             skill.Score(
-                label(model),
+                MODELS[model].label,
                 [None if cell is None else cell["rmse"] for cell in cells],
                 [_ends(cell) for cell in cells],
                 [colour(model) if stands else OTHER_BASELINES for stands in stands_out],
-                is_network(model),
+                MODELS[model].is_network,
             )
         )
     titles = [split_label(split) for split in splits]
@@ -75,8 +76,8 @@ def days_picture(
     rows = []
     for place, (which, date) in enumerate(zip(days, dates, strict=True)):
         ordinal = int(first["ordinal"][place])
-        fields = {label(model): mapped[model]["days"][place] for model in models}
-        scores = {label(model): f"RMSE {figure(_rmse(daily, model, ordinal))}" for model in models}
+        fields = {MODELS[model].label: mapped[model]["days"][place] for model in models}
+        scores = {MODELS[model].label: f"RMSE {figure(_rmse(daily, model, ordinal))}" for model in models}
         rows.append(maps.Day(f"{which}\n{date}", first["truth_days"][place], fields, scores))
     return maps.days(rows, ground(first), comparison["units"], theme)
 
@@ -95,7 +96,7 @@ def ground(arrays: Arrays) -> maps.Ground:
 def per_pixel_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme: Theme) -> bytes:
     """Bias and RMSE of the best baseline and network over the test days, cell by cell."""
     models = drawn(comparison, mapped)
-    rows = [maps.Habit(label(model), mapped[model]["bias"], mapped[model]["rmse"]) for model in models]
+    rows = [maps.Habit(MODELS[model].label, mapped[model]["bias"], mapped[model]["rmse"]) for model in models]
     return maps.per_pixel(rows, ground(mapped[models[0]]), comparison["units"], theme)
 
 
@@ -103,7 +104,9 @@ def spectra_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme:
     """Mean spectra of the truth, the best baseline and the best network over the test days."""
     models = drawn(comparison, mapped)
     first = mapped[models[0]]
-    lines = [skill.Line(label(model), mapped[model]["power"].tolist(), colour(model)) for model in models]
+    lines = [
+        skill.Line(MODELS[model].label, mapped[model]["power"].tolist(), colour(model)) for model in models
+    ]
     truth = skill.Line("Truth", first["truth_power"].tolist(), None)
     cell = cell_degrees(first)
     factor = comparison["factor"]
@@ -136,10 +139,10 @@ def _lines(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[skill.Line]:
     """A line of errors per model; what is not known leaves a gap."""
     return [
         skill.Line(
-            label(model),
+            MODELS[model].label,
             [math.nan if row["rmse"] is None else row["rmse"] for row in parts],
             colour(model),
-            is_network(model),
+            MODELS[model].is_network,
         )
         for model, parts in rows.items()
     ]
@@ -148,8 +151,8 @@ def _lines(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[skill.Line]:
 def shown_in_parts(comparison: Comparison, metrics: Metrics) -> list[str]:
     """The best baseline that has metrics, then all networks."""
     ranking = [model for model in comparison["splits"][TODAY]["ranking"] if model in metrics]
-    baselines = [model for model in ranking if not is_network(model)]
-    return baselines[:1] + [model for model in ranking if is_network(model)]
+    baselines = [model for model in ranking if not MODELS[model].is_network]
+    return baselines[:1] + [model for model in ranking if MODELS[model].is_network]
 
 
 def band(row: Mapping[str, float | None]) -> str:
@@ -164,7 +167,7 @@ def curves_picture(curves: Mapping[str, Columns], units: str, theme: Theme) -> b
     """Learning curves of the networks; `curves` holds the tables beside their weights."""
     rows = [
         charts.Curve(
-            label(model),
+            MODELS[model].label,
             {name: [float(cell) for cell in cells] for name, cells in table.items()},
             colour(model),
         )

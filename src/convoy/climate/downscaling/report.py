@@ -10,15 +10,16 @@ from convoy.climate.downscaling import pictures
 from convoy.climate.downscaling.compare import Metrics
 from convoy.climate.downscaling.daily_io import Table as Daily
 from convoy.climate.downscaling.evaluate import TODAY
-from convoy.climate.downscaling.findings import beside, findings, headline, limits, measure
-from convoy.climate.downscaling.names import is_network, label, listed, split_label, split_phrase, spoken
+from convoy.climate.downscaling.findings import beside, findings, headline, limits, measure, phrase
+from convoy.climate.downscaling.models import MODELS
+from convoy.climate.downscaling.names import listed, split_label, split_phrase
 from convoy.climate.downscaling.pictures import Arrays, Comparison
 from convoy.climate.downscaling.skill.measures import has_relief
 from convoy.report.io import Columns
 from convoy.report.maps import has_coast
 from convoy.report.numbers import Measure, percent
 from convoy.report.page import Section, Table, picture, render
-from convoy.report.style import Theme
+from convoy.report.themes import Theme
 
 # Measures beside the RMSE as they head the tables, and whether they are in the target's units.
 MEASURES = {
@@ -162,7 +163,7 @@ def _errors(comparison: Comparison) -> Section:
     units = f", {comparison['units']}" if comparison["units"] else ""
     noise_floor = FLOOR_LINE if comparison["noise_floor"] is not None else ""
     said = "; ".join(
-        f"{label(model)} {figure(splits[TODAY]['models'][model]['rmse'])}"
+        f"{MODELS[model].label} {figure(splits[TODAY]['models'][model]['rmse'])}"
         for model in splits[TODAY]["ranking"]
     )
     shown = picture(partial(pictures.splits_picture, comparison), f"RMSE on the test days: {said}", wide=True)
@@ -179,13 +180,13 @@ def _against(comparison: Comparison) -> Section:
     splits = comparison["splits"]
     models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
     best = ", ".join(
-        f"{label(found['best_baseline'])} ({split_phrase(split)})" for split, found in splits.items()
+        f"{MODELS[found['best_baseline']].label} ({split_phrase(split)})" for split, found in splits.items()
     )
     tables = [_shares(comparison, "skill, %", "skill_vs_best_baseline", models)]
     text = (
         f"Skill is 1 minus the RMSE over that of the best baseline: {best}. Below 0 a model is worse than it."
     )
-    networks = [model for model in models if is_network(model)]
+    networks = [model for model in models if MODELS[model].is_network]
     if comparison["noise_floor"] is not None and networks:
         tables.append(_shares(comparison, "way to the noise floor, %", "noise_floor_share", networks))
         text += (
@@ -217,7 +218,7 @@ def _days(
     comparison: Comparison, mapped: Mapping[str, Arrays], daily: Daily, dates: Sequence[str]
 ) -> Section:
     models = pictures.drawn(comparison, mapped)
-    names = listed([spoken(model) for model in models])
+    names = listed([phrase(model) for model in models])
     ground = pictures.ground(mapped[models[0]])
     third = EXPLAINED if has_relief(ground.elevation) else UNLIKE
     text = DAYS.format(third=third, coast=COAST * has_coast(ground))
@@ -226,12 +227,12 @@ def _days(
         f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,
     )  # fmt: skip
     best = comparison["splits"][TODAY]["best_baseline"]
-    missing = f" The best baseline, {spoken(best)}, is not shown: it is not among climate.models."
+    missing = f" The best baseline, {phrase(best)}, is not shown: it is not among climate.models."
     return Section("Three days side by side", [text + missing * (best not in models)], [shown])
 
 
 def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
-    names = listed([spoken(model) for model in pictures.drawn(comparison, mapped)])
+    names = listed([phrase(model) for model in pictures.drawn(comparison, mapped)])
     shown = picture(
         partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {names}"
     )
@@ -243,7 +244,9 @@ def _parts(comparison: Comparison, metrics: Metrics) -> Section:
     said = []
     for model in models:
         seasons = metrics[model][TODAY]["by_season"].items()
-        said.append(f"{label(model)} " + ", ".join(f"{name} {figure(row['rmse'])}" for name, row in seasons))
+        said.append(
+            f"{MODELS[model].label} " + ", ".join(f"{name} {figure(row['rmse'])}" for name, row in seasons)
+        )
     shown = picture(
         partial(pictures.parts_picture, comparison, metrics), f"RMSE by season: {'; '.join(said)}"
     )
@@ -285,7 +288,7 @@ def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
             for name in names
         ]
         heading = f"All measures: {split_phrase(split)}"
-        header = ["measure", *map(label, models)]
+        header = ["measure", *(MODELS[model].label for model in models)]
         sections.append(Section(heading, tables=[Table(header, rows)], folded=True))
     return sections
 
@@ -312,11 +315,12 @@ def _method(comparison: Comparison) -> Section:
 def _trainings(counts: Mapping[str, int]) -> str:
     if all(count == 1 for count in counts.values()):
         return ONE_TRAINING
-    return TRAININGS.format(listed([f"{count} of {spoken(model)}" for model, count in counts.items()]))
+    return TRAININGS.format(listed([f"{count} of {phrase(model)}" for model, count in counts.items()]))
 
 
 def _named(model: str) -> str:
-    return f"{label(model)} (network)" if is_network(model) and "etwork" not in label(model) else label(model)
+    row = MODELS[model]
+    return f"{row.label} (network)" if row.is_network and "etwork" not in row.label else row.label
 
 
 def _ends(cell: Mapping[str, Any] | None, name: str, figure: Measure) -> str:

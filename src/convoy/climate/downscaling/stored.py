@@ -1,7 +1,7 @@
 """Checks a stored downscaling model before anything computes with it: config, weights and grids fit."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from convoy.climate.data.axes import CALENDARS
 from convoy.climate.data.conventions import DAILY, ELEVATION
-from convoy.climate.downscaling.baselines import BASELINES, QUANTILES, SEASONS
+from convoy.climate.downscaling.baselines import QUANTILES, SEASONS
 from convoy.core.artifact import CONFIG, StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section, parse
@@ -27,6 +27,18 @@ Conserve: TypeAlias = Literal["none", "additive", "softmax"]
 _Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 _Positive = Annotated[float, Field(ge=1e-12, le=LARGEST)]
 _Width = Annotated[int, Field(ge=1, le=4096)]
+
+TensorsOf: TypeAlias = Callable[[int, tuple[int, int]], dict[str, Expected]]
+
+
+class Row(Protocol):
+    """What the check needs to know of a model: `tensors` of a baseline, None for a network."""
+
+    @property
+    def per_pixel(self) -> bool: ...
+
+    @property
+    def tensors(self) -> TensorsOf | None: ...
 
 
 class _Config(StoredConfig):
@@ -51,14 +63,6 @@ class _Config(StoredConfig):
             raise ValueError("range: expected the lower value first")
         if self.calendar not in CALENDARS.values():
             raise ValueError(f"calendar: expected one of {', '.join(CALENDARS)}")
-        return self
-
-
-class _BaselineConfig(_Config):
-    @model_validator(mode="after")
-    def _bound_where_it_has_pixels(self) -> Self:
-        if BASELINES[self.kind].per_pixel == (self.place is None):
-            raise ValueError(f"place: not as a model '{self.kind}' has it")
         return self
 
 
@@ -124,29 +128,32 @@ class _NetworkConfig(_Config):
         return self
 
 
-def checked(stored: StoredModel) -> StoredModel:
+def check_model(stored: StoredModel, models: Mapping[str, Row]) -> StoredModel:
     """The model itself, once its config, tensors and grids are found to fit together.
 
-    Raises ConvoyError (one line) for the first thing that does not: an unknown kind or key, a value out of
-    bounds, a tensor of another name, type, shape or range, a grid that is none. Takes no memory to speak of,
-    whatever sizes the config names.
+    models: the registry's rows by name. Raises ConvoyError (one line) for the first thing that does not: an
+    unknown kind or key, a value out of bounds, a tensor of another name, type, shape or range, a grid that is
+    none. Takes no memory to speak of, whatever sizes the config names.
     """
     kind = stored.config.get("kind")
     if stored.config.get("task") != TASK or not isinstance(kind, str):
         raise ConvoyError(f"{stored.name}: {CONFIG}: key 'task': expected {TASK}, so this downscales nothing")
-    known = (*BASELINES, *_Network.model_fields["trunk"].annotation.__args__)  # type: ignore[union-attr]
-    if kind not in known:
+    if kind not in models:
         raise ConvoyError(
-            f"{stored.name}: model '{kind[:40]}' is none of ours; expected one of {', '.join(known)}"
+            f"{stored.name}: model '{kind[:40]}' is none of ours; expected one of {', '.join(models)}"
         )
-    model = _BaselineConfig if kind in BASELINES else _NetworkConfig
-    config = parse(stored.config, model, f"{stored.name}: {CONFIG}")
+    row, where = models[kind], f"{stored.name}: {CONFIG}"
+    config = parse(stored.config, _Config if row.tensors else _NetworkConfig, where)
+    if row.tensors is not None and row.per_pixel == (config.place is None):
+        raise ConvoyError(f"{where}: key 'place': not as a model '{kind}' has it")
     for seed, tensors in stored.seeds.items():
-        _check_tensors(config, tensors, f"{stored.name}: seed {seed}")
+        _check_tensors(config, row.tensors, tensors, f"{stored.name}: seed {seed}")
     return stored
 
 
-def _check_tensors(config: _Config, tensors: Mapping[str, npt.NDArray[Any]], where: str) -> None:
+def _check_tensors(
+    config: _Config, of_baseline: TensorsOf | None, tensors: Mapping[str, npt.NDArray[Any]], where: str
+) -> None:
     coarse, fine = (_shape(tensors, which) for which in ("coarse", "fine"))
     if max(coarse[0] * fine[0], coarse[1] * fine[1]) > _MATRIX_AT_MOST:
         raise ConvoyError(f"{where}: grids of {list(coarse)} and {list(fine)} cells are too large together")
@@ -163,8 +170,8 @@ def _check_tensors(config: _Config, tensors: Mapping[str, npt.NDArray[Any]], whe
         expected |= {f"{STATIC}fine.{name}": Expected("float32", fine, gaps=True)
                      for name in config.scaling.static_names if name != ELEVATION}  # fmt: skip
         expected |= {f"{NETWORK}{name}": value for name, value in shapes(config.network.model_dump()).items()}
-    else:
-        expected |= _OF_BASELINE.get(config.kind, _nothing)(len(config.inputs), fine)
+    elif of_baseline is not None:
+        expected |= of_baseline(len(config.inputs), fine)
     check(tensors, expected, where)
     for which in ("coarse", "fine"):
         for axis in ("lat", "lon"):
@@ -217,16 +224,29 @@ def _check_axis(tensors: Mapping[str, npt.NDArray[Any]], name: str, where: str) 
         )
 
 
-def _nothing(_inputs: int, _fine: tuple[int, int]) -> dict[str, Expected]:
+def no_tensors(_inputs: int, _fine: tuple[int, int]) -> dict[str, Expected]:
+    """Those of a baseline that is not fitted."""
     return {"nothing": Expected("float32", (1,))}
 
 
-def _quantiles(_inputs: int, fine: tuple[int, int]) -> dict[str, Expected]:
+def lapse_tensors(_inputs: int, _fine: tuple[int, int]) -> dict[str, Expected]:
+    """A lapse rate for each month."""
+    return {"lapse": Expected("float32", (12,))}
+
+
+def pixel_month_tensors(name: str) -> TensorsOf:
+    """A value for each month and pixel."""
+    return lambda _inputs, fine: {name: Expected("float32", (12, *fine), gaps=True)}
+
+
+def quantile_tensors(_inputs: int, fine: tuple[int, int]) -> dict[str, Expected]:
+    """Quantiles by season and pixel of interpolation and truth."""
     of_pixels = Expected("float32", (SEASONS, len(QUANTILES), *fine), gaps=True)
     return {"guess": of_pixels, "truth": of_pixels}
 
 
-def _ridge(inputs: int, fine: tuple[int, int]) -> dict[str, Expected]:
+def ridge_tensors(inputs: int, fine: tuple[int, int]) -> dict[str, Expected]:
+    """The weights of each pixel and the scaling of the predictors."""
     predictors = 9 * inputs + 4  # the cells around, and two harmonics of the year
     return {
         "weights": Expected("float32", (predictors + 1, *fine), gaps=True),
@@ -234,11 +254,3 @@ def _ridge(inputs: int, fine: tuple[int, int]) -> dict[str, Expected]:
         "scale": Expected("float32", (predictors,), low=1e-12),
         "penalty": Expected("float32", (1,), low=0),
     }
-
-
-_OF_BASELINE: dict[str, Callable[[int, tuple[int, int]], dict[str, Expected]]] = {
-    "lapse_monthly": lambda _inputs, _fine: {"lapse": Expected("float32", (12,))},
-    "monthly_residual": lambda _inputs, fine: {"residual": Expected("float32", (12, *fine), gaps=True)},
-    "quantile_mapping": _quantiles,
-    "ridge": _ridge,
-}

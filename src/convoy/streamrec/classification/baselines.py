@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -18,8 +17,8 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
 from convoy.streamrec.classification.data import VALIDATION, Corpus
+from convoy.streamrec.classification.params import LinearParams
 from convoy.streamrec.classification.tokens import UNKNOWN
 
 Kind: TypeAlias = Literal["linear", "linear_pairs"]
@@ -30,32 +29,8 @@ KINDS: tuple[Kind, ...] = ("linear", "linear_pairs")
 _TOLERANCE = 1e-6
 
 
-class BaselineParams(Section):
-    """TF-IDF and logistic regression, its strength of regularisation chosen on the validation split."""
-
-    C: tuple[float, ...] = Field(
-        default=(1.0, 3.0, 10.0, 30.0, 100.0),
-        min_length=1,
-        max_length=20,
-        description="Inverse strengths of the L2 penalty, ascending: tried until the validation loss rises.",
-    )
-    max_iter: int = Field(default=100, ge=1, le=10_000, description="Newton steps at most, for each C.")
-    min_documents: int = Field(
-        default=2, ge=1, le=1_000_000, description="Training items that a word or pair has to occur in."
-    )
-
-    @field_validator("C")
-    @classmethod
-    def _ascending_and_bounded(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(1e-6 <= value <= 1e6 for value in values):
-            raise ValueError("expected every C within 1e-6 and 1e6")
-        if list(values) != sorted(set(values)):
-            raise ValueError("expected each C once, in ascending order")
-        return values
-
-
 def fit(
-    kind: Kind, corpus: Corpus, items: npt.NDArray[np.int64], params: BaselineParams
+    kind: Kind, corpus: Corpus, items: npt.NDArray[np.int64], params: LinearParams
 ) -> dict[str, npt.NDArray]:
     """Tensors of a baseline fitted on `items`, which hold every category of the corpus.
 

@@ -1,6 +1,7 @@
 """Which model is really better: paired differences on the very same test items."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,8 @@ from convoy.core import statistics
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.classification.evaluate import EvaluateParams
 from convoy.streamrec.classification.io import Predictions
+from convoy.streamrec.classification.models import MODELS
 
-# The order in which equals are listed; every pair of models is compared, the first minus the second.
-MODELS = ("textcnn", "bow", "linear_pairs", "linear")
-PAIRS = (
-    ("textcnn", "bow"),
-    ("textcnn", "linear_pairs"),
-    ("textcnn", "linear"),
-    ("bow", "linear"),
-    ("bow", "linear_pairs"),
-    ("linear_pairs", "linear"),
-)
 TIE = "tie"
 SIGNIFICANT = 1 - statistics.CONFIDENCE
 
@@ -36,17 +28,19 @@ def compare(
     A model is better than another only where the 95% interval of the difference (items and seeds
     resampled together) excludes zero and McNemar's p, for the first seeds, is below 0.05; else the pair is a
     tie. The winner is the most accurate model where it ties with no other, else "tie" between `best`.
+    Models are listed in the registry's order; of each pair the later one is subtracted from the earlier.
     Raises ConvoyError where two models were scored on different items.
     """
-    correct = _correct(predictions)
+    models = [model for model in MODELS if model in predictions]
+    correct = _correct({model: predictions[model] for model in models})
     drawn = _resampled_accuracies(correct, params)
     pairs = {
         f"{first}-{second}": _pair(first, second, correct, drawn[first] - drawn[second])
-        for first, second in PAIRS
+        for first, second in combinations(models, 2)
     }
-    accuracy = {model: metrics[model]["test"]["accuracy"] for model in MODELS}
-    leader = max(MODELS, key=lambda model: accuracy[model])
-    best = [model for model in MODELS if model == leader or verdict(pairs, leader, model) == TIE]
+    accuracy = {model: metrics[model]["test"]["accuracy"] for model in models}
+    leader = max(models, key=lambda model: accuracy[model])
+    best = [model for model in models if model == leader or verdict(pairs, leader, model) == TIE]
     shared = metrics[leader]
     return statistics.rounded(
         {
@@ -59,12 +53,12 @@ def compare(
                     "low": metrics[model]["test"]["accuracy_low"],
                     "high": metrics[model]["test"]["accuracy_high"],
                 }
-                for model in MODELS
+                for model in models
             },
-            "share_of_bayes": {model: metrics[model]["share_of_bayes"] for model in MODELS},
+            "share_of_bayes": {model: metrics[model]["share_of_bayes"] for model in models},
             "bayes": shared["bayes"],
             "majority": shared["majority"],
-            "seeds": {model: metrics[model]["seeds"] for model in MODELS},
+            "seeds": {model: metrics[model]["seeds"] for model in models},
             "pairs": pairs,
             "confidence": statistics.CONFIDENCE,
         }
@@ -78,13 +72,12 @@ def verdict(pairs: Mapping[str, Mapping[str, Any]], first: str, second: str) -> 
 
 def _correct(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
     """Whether each seed of each model is right about each item: model -> (n, seeds) of 0 and 1."""
-    reference = predictions[MODELS[0]]
+    first, reference = next(iter(predictions.items()))
     correct = {}
-    for model in MODELS:
-        own = predictions[model]
+    for model, own in predictions.items():
         if not (own.item_ids.equals(reference.item_ids) and own.category.equals(reference.category)):
             raise ConvoyError(
-                f"predictions of {model} and {MODELS[0]} are not about the same test items "
+                f"predictions of {model} and {first} are not about the same test items "
                 f"({len(own.item_ids)} and {len(reference.item_ids)}); run `dvc repro` to make both again"
             )
         correct[model] = np.column_stack(
@@ -100,10 +93,10 @@ def _bools(values: pa.BooleanArray) -> np.ndarray:
 def _resampled_accuracies(correct: Mapping[str, np.ndarray], params: EvaluateParams) -> dict[str, np.ndarray]:
     """Per model (resamples,) accuracies; the resampled items are the same for all, the seeds are not."""
     rng = np.random.default_rng(params.seed)
-    columns = np.hstack([correct[model] for model in MODELS])
+    columns = np.hstack(list(correct.values()))
     drawn = statistics.resampled_sums(columns, params.resamples, rng) / len(columns)
-    starts = np.cumsum([correct[model].shape[1] for model in MODELS])[:-1]
-    parts = zip(MODELS, np.split(drawn, starts, axis=1), strict=True)
+    starts = np.cumsum([rows.shape[1] for rows in correct.values()])[:-1]
+    parts = zip(correct, np.split(drawn, starts, axis=1), strict=True)
     return {model: statistics.resampled_seed_means(part, rng) for model, part in parts}
 
 

@@ -1,6 +1,6 @@
 """From catalogue rows to item vectors, with one stored model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -12,17 +12,14 @@ from convoy.core.artifact import TOKENIZER, WEIGHTS, StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 from convoy.embeddings.io import ALL_UNKNOWN, EMPTY_TEXT, NO_SIGNAL, OK, Embedded
-from convoy.nn.kernels import lookup
 from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
 from convoy.streamrec.classification.corpus import encode
+from convoy.streamrec.classification.models import MODELS
 from convoy.streamrec.classification.stored import checked
 from convoy.streamrec.classification.tokens import UNKNOWN
+from convoy.tasks import model_named
 
 Normalise = Literal["none", "l2"]
-LOOKUPS: dict[str, Callable[[lookup.Tensors, Mapping[str, Any]], lookup.Lookup]] = {
-    "bow": lambda tensors, _network: lookup.bow(tensors),
-    "textcnn": lambda tensors, network: lookup.textcnn(tensors, network["kernel_sizes"]),
-}
 
 
 _UNKNOWN_SHARE = 0.2  # more, and the model was trained on texts of another kind or language
@@ -47,10 +44,12 @@ class Embedder:
     def __init__(self, model: StoredModel, params: EmbedParams) -> None:
         """Raise ConvoyError for a kind of model without embeddings, or parts that do not fit together."""
         kind = model.config.get("kind")
-        if kind not in LOOKUPS:
-            raise ConvoyError(f"model: a {kind} model has no embeddings; expected {' or '.join(LOOKUPS)}")
+        make_lookup = model_named(MODELS, kind).lookup
+        if make_lookup is None:
+            able = " or ".join(name for name, row in MODELS.items() if row.lookup is not None)
+            raise ConvoyError(f"model: a {kind} model has no embeddings; expected {able}")
         checked(model)
-        self._lookup = LOOKUPS[kind](model.tensors, model.config["network"])
+        self._lookup = make_lookup(model.tensors, model.config["network"])
         self._tokenizer_json = model.tokenizer_json
         self._max_characters: int = model.config["text"]["max_characters"]
         self._max_tokens: int = model.config["text"]["max_tokens"]

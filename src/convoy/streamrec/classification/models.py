@@ -1,85 +1,166 @@
-"""Networks and baselines under one roof: params, training and probabilities by the name of the model.
+"""The models of this task: the registry, and training and prediction by a model's name."""
 
-The two sides are imported where they are used: a network does not wait for scikit-learn, nor a baseline for
-torch.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from convoy.core.artifact import StoredModel
-from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
 from convoy.streamrec.classification.data import TRAIN, Corpus
+from convoy.streamrec.classification.params import BowParams, LinearParams, TextCNNParams
+from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
+    from convoy.nn.kernels.lookup import Lookup
     from convoy.training.checkpoints import Checkpoint
 
-Array = npt.NDArray[Any]
-OnEpoch = Callable[[int, dict[str, float], bool], None]
-BASELINES = ("linear", "linear_pairs")
-NETWORKS = ("bow", "textcnn")
 TRAINED_BY = "convoy.streamrec.classification.networks"  # the module whose code a checkpoint depends on
 
+Indices: TypeAlias = npt.NDArray[np.int64]
+Probabilities: TypeAlias = npt.NDArray[np.float64]
+Config: TypeAlias = Mapping[str, Any]
+Checkpoints: TypeAlias = "Callable[[int], Checkpoint] | None"
+Seeds: TypeAlias = tuple[int, ...]
+Fit: TypeAlias = "Callable[[str, Any, Corpus, Seeds, Checkpoints, OnEpoch | None], Fitted]"
+"""Name, params, corpus, seeds, checkpoint of a seed, callback -> the model, fitted on the training split."""
+Predict: TypeAlias = Callable[[Config, Tensors, Corpus, Indices], Probabilities]
+"""Config, tensors of one seed, corpus, n of its items -> probabilities (n, categories)."""
 
-def params_model(name: str) -> type[Section]:
-    """The params of `streamrec.models.<name>`; ConvoyError for a name that is none of the four."""
-    if name not in NETWORKS + BASELINES:
-        raise ConvoyError(f"model '{name}': expected one of {', '.join(NETWORKS + BASELINES)}")
-    if name in BASELINES:
-        from convoy.streamrec.classification.baselines import BaselineParams
 
-        return BaselineParams
-    from convoy.streamrec.classification.networks import BowParams, TextCNNParams
+@dataclass(frozen=True, kw_only=True)
+class TextModel(ModelSpec[Fit, Predict]):
+    """A model from texts to categories."""
 
-    return BowParams if name == "bow" else TextCNNParams
+    bayes: Literal["order_blind", "full"]
+    """The Bayes accuracy that is its upper bound: `full` where the model sees the order of words."""
+    lookup: "Callable[[Tensors, Config], Lookup] | None" = None
+    """Makes its embedding from tensors and the config of the network; None: the model has no embedding."""
 
 
 def train(
-    name: str, params: Any, corpus: Corpus, seeds: tuple[int, ...],
-    checkpoint: "Callable[[int], Checkpoint] | None" = None, on_epoch: OnEpoch | None = None,
-) -> tuple[dict[str, Any], dict[int, dict[str, Array]], str | None]:  # fmt: skip
-    """Fit the model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
+    name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints = None,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
+    """Fit a model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
 
-    For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A baseline has no
-    randomness: every seed would give the same, so it is fitted for the first one alone.
+    For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A baseline has no randomness and
+    is fitted for the first seed alone.
     """
+    fitted = model_named(MODELS, name).fit(name, params, corpus, seeds, checkpoint, on_epoch)
     text = {"categories": list(corpus.categories), "text": corpus.text}
-    config: dict[str, Any] = {"schema": 1, "kind": name, "network": {}, **text}
-    if name in BASELINES:
-        from convoy.streamrec.classification import baselines
+    config = {"schema": 1, "kind": name, "network": {}, **text, **fitted.config}
+    return config, fitted.tensors, fitted.curve
 
-        config["training"] = params.model_dump(mode="json")
-        kind = cast(baselines.Kind, name)
-        return config, {seeds[0]: baselines.fit(kind, corpus, corpus.items(TRAIN), params)}, None
+
+def probabilities(stored: StoredModel, corpus: Corpus, items: Indices) -> dict[int, Probabilities]:
+    """Each seed's probabilities for `items`, (n, categories), categories in the corpus's order."""
+    stored = stored.on_any_machine()
+    predict = model_named(MODELS, stored.config["kind"]).predict
+    return {seed: predict(stored.config, tensors, corpus, items) for seed, tensors in stored.seeds.items()}
+
+
+def _train_network(
+    name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints, on_epoch: OnEpoch | None
+) -> Fitted:
     from convoy.streamrec.classification import networks
     from convoy.training.seeds import train_seeds
 
-    trained = train_seeds(partial(networks.train, params, corpus), seeds, checkpoint, on_epoch)
-    config |= {**trained.config, "training": params.training.model_dump(mode="json")}
-    return config, trained.tensors, trained.curve
+    trained = train_seeds(partial(networks.train, name, params, corpus), seeds, checkpoint, on_epoch)
+    training = params.training.model_dump(mode="json")
+    return Fitted({**trained.config, "training": training}, trained.tensors, trained.curve)
 
 
-def probabilities(
-    stored: StoredModel, corpus: Corpus, items: npt.NDArray[np.int64]
-) -> dict[int, npt.NDArray[np.float64]]:
-    """Each seed's probabilities for `items`, (n, categories), categories in the corpus's order."""
-    stored = stored.on_any_machine()
-    kind = stored.config["kind"]
-    if kind in BASELINES:
-        from convoy.streamrec.classification import baselines
-
-        return {
-            seed: baselines.probabilities(kind, tensors, corpus, items)
-            for seed, tensors in stored.seeds.items()
-        }
+def _network_probabilities(config: Config, tensors: Tensors, corpus: Corpus, items: Indices) -> Probabilities:
     from convoy.streamrec.classification import networks
 
-    return {
-        seed: networks.probabilities(stored.config, tensors, corpus, items)
-        for seed, tensors in stored.seeds.items()
-    }
+    return networks.probabilities(config, tensors, corpus, items)
+
+
+def _bow_lookup(tensors: Tensors, _network: Config) -> "Lookup":
+    from convoy.nn.kernels import lookup
+
+    return lookup.bow(tensors)
+
+
+def _textcnn_lookup(tensors: Tensors, network: Config) -> "Lookup":
+    from convoy.nn.kernels import lookup
+
+    return lookup.textcnn(tensors, network["kernel_sizes"])
+
+
+def _fit_linear(
+    name: str, params: Any, corpus: Corpus, seeds: Seeds, _checkpoint: Checkpoints, _on_epoch: OnEpoch | None
+) -> Fitted:
+    from convoy.streamrec.classification import baselines
+
+    tensors = baselines.fit(cast(baselines.Kind, name), corpus, corpus.items(TRAIN), params)
+    return Fitted({"training": params.model_dump(mode="json")}, {seeds[0]: tensors}, None)
+
+
+def _linear_probabilities(config: Config, tensors: Tensors, corpus: Corpus, items: Indices) -> Probabilities:
+    from convoy.streamrec.classification import baselines
+
+    return baselines.probabilities(config["kind"], tensors, corpus, items)
+
+
+MODELS: dict[str, TextModel] = registry(
+    TextModel(
+        name="textcnn",
+        label="TextCNN",
+        phrase="TextCNN",
+        summary="Convolutions over word embeddings, then the maximum over positions (Kim, 2014); it uses the "
+        "order of words.",
+        colour=1,
+        role="network",
+        params=TextCNNParams,
+        fit=_train_network,
+        predict=_network_probabilities,
+        exports=frozenset({"embeddings", "served"}),
+        bayes="full",
+        lookup=_textcnn_lookup,
+    ),
+    TextModel(
+        name="bow",
+        label="Bag of words",
+        phrase="bag-of-words",
+        summary="The mean of word embeddings through a hidden layer (a deep averaging network, Iyyer et al., "
+        "2015); it ignores the order of words.",
+        colour=0,
+        role="network",
+        params=BowParams,
+        fit=_train_network,
+        predict=_network_probabilities,
+        exports=frozenset({"embeddings", "served"}),
+        bayes="order_blind",
+        lookup=_bow_lookup,
+    ),
+    TextModel(
+        name="linear_pairs",
+        label="Linear, words + pairs",
+        phrase="the linear baseline on words and pairs",
+        summary="Multinomial logistic regression on TF-IDF of words and adjacent pairs (scikit-learn).",
+        colour=2,
+        role="baseline",
+        params=LinearParams,
+        fit=_fit_linear,
+        predict=_linear_probabilities,
+        bayes="full",
+    ),
+    TextModel(
+        name="linear",
+        label="Linear, words",
+        phrase="the linear baseline on words",
+        summary="Multinomial logistic regression on TF-IDF of words (scikit-learn); it ignores the order of "
+        "words.",
+        colour=3,
+        role="baseline",
+        params=LinearParams,
+        fit=_fit_linear,
+        predict=_linear_probabilities,
+        bayes="order_blind",
+    ),
+)
+"""In the order of tables and of pairs in a comparison."""

@@ -4,19 +4,11 @@ import numpy as np
 
 from convoy.report import charts
 from convoy.report.io import Columns, columns, csv_text
-from convoy.report.style import LIGHT, Theme
+from convoy.report.themes import LIGHT, Theme
 from convoy.streamrec.classification.evaluate import Evaluation, reliability
+from convoy.streamrec.classification.models import MODELS
 
 CONFUSION, RELIABILITY, CURVE = "confusion.csv", "reliability.csv", "curve.csv"
-
-# Series of the theme and name of each model, the same in every picture.
-COLOURS = {"bow": 0, "textcnn": 1, "linear_pairs": 2, "linear": 3}
-NAMES = {
-    "bow": "Bag-of-words",
-    "textcnn": "TextCNN",
-    "linear_pairs": "Linear, words + pairs",
-    "linear": "Linear, words",
-}
 
 
 def plots(evaluation: Evaluation, curve: str | None) -> dict[str, str | bytes]:
@@ -60,17 +52,17 @@ def calibration(model: str, table: Columns) -> charts.Calibration:
     """The reliability diagram's points from the table that `plots` makes."""
     number = {name: [float(cell) for cell in cells] for name, cells in table.items()}
     return charts.Calibration(
-        name=NAMES[model],
+        name=MODELS[model].label,
         confidence=number["confidence"],
         accuracy=number["accuracy"],
         low=number["accuracy_low"],
         high=number["accuracy_high"],
         n=[int(cell) for cell in table["n"]],
-        colour=COLOURS[model],
+        colour=MODELS[model].colour,
     )
 
 
 def learning_curve(model: str, table: Columns) -> charts.Curve:
     """A learning curve from its table, one row per epoch."""
     values = {name: [float(cell) for cell in cells] for name, cells in table.items()}
-    return charts.Curve(NAMES[model], values, COLOURS[model])
+    return charts.Curve(MODELS[model].label, values, MODELS[model].colour)

@@ -16,9 +16,10 @@ from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
 from convoy.streamrec.classification import models
 from convoy.streamrec.classification.corpus import encode
 from convoy.streamrec.classification.data import TEST, Corpus
-from convoy.streamrec.classification.embedding import LOOKUPS, Embedder, EmbedParams, statuses
+from convoy.streamrec.classification.embedding import Embedder, EmbedParams, statuses
 from convoy.streamrec.classification.stored import checked
 from convoy.streamrec.classification.tokens import UNKNOWN, vocabulary_size
+from convoy.tasks import model_named
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # no UTF-8 has it, JSON may
 Texts: TypeAlias = pa.Array | pa.ChunkedArray | Iterable[str | None]
@@ -54,8 +55,8 @@ class Predictor:
 
     def __init__(self, stored: StoredModel) -> None:
         """Raise ConvoyError for a kind of model that is none of ours, or parts that do not fit together."""
-        kind = checked(stored).config["kind"]
-        self._embedder = Embedder(stored, EmbedParams()) if kind in LOOKUPS else None
+        has_embedding = model_named(models.MODELS, checked(stored).config["kind"]).lookup is not None
+        self._embedder = Embedder(stored, EmbedParams()) if has_embedding else None
         self._stored = stored
         self.categories: tuple[str, ...] = tuple(stored.config["categories"])
         self._text: dict[str, int] = stored.config["text"]

@@ -8,14 +8,13 @@ from convoy.report import charts
 from convoy.report.io import Columns
 from convoy.report.numbers import p_value, percent, points
 from convoy.report.page import Section, Table, picture, render
-from convoy.report.style import Theme
-from convoy.streamrec.classification.compare import MODELS, PAIRS, TIE
-from convoy.streamrec.classification.findings import NETWORKS, findings, headline
+from convoy.report.themes import Theme
+from convoy.streamrec.classification.compare import TIE
+from convoy.streamrec.classification.findings import findings, headline, networks_of
+from convoy.streamrec.classification.models import MODELS
 from convoy.streamrec.classification.plots import (
-    COLOURS,
     CONFUSION,
     CURVE,
-    NAMES,
     RELIABILITY,
     calibration,
     confusion_picture,
@@ -32,9 +31,8 @@ WEIGHTS_KEPT = (
 )
 ONE_TRAINING = "Each network was trained once: the intervals hold the spread of items, not that of training."
 BAYES = (
-    "The Bayes accuracies are the accuracies of the Bayes rules on these very test items, known since "
-    "the catalogue "
-    "is synthetic: one rule sees the order of words, the other does not."
+    "The Bayes accuracies are the accuracies of the Bayes rules on these very test items, known since the "
+    "catalogue is synthetic: one rule sees the order of words, the other does not."
 )
 
 Metrics = Mapping[str, Mapping[str, Any]]
@@ -42,11 +40,11 @@ Metrics = Mapping[str, Mapping[str, Any]]
 
 def page(comparison: Mapping[str, Any], metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) -> str:
     """HTML of the whole report; `metrics` and `plots` (tables by file name) are by model."""
-    categories = tuple(row["category"] for row in metrics[MODELS[0]]["categories"])
+    categories = tuple(row["category"] for row in _any(metrics)["categories"])
     sections = [
         _accuracies(comparison, metrics),
         _pairs(comparison),
-        _curves(plots),
+        _curves(comparison, plots),
         _confusions(comparison, plots, categories),
         _calibrations(metrics, plots),
         _categories(comparison, metrics),
@@ -60,7 +58,7 @@ def page(comparison: Mapping[str, Any], metrics: Metrics, plots: Mapping[str, Ma
 def accuracy_picture(comparison: Mapping[str, Any], theme: Theme) -> bytes:
     """PNG of each model's accuracy with its interval and both Bayes accuracies, or the majority's."""
     rows = [
-        charts.Rate(NAMES[model], rate["value"], rate["low"], rate["high"], COLOURS[model])
+        charts.Rate(MODELS[model].label, rate["value"], rate["low"], rate["high"], MODELS[model].colour)
         for model, rate in comparison["accuracy"].items()
     ]
     bayes = comparison["bayes"]
@@ -74,12 +72,12 @@ def accuracy_picture(comparison: Mapping[str, Any], theme: Theme) -> bytes:
 def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
     bayes = comparison["bayes"]
     rates = comparison["accuracy"].items()
-    alt = "; ".join(f"{NAMES[model]} {percent(rate['value'])}" for model, rate in rates)
+    alt = "; ".join(f"{MODELS[model].label} {percent(rate['value'])}" for model, rate in rates)
     header = ["model", "accuracy", "macro-F1", "log-loss", "calibration error"]
     if bayes is not None:
         header += ["of order-blind Bayes accuracy", "of Bayes accuracy"]
     table = []
-    for model in MODELS:
+    for model in comparison["accuracy"]:
         test = metrics[model]["test"]
         cells = [
             _rate(test, "accuracy"),
@@ -89,9 +87,9 @@ def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
         ]
         shares = comparison["share_of_bayes"][model] or {}
         cells += [_share(shares[rule]) for rule in ("order_blind", "full") if shares]
-        table.append([NAMES[model], *cells])
+        table.append([MODELS[model].label, *cells])
     return Section(
-        "Test items named rightly",
+        "Test items classified correctly",
         ["Lines through the ends of the bars, and the second lines in the table, are 95% intervals."],
         [picture(partial(accuracy_picture, comparison), f"Accuracies: {alt}")],
         [Table(header, table)],
@@ -100,12 +98,12 @@ def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
 
 def _pairs(comparison: Mapping[str, Any]) -> Section:
     rows = []
-    for first, second in PAIRS:
-        pair = comparison["pairs"][f"{first}-{second}"]
-        won = TIE if pair["verdict"] == TIE else NAMES[pair["verdict"]]
+    for key, pair in comparison["pairs"].items():
+        first, second = key.split("-")
+        won = TIE if pair["verdict"] == TIE else MODELS[pair["verdict"]].label
         rows.append(
             [
-                f"{NAMES[first]} against {NAMES[second]}",
+                f"{MODELS[first].label} against {MODELS[second].label}",
                 won,
                 f"{points(pair['difference'])}\n{points(pair['low'])} to {points(pair['high'])}",
                 p_value(pair["mcnemar_p"]).removeprefix("p = ").removeprefix("p "),
@@ -121,8 +119,9 @@ def _pairs(comparison: Mapping[str, Any]) -> Section:
     )
 
 
-def _curves(plots: Mapping[str, Mapping[str, Columns]]) -> Section | None:
-    rows = [learning_curve(model, plots[model][CURVE]) for model in NETWORKS if CURVE in plots[model]]
+def _curves(comparison: Mapping[str, Any], plots: Mapping[str, Mapping[str, Columns]]) -> Section | None:
+    networks = [model for model in networks_of(comparison) if CURVE in plots[model]]
+    rows = [learning_curve(model, plots[model][CURVE]) for model in networks]
     if not rows:
         return None
     shown = picture(partial(charts.curves, rows), "Loss and validation accuracy of the networks over epochs")
@@ -132,25 +131,27 @@ def _curves(plots: Mapping[str, Mapping[str, Columns]]) -> Section | None:
 def _confusions(
     comparison: Mapping[str, Any], plots: Mapping[str, Mapping[str, Columns]], categories: tuple[str, ...]
 ) -> Section:
-    """Both networks, and before them a baseline that won."""
-    winner = comparison["winner"]
-    shown = list(NETWORKS) if winner in (TIE, *NETWORKS) else [winner, *NETWORKS]
+    """All networks, and before them a baseline that won."""
+    winner, networks = comparison["winner"], networks_of(comparison)
+    shown = networks if winner in (TIE, *networks) else (winner, *networks)
     pictures = [
         picture(
             partial(confusion_picture, plots[model][CONFUSION], categories),
-            f"Confusion matrix of {NAMES[model]}",
-            caption=NAMES[model],
+            f"Confusion matrix of {MODELS[model].label}",
+            caption=MODELS[model].label,
             wide=True,
         )
         for model in shown
     ]
-    return Section("What is taken for what", pictures=pictures)
+    return Section("Which categories are misclassified as which", pictures=pictures)
 
 
 def _calibrations(metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) -> Section:
-    rows = [calibration(model, plots[model][RELIABILITY]) for model in MODELS]
-    bins = metrics[MODELS[0]]["calibration_bins"]
-    errors = ", ".join(f"{NAMES[model]} {metrics[model]['test']['ece']:.3f}" for model in MODELS)
+    rows = [calibration(model, plots[model][RELIABILITY]) for model in metrics]
+    bins = _any(metrics)["calibration_bins"]
+    errors = ", ".join(
+        f"{MODELS[model].label} {found['test']['ece']:.3f}" for model, found in metrics.items()
+    )
     text = (
         "On the dashed line a model is right as often as it says. Bars at the foot show where the items lie. "
         f"Expected calibration error over {bins} equal-width bins: {errors}."
@@ -160,12 +161,12 @@ def _calibrations(metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) 
 
 
 def _categories(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
-    models = sorted(MODELS, key=lambda model: -comparison["accuracy"][model]["value"])
+    models = sorted(metrics, key=lambda model: -comparison["accuracy"][model]["value"])
     rows = []
-    for number, row in enumerate(metrics[MODELS[0]]["categories"]):
+    for number, row in enumerate(_any(metrics)["categories"]):
         cells = [_figure(metrics[model]["categories"][number]["f1"]) for model in models]
         rows.append([row["category"], str(number + 1), f"{row['n']:,}", *cells])
-    header = ["category", "no.", "items", *(NAMES[model] for model in models)]
+    header = ["category", "no.", "items", *(MODELS[model].label for model in models)]
     text = "F1, the harmonic mean of precision and recall. A dash: the category did not occur."
     return Section("Category by category", [text], tables=[Table(header, rows)])
 
@@ -174,23 +175,24 @@ def _precision_recall(metrics: Metrics) -> Section:
     tables = []
     for figure in ("precision", "recall"):
         rows = [
-            [row["category"], *(_figure(metrics[model]["categories"][number][figure]) for model in MODELS)]
-            for number, row in enumerate(metrics[MODELS[0]]["categories"])
+            [row["category"], *(_figure(found["categories"][number][figure]) for found in metrics.values())]
+            for number, row in enumerate(_any(metrics)["categories"])
         ]
-        tables.append(Table([figure, *(NAMES[model] for model in MODELS)], rows))
+        tables.append(Table([figure, *(MODELS[model].label for model in metrics)], rows))
     return Section(
-        "Precision and recall by category", ["A dash: the category was never named, or has no test item."],
+        "Precision and recall by category",
+        ["A dash: the category was never predicted, or has no test item."],
         tables=tables, folded=True,
     )  # fmt: skip
 
 
 def _method(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
-    seeds = max((comparison["seeds"][model] for model in NETWORKS), key=len)
-    n, resamples = comparison["n"], metrics[MODELS[0]]["resamples"]
+    seeds = max(comparison["seeds"].values(), key=len)
+    n, resamples = comparison["n"], _any(metrics)["resamples"]
     text = (
         f"All figures are of the same {n:,} test items, which no model has seen. Intervals are the central "
-        f"95% of {resamples:,} bootstrap resamples, or Wilson's where all items or none are right. The "
-        "baselines are TF-IDF and logistic regression on the same tokens."
+        f"95% of {resamples:,} bootstrap resamples, or Wilson's where all items or none are right. All "
+        "models are fitted on the same tokens."
     )
     several = (
         f"Figures are means over {len(seeds)} trainings of each network; seeds and items were resampled "
@@ -198,7 +200,17 @@ def _method(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
         "reliability diagrams are those of the first seed."
     )
     paragraphs = [text, several if len(seeds) > 1 else ONE_TRAINING]
-    return Section("How this was measured", paragraphs + ([BAYES] if comparison["bayes"] else []))
+    rows = [[MODELS[model].label, MODELS[model].summary] for model in metrics]
+    return Section(
+        "How this was measured",
+        paragraphs + ([BAYES] if comparison["bayes"] else []),
+        tables=[Table(["model", "what it computes"], rows, words=2)],
+    )
+
+
+def _any(metrics: Metrics) -> Mapping[str, Any]:
+    """The metrics of some model, for what is the same in all of them."""
+    return next(iter(metrics.values()))
 
 
 def _rate(test: Mapping[str, float], name: str) -> str:

@@ -15,16 +15,20 @@ from convoy.core.params import Section
 from convoy.streamrec.catalogue import build as catalogue
 from convoy.streamrec.classification import corpus, models
 from convoy.streamrec.classification.data import TEST, Corpus
+from convoy.streamrec.classification.params import LinearParams
 from convoy.streamrec.synthetic.bayes import accuracy_bayes
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.synthetic.words import MAX_SYNONYMS
+from convoy.tasks import names_of
 
 # Where the two Bayes accuracies lie nearer than this, order carries nothing worth having.
 NEGLIGIBLE = 0.02
 # Pairs do where their share of the full Bayes accuracy is this much of words' share of the order-blind one:
-# both
-# fall short for want of items, and a little more for there being more pairs than words.
+# both fall short for want of items, and a little more for there being more pairs than words.
 AS_GOOD = 0.95
+
+# The models that the verdict compares.
+WORDS, PAIRS_TOO = "linear", "linear_pairs"
 
 NO_ORDER, PAIRS, ORDER = "order carries nothing", "memorised pairs do", "room for learned order"
 
@@ -81,12 +85,12 @@ class Cell:
     @property
     def words_share(self) -> float:
         """Share of the order-blind Bayes accuracy that `linear` reaches."""
-        return self.accuracy["linear"] / self.order_blind
+        return self.accuracy[WORDS] / self.order_blind
 
     @property
     def pairs_share(self) -> float:
         """Share of the full Bayes accuracy that `linear_pairs` reaches."""
-        return self.accuracy["linear_pairs"] / self.full
+        return self.accuracy[PAIRS_TOO] / self.full
 
     @property
     def verdict(self) -> str:
@@ -124,14 +128,10 @@ class Cell:
 
 def fitters(params: SweepParams) -> dict[str, Fitter]:
     """The models of the sweep by name: both linear baselines, and the networks where asked for."""
-    of_baselines = {name: {"C": [params.C]} for name in models.BASELINES}
-    of_networks: dict[str, dict[str, list[float]]] = (
-        {name: {} for name in models.NETWORKS} if params.networks else {}
-    )
-    return {
-        name: partial(_fit, name, models.params_model(name).model_validate(own, strict=False), params.seed)
-        for name, own in {**of_baselines, **of_networks}.items()
-    }
+    networks = names_of(models.MODELS, "network") if params.networks else ()
+    of_models: dict[str, Section] = {name: LinearParams(C=(params.C,)) for name in (WORDS, PAIRS_TOO)}
+    of_models |= {name: models.MODELS[name].params() for name in networks}
+    return {name: partial(_fit, name, own, params.seed) for name, own in of_models.items()}
 
 
 def _fit(name: str, params: Section, seed: int, encoded: Corpus) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from convoy.climate.data.domains import Domain
-from convoy.climate.downscaling import baselines
 from convoy.climate.downscaling.daily_io import Daily
 from convoy.climate.downscaling.evaluate import EvaluateParams, baseline_daily, evaluate
 from convoy.climate.downscaling.skill.judged import answers, daily_errors, judged
 from convoy.core.errors import ConvoyError
+from tests.support import baselines
 from tests.support.climates import FINE, first, noisy, with_inputs, world
 
 HOME = world(noisy)
@@ -104,7 +104,7 @@ def test_where_a_pixel_was_never_seen_bicubic_interpolation_stands_in() -> None:
     found = one("ridge", says(change, by=0.1))
     assert (found.said, found.asked) == (80 * (320 - 4), 80 * 320)
     squared = np.full(TEST.target.shape, 0.01)
-    bicubic = baselines.predict("bicubic", {}, None, TEST, "tasmax")
+    bicubic = baselines.predict("bicubic", {}, TEST)
     squared[:, 3, 6:10] = (bicubic - TEST.target)[:, 3, 6:10].astype(np.float64) ** 2
     expected = (squared * FINE.areas).sum(axis=(1, 2)) / FINE.areas.sum()
     np.testing.assert_allclose(daily_errors([found]).squared_error, expected, rtol=1e-3)
@@ -130,10 +130,10 @@ def test_a_baseline_has_an_error_on_every_day_although_training_never_saw_a_pixe
     for name in ("monthly_residual", "quantile_mapping", "ridge"):
         found = baseline_daily(name, {"train": [unseen], "test": [TEST]}, "tasmax")["test"]
         assert found.known.all()
-        tensors, _ = baselines.fit(name, [unseen], "tasmax")
-        field = baselines.predict(name, tensors, None, TEST, "tasmax")
+        tensors, _ = baselines.fit(name, [unseen])
+        field = baselines.predict(name, tensors, TEST)
         assert np.isnan(field[:, 2, 5]).all()
-        field[:, 2, 5] = baselines.predict("bicubic", {}, None, TEST, "tasmax")[:, 2, 5]
+        field[:, 2, 5] = baselines.predict("bicubic", {}, TEST)[:, 2, 5]
         squared = (field - TEST.target).astype(np.float64) ** 2 * FINE.areas
         np.testing.assert_allclose(
             found.squared_error, squared.sum(axis=(1, 2)) / FINE.areas.sum(), rtol=1e-3

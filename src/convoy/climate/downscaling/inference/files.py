@@ -16,8 +16,8 @@ from convoy.climate.data.netcdf import FileFacts
 from convoy.climate.data.sides import Read, Side, common_days, extent, side
 from convoy.climate.downscaling.inference.io import Part
 from convoy.climate.downscaling.inference.surface import Ground
-from convoy.climate.downscaling.models import Downscaling
-from convoy.climate.downscaling.stored import TASK, checked
+from convoy.climate.downscaling.models import Downscaling, checked
+from convoy.climate.downscaling.stored import TASK
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 

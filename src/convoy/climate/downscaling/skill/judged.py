@@ -2,22 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from convoy.climate.data.domains import Domain, Fields
-from convoy.climate.downscaling import baselines
+from convoy.climate.downscaling.baselines import interpolated
 from convoy.climate.downscaling.daily_io import Daily
+from convoy.climate.downscaling.models import MODELS, Prediction
 from convoy.climate.downscaling.skill.measures import daily_squared_error
 from convoy.core.errors import ConvoyError
 
-Prediction: TypeAlias = tuple[Fields, Fields | None]
 Predict: TypeAlias = Callable[[Domain], Prediction | None]
 Splits: TypeAlias = Mapping[str, Sequence[Domain]]
 # What needs neither training nor orography, and can say something wherever the day has a coarse field.
-FALLBACK = "bicubic"
+FALLBACK: Literal["bicubic"] = "bicubic"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +95,10 @@ def _answer(model: str, split: str, domain: Domain, prediction: Prediction, targ
         silent |= asked & ~np.isfinite(spread)
     missing = int(silent.sum())
     if missing:
-        per_pixel = model in baselines.BASELINES and baselines.BASELINES[model].per_pixel
+        per_pixel = model in MODELS and MODELS[model].per_pixel
         if not per_pixel or np.isinf(field[silent]).any():
             raise ConvoyError(_refusal(model, split, domain, silent, target))
-        instead = baselines.predict(FALLBACK, {}, None, domain, target)
-        assert instead is not None
-        field = np.where(silent, instead, field)
+        field = np.where(silent, interpolated(FALLBACK)({}, domain, target), field)
     values, days = int(asked.sum()), int(asked.any(axis=(1, 2)).sum())
     return Answer(domain, field, spread, values - missing, values, days)
 
