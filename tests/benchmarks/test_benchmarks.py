@@ -138,6 +138,7 @@ def test_larger_sets_what_the_readme_says_and_shows_every_split():
     chosen = larger.settings((ROOT / "README.md").read_text(encoding="utf-8"))
     assert [setting.partition("=")[0] for setting in chosen] == [
         "++climate.settings.residual.hidden", "++climate.settings.residual.training.epochs",
+        "climate.grids.synthetic.years",
     ]  # fmt: skip
     path = ROOT / "data/climate/metrics/downscaling/ridge.json"
     metrics = json.loads(path.read_text(encoding="utf-8"))

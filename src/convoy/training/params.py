@@ -11,7 +11,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 
 # Length of a run where `epochs` is None.
-FEWEST_EPOCHS, FEWEST_STEPS = 8, 1500
+FEWEST_EPOCHS, FEWEST_STEPS = 6, 1300
 
 Recipe: TypeAlias = Literal["adagrad_linear", "adam", "adamw_one_cycle", "sgd_cosine"]
 
@@ -46,7 +46,7 @@ class TrainingParams(Section):
     weight_decay: float | None = Field(None, ge=0, le=10, description="None: the recipe's own")
     batch_size: int = Field(256, ge=2, le=65536)
     epochs: int | None = Field(
-        14, ge=1, le=10000, description="at most; None: 8, on few examples as many as make 1,500 steps"
+        14, ge=1, le=10000, description="at most; None: 6, on few examples as many as make 1,300 steps"
     )
     patience: int | None = Field(
         4, ge=1, le=10000, description="epochs without a better validation loss; None: all are run"

@@ -38,7 +38,7 @@ class SyntheticParams(Section):
     """The size of the synthetic climate and what the coarse model is like."""
 
     seed: int = Field(0, ge=0, lt=2**32)
-    years: int = Field(20, ge=4, le=60, description="of the home region; a quarter of them per other terrain")
+    years: int = Field(10, ge=4, le=60, description="of the home region; a quarter of them per other terrain")
     inputs: Literal["perfect", "imperfect"] = Field(
         "perfect", description="imperfect: a coarse model with a bias and a smoothed orography of its own"
     )

@@ -15,7 +15,7 @@ class NetworkTraining(ClassificationParams):
     labels smoothed, weights averaged over an epoch.
     """
 
-    epochs: int | None = Field(12, ge=1, le=10000)
+    epochs: int | None = Field(8, ge=1, le=10000)
     patience: int | None = Field(5, ge=1, le=10000)
     average_epochs: float = Field(1.0, ge=0, le=1000)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
@@ -71,7 +71,7 @@ class LinearParams(Section):
     """TF-IDF and logistic regression, its strength of regularisation chosen on the validation split."""
 
     C: tuple[float, ...] = Field(
-        default=(1.0, 3.0, 10.0, 30.0, 100.0),
+        default=(1.0, 10.0, 100.0),
         min_length=1,
         max_length=20,
         description="Inverse strengths of the L2 penalty, ascending: tried until the validation loss rises.",

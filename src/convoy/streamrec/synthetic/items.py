@@ -41,7 +41,7 @@ class SyntheticParams(Section):
     preset: Literal["default", "chapter"] = Field(
         "default", description="chapter: the textbook's case, in which order carries nothing"
     )
-    items: int = Field(50_000, ge=1, le=5_000_000, description="Number of items.")
+    items: int = Field(45_000, ge=1, le=5_000_000, description="Number of items.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Of the world and of the items drawn from it.")
     categories: int | None = Field(None, ge=2, le=len(words.CATEGORIES), description="Number of categories.")
     signature_share: float | None = Field(None, ge=0, le=1, description="Of all words, signature words.")
