@@ -52,7 +52,7 @@ PRESET = {
     "streamrec.sweep.word_fidelity": [0.35],
     "climate.grids.synthetic.years": 4,
     "climate.models": ["ridge", "residual"],
-    "climate.settings.residual": {"width": 4, "hidden": 8, "depth": 1, "training": TRAINING},
+    "climate.models.residual": {"width": 4, "hidden": 8, "depth": 1, "training": TRAINING},
     "climate.evaluate.resamples": 200,
 }
 

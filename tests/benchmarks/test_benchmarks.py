@@ -137,7 +137,7 @@ def test_century(tmp_path):
 def test_larger_sets_what_the_readme_says_and_shows_every_split():
     chosen = larger.settings((ROOT / "README.md").read_text(encoding="utf-8"))
     assert [setting.partition("=")[0] for setting in chosen] == [
-        "++climate.settings.residual.hidden", "++climate.settings.residual.training.epochs",
+        "climate.models.residual.hidden", "climate.models.residual.training.epochs",
         "climate.grids.synthetic.years",
     ]  # fmt: skip
     path = ROOT / "data/climate/metrics/downscaling/ridge.json"

@@ -19,7 +19,7 @@ SECTIONS = {
         "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
         "sweep",
     ),
-    "climate": ("grids", "gate", "networks", "baselines", "models", "settings", "train", "evaluate"),
+    "climate": ("grids", "gate", "networks", "baselines", "models", "train", "evaluate"),
     "promotion": (),
 }  # fmt: skip
 _SHOWN = 80  # characters of a value in a message
