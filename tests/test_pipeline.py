@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from convoy.embeddings import io as embeddings
 from tests.conftest import ROOT
@@ -130,11 +131,13 @@ def test_the_readme_shows_pictures_that_the_pipeline_made(project: Path) -> None
         assert (project / picture).read_bytes().startswith(b"\x89PNG"), picture
 
 
-def test_the_readme_sets_params_that_need_not_stand_in_the_file() -> None:
-    """In the small workspace they do stand there, in the checkout's own params.yaml they do not."""
+def test_the_params_that_the_readme_sets_stand_in_the_file() -> None:
     keys = re.findall(r"(?:-S|--set-param)[ =](\S+)=", README)
     assert len(keys) >= 3
-    assert all(key.startswith("++") for key in keys)
+    for key in keys:
+        values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        for name in key.split("."):
+            values = values[name]
 
 
 def test_every_command_of_the_readme_works(

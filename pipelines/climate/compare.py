@@ -22,7 +22,7 @@ DATA = Path("data/climate")
 def main() -> None:
     """Write comparison.json, report.html and the plots from what was measured of the chosen models."""
     params = load("climate.evaluate", EvaluateParams)
-    chosen = load_names("climate.models")
+    chosen = load_names("climate.run")
     facts, domains = read_headers(DATA / "grids")
     metrics = {model: read_json(DATA / "metrics/downscaling" / f"{model}.json") for model in chosen}
     arrays = {model: maps.read(DATA / "maps" / f"{model}.safetensors") for model in chosen}

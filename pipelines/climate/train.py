@@ -20,9 +20,9 @@ GRIDS = Path("data/climate/grids")
 def main(model: str) -> None:
     """Fit `model` and write its folder; goes on from a checkpoint of the same run."""
     # Told before the first training, not after the last.
-    for name in load_names("climate.models"):
+    for name in load_names("climate.run"):
         model_named(models.MODELS, name)
-    params = load(f"climate.settings.{model}", model_named(models.MODELS, model).params)
+    params = load(f"climate.models.{model}", model_named(models.MODELS, model).params)
     shared = load("climate.train", TrainParams)
     facts = grids.read_facts(GRIDS)
     train, validation = (grids.read(GRIDS, split) for split in ("train", "validation"))

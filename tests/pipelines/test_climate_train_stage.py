@@ -14,12 +14,12 @@ from tests.conftest import ROOT
     ("names", "told"),
     [
         (["bicubic", "ridgee"], "model 'ridgee': expected one of nearest, bilinear, bicubic"),
-        (["bicubic", "bicubic"], "section 'climate.models': named more than once: bicubic"),
-        ([], "section 'climate.models': expected a list of names; found []"),
+        (["bicubic", "bicubic"], "section 'climate.run': named more than once: bicubic"),
+        ([], "section 'climate.run': expected a list of names; found []"),
     ],
 )
 def test_a_wrong_list_of_models_stops_the_first_training(tmp_path, names, told):
-    values = {"models": names, "settings": {"bicubic": {}}, "train": {"seeds": [0]}}
+    values = {"run": names, "models": {"bicubic": {}}, "train": {"seeds": [0]}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"climate": values}))
     stage = [sys.executable, "-P", "-m", "convoy.core.stage", ROOT / "pipelines/climate/train.py"]
     done = subprocess.run(

@@ -15,8 +15,8 @@ SMALL: dict[str, Any] = {
     "streamrec.models.bow": {"training": {"epochs": 2, "patience": 2}},
     "streamrec.models.textcnn": {"num_filters": 20, "training": {"epochs": 2, "patience": 2}},
     "climate.grids.synthetic.years": 4,
-    "climate.models": ["bicubic", "lapse_daily", "residual"],
-    "climate.settings.residual": {
+    "climate.run": ["bicubic", "lapse_daily", "residual"],
+    "climate.models.residual": {
         "width": 4,
         "hidden": 8,
         "depth": 1,
@@ -46,6 +46,13 @@ def make(folder: Path, changes: dict[str, Any] | None = None) -> Path:
     return folder
 
 
+def merged(old: Any, new: Any) -> Any:
+    """`new`, with the keys of `old` that it leaves out where both are mappings."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+
+
 def edit(folder: Path, changes: dict[str, Any]) -> None:
     """Set dotted keys in params.yaml."""
     path = folder / "params.yaml"
@@ -55,7 +62,7 @@ def edit(folder: Path, changes: dict[str, Any]) -> None:
         section = params
         for parent in parents:
             section = section[parent]
-        section[key] = value
+        section[key] = merged(section.get(key), value)
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 

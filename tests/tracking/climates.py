@@ -81,12 +81,12 @@ def lock(
             DATA / "daily" / f"{kind}.parquet", DATA / "maps" / f"{kind}.safetensors",
             DATA / "metrics" / "downscaling" / f"{kind}.json",
         ]  # fmt: skip
-        stages[f"climate-train@{kind}"] = _stage(root, grids_of, [model], {f"climate.settings.{kind}": {}})
+        stages[f"climate-train@{kind}"] = _stage(root, grids_of, [model], {f"climate.models.{kind}": {}})
         stages[f"climate-evaluate@{kind}"] = _stage(root, [*grids_of, model], made, {})
     compared = [DATA / "report.html", DATA / "plots" / "comparison", DATA / "metrics" / "comparison.json"]
     chosen = [kind for kind in kinds if kind not in left]
     if all((root / path).exists() for path in compared):
-        stages["climate-compare"] = _stage(root, grids_of, compared, {"climate.models": chosen})
+        stages["climate-compare"] = _stage(root, grids_of, compared, {"climate.run": chosen})
     text = yaml.safe_dump({"schema": "2.0", "stages": {**(more or {}), **stages}}, sort_keys=False)
     (root / "dvc.lock").write_text(text)
 

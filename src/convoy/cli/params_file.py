@@ -27,7 +27,7 @@ from convoy.tracking.promotion import PromotionParams
 from convoy.training.params import TrainParams
 
 HEAD = """\
-# All params, written by `make params` from the code that reads them: your values stay, missing keys come back.
+# All params, written by `make params` from the code that reads them; your values stay, missing keys return.
 # For one run: dvc exp run -S streamrec.models.textcnn.training.epochs=3
 """
 WIDTH, COMMENT_COLUMN, LONG_LIST = 110, 40, 60
@@ -40,14 +40,11 @@ def _models(models: Mapping[str, ModelSpec[Any, Any]]) -> Tree:
 
 def tree() -> Tree:
     """Sections by name: a params model, a list of names with its comment, or a mapping of sections."""
-    networks, baselines = "networks to train, out of `models`", "baselines to fit, out of `models`"
     return {
         "streamrec": {
             "catalogue": CatalogueParams,
             "gate": GateParams,
             "corpus": CorpusParams,
-            "networks": (names_of(MODELS, "network"), networks),
-            "baselines": (names_of(MODELS, "baseline"), baselines),
             "models": _models(MODELS),
             "train": TrainParams,
             "evaluate": EvaluateParams,
@@ -57,8 +54,10 @@ def tree() -> Tree:
         "climate": {
             "grids": GridsParams,
             "gate": ClimateGateParams,
-            "networks": (("residual",), networks),
-            "baselines": (names_of(CLIMATE_MODELS, "baseline"), baselines),
+            "run": (
+                (*names_of(CLIMATE_MODELS, "baseline"), "residual"),
+                "models to fit and score, out of `models`",
+            ),
             "models": _models(CLIMATE_MODELS),
             "train": TrainParams,
             "evaluate": ClimateEvaluateParams,

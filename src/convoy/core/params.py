@@ -15,11 +15,8 @@ from convoy.core.yaml_io import read_yaml
 PARAMS = Path("params.yaml")
 # All sections of params.yaml: a misspelt one stops every stage. A test holds them to the file.
 SECTIONS = {
-    "streamrec": (
-        "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
-        "sweep",
-    ),
-    "climate": ("grids", "gate", "networks", "baselines", "models", "train", "evaluate"),
+    "streamrec": ("catalogue", "gate", "corpus", "models", "train", "evaluate", "embed", "sweep"),
+    "climate": ("grids", "gate", "run", "models", "train", "evaluate"),
     "promotion": (),
 }  # fmt: skip
 _SHOWN = 80  # characters of a value in a message

@@ -89,9 +89,9 @@ class Downscaling(Task):
         return ("splits", "days", "per_pixel", "spectra")
 
     def trained(self, lock: Mapping[str, Entry]) -> list[Trained]:
-        """But for what `climate.models` names no more: DVC keeps its entries, perhaps not its outputs."""
+        """But for what `climate.run` names no more: DVC keeps its entries, perhaps not its outputs."""
         compared = self.comparison(lock)
-        chosen = compared.params.get("climate.models") if compared is not None else None
+        chosen = compared.params.get("climate.run") if compared is not None else None
         return [
             model
             for model in super().trained(lock)
