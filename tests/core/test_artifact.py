@@ -1,5 +1,9 @@
 """The model folder: weights of every seed, config and tokenizer come back; what is not whole is refused."""
 
+import json
+import os
+import stat
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -96,3 +100,63 @@ def test_what_is_no_model_is_refused(tmp_path):
     files.write_manifest(tmp_path / "other")
     with pytest.raises(ConvoyError, match=r"no model\.safetensors, so this is not a model folder"):
         models.read(tmp_path / "other")
+
+
+def test_every_file_has_the_mode_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        models.write(tmp_path / "model", CONFIG, {7: tensors(7), 3: tensors(3)}, TOKENIZER, curve="epoch\n")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "model").iterdir()}
+    assert set(modes.values()) == {0o640}, modes
+
+
+def _header(text, rest=b"\0" * 8):
+    return len(text).to_bytes(8, "little") + text + rest
+
+
+def _one(dtype, begin, end, shape="[2]"):
+    text = f'{{"a":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{begin},{end}]}}}}'
+    return _header(text.encode())
+
+
+BROKEN = [
+    ("model.safetensors", content) for content in (
+        b"", b"\0" * 7, b"\xff" * 8, (2**40).to_bytes(8, "little"), _header(b"{"), _header(b"[]"),
+        _header(b"null"), _header(b"\xff\xfe"), _header(b'{"a":1}'), _header(b'{"a":{}}'), _one("F32", 0, 4),
+        _one("F32", 0, 80), _one("F32", 8, 0), _one("F32", 0, 8, "[-2]"), _one("F32", 0, 8, "[1e9]"),
+        _one("F32", 0, 8, f"[{2**62},{2**62}]"), _one("F99", 0, 8), _one("BF16", 0, 8, "[4]"),
+        _one("F8_E4M3", 0, 8, "[8]"), _one("F8_E5M2", 0, 8, "[8]"), _header(b"[" * 100_000),
+    )
+] + [
+    ("config.json", content) for content in (
+        b"", b"{", b"null", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 900 + b"1" + b"}" * 900,
+        b'{"kind": "bow"}', b'{"seeds": [7, 3]}', b'{"kind": null, "seeds": [7, 3]}',
+        b'{"kind": "bow", "seeds": null}', b'{"kind": "bow", "seeds": []}',
+        b'{"kind": "bow", "seeds": [7, 7]}',
+        b'{"kind": "bow", "seeds": [true]}', b'{"kind": "bow", "seeds": [[7]]}',
+        b'{"kind": "bow", "seeds": [7, 4]}', b'{"kind": "bow", "seeds": [7, "../x"]}',
+        b'{"kind": "bow", "seeds": [7, 3], "x": NaN}', b'{"kind": "bow", "seeds": [7, 3], "training": 1}',
+        b'{"kind": "bow", "seeds": [7, 3], "x": ' + b"9" * 5000 + b"}", b" " * (1 << 21),
+    )
+] + [("tokenizer.json", b"\xff\xfe"), ("tokenizer.json", b"ab\xc3")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), BROKEN)
+def test_broken_files_with_renewed_hashes_are_refused_in_one_line(folder, name, content):
+    (folder / name).write_bytes(content)
+    (folder / files.MANIFEST).unlink()
+    files.write_manifest(folder)
+    with pytest.raises(ConvoyError, match=rf"^[^\n]*{name}[^\n]*$") as caught:
+        models.read(folder)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("facts", ["null", "[]", "{}", '{"bytes": null, "sha256": "x"}', '{"bytes": 1}', "3"])
+def test_a_manifest_with_nulls_is_refused_in_one_line(folder, facts):
+    found = json.loads((folder / files.MANIFEST).read_text())
+    found["files"]["config.json"] = json.loads(facts)
+    (folder / files.MANIFEST).write_text(json.dumps(found))
+    with pytest.raises(ConvoyError, match=r"^[^\n]*'config\.json': no bytes and sha256[^\n]*$"):
+        models.read(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import (
@@ -73,7 +73,8 @@ def write(
     with atomic_directory(folder) as partial:
         for count, (seed, tensors) in enumerate(seeds.items()):
             arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-            save_file(arrays, partial / (WEIGHTS if count == 0 else f"seed-{seed}.safetensors"))
+            # Not by save_file, which lets nobody but the owner read what it writes, whatever the umask.
+            (partial / (WEIGHTS if count == 0 else f"seed-{seed}.safetensors")).write_bytes(save(arrays))
         write_json(partial / CONFIG, {**config, "seeds": list(seeds)})
         if tokenizer_json is not None:
             write_text(partial / TOKENIZER, tokenizer_json)

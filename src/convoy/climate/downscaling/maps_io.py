@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_file
@@ -16,7 +16,8 @@ from convoy.core.files import atomic_file
 def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write the arrays as safetensors; the same arrays give the same bytes."""
     with atomic_file(path) as partial:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
+        # Not by save_file, which lets nobody but the owner read what it writes, whatever the umask.
+        partial.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:

@@ -42,7 +42,20 @@ def mean_of_rows(tokens_NL: Tensor, embedding_VE: Tensor, sparse: bool = False) 
 
     `sparse`: the table's gradient is a sparse tensor of the rows met, sorted and each once.
     """
-    return MeanOfRows.apply(tokens_NL.contiguous(), embedding_VE, sparse)
+    check_tokens(tokens_NL, embedding_VE)
+    return MeanOfRows.apply(tokens_NL.contiguous(), embedding_VE.contiguous(), sparse)
+
+
+def check_tokens(tokens_NL: Tensor, embedding_VE: Tensor) -> None:
+    """Raise ValueError for tokens that are no rows of the embedding: compiled loops would read elsewhere."""
+    if tokens_NL.dtype != torch.int64 or tokens_NL.dim() != 2:
+        raise ValueError(f"tokens: expected int64 (N, L), found {tokens_NL.dtype} {tuple(tokens_NL.shape)}")
+    if embedding_VE.dtype != torch.float32 or embedding_VE.dim() != 2:
+        raise ValueError(f"embedding: expected float32 (V, E), found {embedding_VE.dtype}")
+    if tokens_NL.numel():
+        least, greatest = (int(value) for value in tokens_NL.aminmax())
+        if least < 0 or greatest >= len(embedding_VE):
+            raise ValueError(f"token ids {least} to {greatest}; expected 0 to {len(embedding_VE) - 1}")
 
 
 def adagrad(weight_VE: Tensor, sum_VE: Tensor, grad_VE: Tensor, rate: float, eps: float) -> None:

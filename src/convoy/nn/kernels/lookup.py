@@ -118,6 +118,7 @@ def textcnn(tensors: Tensors, kernel_sizes: Sequence[int]) -> TextCNNLookup:
     Raises ConvoyError where a tensor is missing or not finite.
     """
     embedding_VE = _finite(tensors, "embedding.weight", np.float32)
+    _check_sizes(tensors, embedding_VE, kernel_sizes)
     tables, shifts = [], []
     for size in range(len(kernel_sizes)):
         weight_FEk = _finite(tensors, f"branches.{size}.convolution.weight")
@@ -135,6 +136,23 @@ def textcnn(tensors: Tensors, kernel_sizes: Sequence[int]) -> TextCNNLookup:
 def bow(tensors: Tensors) -> BagOfWordsLookup:
     """Take the embedding out of the tensors of a BagOfWordsModel; ConvoyError where it is not finite."""
     return BagOfWordsLookup(_finite(tensors, "embedding.weight", np.float32))
+
+
+def _check_sizes(tensors: Tensors, embedding_VE: Float32, kernel_sizes: Sequence[int]) -> None:
+    """Raise ValueError for weights of other sizes than the compiled loops are given."""
+    if embedding_VE.ndim != 2 or not kernel_sizes or min(kernel_sizes) < 1:
+        raise ValueError(f"kernel sizes {list(kernel_sizes)}, embeddings {embedding_VE.shape}")
+    filters = len(tensors["branches.0.norm.weight"]) if "branches.0.norm.weight" in tensors else 0
+    for place, kernel in enumerate(kernel_sizes):
+        of_branch: dict[str, tuple[int, ...]] = {
+            "convolution.weight": (filters, embedding_VE.shape[1], kernel)
+        }
+        for name in ("convolution.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"):
+            of_branch[name] = (filters,)
+        for name, shape in of_branch.items():
+            tensor = tensors.get(f"branches.{place}.{name}")
+            if tensor is not None and tensor.shape != shape:
+                raise ValueError(f"branches.{place}.{name}: shape {tensor.shape}; expected {shape}")
 
 
 def _table(embedding_VE: Float32, weight_FEk: npt.NDArray[np.float64]) -> Float32:
@@ -160,6 +178,11 @@ def _finite(tensors: Tensors, name: str, dtype: type = np.float64) -> npt.NDArra
 
 def _check(tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], vocab_size: int) -> None:
     # The compiled loops would read whatever lies there.
+    for name, array, dtype in (("tokens", tokens, np.int32), ("offsets", offsets, np.int64)):
+        if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
+            raise ValueError(f"{name}: expected one contiguous row of {np.dtype(dtype)}, found {array.dtype}")
+    if len(offsets) == 0:
+        raise ValueError("offsets: expected at least one")
     if len(tokens) and (tokens.min() < 0 or tokens.max() >= vocab_size):
         raise ValueError(f"token ids from {tokens.min()} to {tokens.max()}; expected 0 to {vocab_size - 1}")
     if offsets[0] < 0 or offsets[-1] > len(tokens) or (np.diff(offsets) < 0).any():

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from convoy.nn.kernels import token_convolution_loops as loops
+from convoy.nn.kernels.bags import check_tokens
 
 
 class WindowMaxima(torch.autograd.Function):
@@ -108,12 +109,30 @@ def window_maxima(
     variance and their number. On a GPU the products are bfloat16.
     """
     kernels = tuple(weight.shape[2] for weight in weights_FEk)
+    _check_sizes(embedding_VE, weights_FEk, gamma_D, beta_D, statistics)
+    if tokens_NL.is_cpu:
+        check_tokens(tokens_NL, embedding_VE)
     function: type[torch.autograd.Function] = WindowMaxima
     if tokens_NL.is_cuda:
         from convoy.nn.kernels import token_convolution_cuda as windows_cuda
 
         function = windows_cuda.WindowMaxima
     return function.apply(tokens_NL, kernels, eps, statistics, embedding_VE, gamma_D, beta_D, *weights_FEk)
+
+
+def _check_sizes(
+    embedding_VE: Tensor, weights_FEk: list[Tensor], gamma_D: Tensor, beta_D: Tensor,
+    statistics: Tensor | None,
+) -> None:  # fmt: skip
+    """Raise ValueError for sizes that do not fit together: compiled loops would read elsewhere."""
+    filters = weights_FEk[0].shape[0] if weights_FEk else 0
+    found = [tuple(weight.shape[:2]) for weight in weights_FEk]
+    if filters == 0 or found != [(filters, embedding_VE.shape[1])] * len(found):
+        raise ValueError(f"weights of (filters, embedding) {found}; embeddings {tuple(embedding_VE.shape)}")
+    total = filters * len(found)
+    norms = [tuple(gamma_D.shape), tuple(beta_D.shape)]
+    if norms != [(total,)] * 2 or (statistics is not None and tuple(statistics.shape) != (2, total)):
+        raise ValueError(f"scale and shift {norms}: expected {total} filters, and as many statistics")
 
 
 def _columns(weights_FEk: tuple[Tensor, ...], sign_D: Tensor) -> Tensor:

@@ -72,6 +72,9 @@ def rows(
 
     Writes each row's number of tokens into `lengths`, or -1 for a row that it cannot read, which adds none.
     """
+    _check(data, starts)
+    if max_tokens < 0 or lengths.shape != (len(starts) - 1,) or lengths.dtype != np.int64:
+        raise ValueError(f"at most {max_tokens} tokens, lengths {lengths.dtype} {lengths.shape}")
     room = int(np.minimum(np.diff(starts), max_tokens).sum())  # a token has at least one byte
     tokens = np.empty(room, np.int32)
     alphabet, scratch = (table.classes, table.lower), _scratch(starts)
@@ -91,6 +94,7 @@ def count(
 
     Of those no word is counted.
     """
+    _check(data, starts)
     unread = np.zeros(len(starts) - 1, np.bool_)
     room, row, used = _ROOM, 0, 0
     words = Words(np.zeros(1, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint64), _free_slots(0))
@@ -105,6 +109,14 @@ def count(
     cuts = words.starts[: used + 1].tolist()
     spelt = [text[start:end] for start, end in pairwise(cuts)]
     return dict(zip(spelt, counts[:used].tolist(), strict=True)), unread
+
+
+def _check(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> None:
+    # The compiled loops would read whatever lies there.
+    if data.dtype != np.uint8 or starts.dtype != np.int64 or data.ndim != 1 or starts.ndim != 1:
+        raise ValueError(f"data: expected a row of uint8, found {data.dtype}; starts: int64, {starts.dtype}")
+    if len(starts) == 0 or starts[0] < 0 or starts[-1] > len(data) or (np.diff(starts) < 0).any():
+        raise ValueError(f"starts must ascend from 0 to at most the {len(data)} bytes")
 
 
 def _free_slots(words: int) -> npt.NDArray[np.int32]:
