@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -314,3 +315,21 @@ def test_truth_comes_back_and_has_no_rows_for_a_real_catalogue(tmp_path):
     truth = pa.table({"item_id": ["1"], "order_blind": ["a"], "full": ["b"], "taste": [[0.5, 1.5]]})
     catalogues.write_truth(path, truth)
     assert catalogues.read_truth(path).to_pylist() == truth.to_pylist()
+
+
+NO_SHA256: tuple[Any, ...] = ({"a": 1}, [], 1, "x", "A" * 64, "")
+ODD: list[tuple[str, Any]] = [("source_sha256", value) for value in NO_SHA256]
+ODD += [("max_characters", value) for value in (None, 0, "20", 1.5, True)]
+
+
+@pytest.mark.parametrize("facts", [
+    b"", b"{", b"null", b"[]", b"3", b"\xff\xfe", b"[" * 100_000, b"{}", b'{"source_sha256": null}',
+    *(json.dumps({**FACTS, key: value}).encode() for key, value in ODD),
+])  # fmt: skip
+def test_odd_metadata_under_our_name_are_refused_in_one_line(tmp_path, facts):
+    path = tmp_path / "catalogue.parquet"
+    catalogues.write(path, CLEAN, FACTS)
+    pq.write_table(pq.read_table(path).replace_schema_metadata({catalogues.FACTS: facts}), path)
+    for reader in (lambda: catalogues.read(path), catalogues.Items(path, {}).sources):
+        with pytest.raises(ConvoyError, match=r"^[^\n]*metadata 'convoy' are not the facts[^\n]*$"):
+            reader()

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ class Items:
         facts = (pyarrow.parquet.read_schema(self.path).metadata or {}).get(FACTS)
         if facts is None:
             return None
-        source = json.loads(facts).get("source_sha256")
+        source = _facts(self.path, facts)["source_sha256"]
         return [source] if source else []
 
 
@@ -112,7 +113,24 @@ def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     facts = (table.schema.metadata or {}).get(FACTS)
     if facts is None:
         raise ConvoyError(f"{path}: no facts about its source, so not a catalogue of ours; run `dvc repro`")
-    return table.replace_schema_metadata(None), json.loads(facts)
+    return table.replace_schema_metadata(None), _facts(path, facts)
+
+
+def _facts(path: Path, stored: bytes) -> dict[str, Any]:
+    """The facts in a catalogue's metadata; ConvoyError where they are not as `write` has them."""
+    try:
+        facts: Any = json.loads(stored)
+    except (ValueError, RecursionError):
+        facts = None
+    found = facts if isinstance(facts, dict) else {}
+    source, limit = found.get("source_sha256", ""), found.get("max_characters")
+    known = source is None or (isinstance(source, str) and re.fullmatch("[0-9a-f]{64}", source))
+    if not known or type(limit) is not int or limit < 1:
+        raise ConvoyError(
+            f"{path}: its metadata '{FACTS.decode()}' are not the facts of a catalogue of ours "
+            "(source_sha256, max_characters); make the file again, or remove them"
+        )
+    return found
 
 
 def write_truth(path: Path, table: pa.Table | None) -> None:
