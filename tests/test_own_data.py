@@ -1,11 +1,17 @@
 """A person's own data by the params that the README shows, on real files and with the default training."""
 
+import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
 import yaml
 
+from convoy.cli.app import EMBED_EXAMPLE
 from tests.conftest import ROOT
 from tests.pipelines import workspace
 
@@ -18,6 +24,46 @@ def yaml_of_the_readme() -> list[str]:
     blocks = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
     assert len(blocks) == 2
     return blocks
+
+
+def embed_examples() -> list[str]:
+    """The commands that README and `convoy embed --help` show."""
+    text = f"{README}\n{EMBED_EXAMPLE}".replace("\\\n", " ")
+    found = re.findall(r"^ +(convoy embed .*--model data/.*)$", text, flags=re.MULTILINE)
+    assert len(found) == 2
+    return found
+
+
+def check_embed_examples(model: Path, catalogue: Path, folder: Path) -> None:
+    """Run the examples with a model: every item has a row, and zeros exactly where its status is not ok.
+
+    The README's catalogue is each word of the model's vocabulary by itself: of a sound model some leave every
+    filter at or below zero.
+    """
+    words = sorted(json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"])
+    (folder / STREAMREC / "models").mkdir(parents=True)
+    (folder / STREAMREC / "models/textcnn").symlink_to(model)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / catalogue.name).symlink_to(catalogue)
+    with open(folder / "titles.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("item_id", "title", "synopsis"), *((word, word, "") for word in words)])
+    items = [len(words), len(pd.read_csv(catalogue))]
+    for example, expected in zip(embed_examples(), items, strict=True):
+        done = workspace.shell(example, folder)
+        assert done.returncode == 0, f"{example}\n{done.stdout}"
+        found = pd.read_parquet(folder / "vectors")
+        vectors = np.stack(found["embedding"])
+        assert len(found) == expected
+        assert np.isfinite(vectors).all()
+        assert vectors.any(1).tolist() == (found["status"] == "ok").tolist()
+        shutil.rmtree(folder / "vectors")
+
+
+def test_the_embed_examples_run_with_the_default_pipelines_model(real_data: Path, tmp_path: Path) -> None:
+    model = ROOT / STREAMREC / "models/textcnn"
+    if not (model / "manifest.json").is_file():
+        pytest.skip("no model of the default pipeline in this checkout: dvc repro")
+    check_embed_examples(model, real_data / "catalogue/netflix_titles.csv", tmp_path)
 
 
 def test_the_grid_params_of_the_readme_run_on_real_grids(real_data: Path, tmp_path: Path) -> None:
@@ -47,3 +93,5 @@ def test_the_params_of_the_readme_run_on_the_real_catalogue(real_data: Path, tmp
     assert metrics["test"]["accuracy"] > 0.44
     report = json.loads((folder / STREAMREC / "catalogue_report.json").read_text())
     assert len(report["categories"]) == 20
+    (tmp_path / "embed").mkdir()
+    check_embed_examples(folder / STREAMREC / "models/textcnn", Path(shown["source"]), tmp_path / "embed")

@@ -88,7 +88,7 @@ class Embedder:
             vectors = np.divide(
                 vectors, length, out=np.zeros_like(vectors), where=length > 0, casting="same_kind"
             )
-        # Every filter of a sound TextCNN may be at or below zero for a short text: about one word in sixty.
+        # Every filter of a sound TextCNN may be at or below zero for a short text, such as one word.
         status[(status == OK) & ~vectors.any(1)] = NO_SIGNAL
         return vectors, status
 
