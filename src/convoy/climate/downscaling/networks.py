@@ -14,6 +14,7 @@ from convoy.climate.downscaling.objective import FieldError
 from convoy.climate.downscaling.params import DownscalingTraining, NetworkParams
 from convoy.climate.downscaling.tensors import GridBatches, Scaling, geometry, scaling, scaling_from
 from convoy.core.errors import ConvoyError
+from convoy.core.params import parse
 from convoy.nn.downscaling import Downscaler, Geometry
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch, fit, predict, seeded
@@ -70,7 +71,7 @@ class Fitted:
         self._network = Downscaler(**config["network"])
         self._network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
         self._scale: Scaling = scaling_from(config["scaling"])
-        self._training = DownscalingTraining(**config["training"])
+        self._training = parse(config["training"], DownscalingTraining, "config.json: training")
         self._spread = config["network"]["spread"] == "normal"
         self._between: tuple[Grid, Grid, Geometry] | None = None
 
