@@ -141,3 +141,13 @@ def test_area_mean_is_of_the_cells_that_are_there():
     values = np.array([[1.0, np.nan, 50.0], [4.0, np.nan, np.nan]])
     assert area_mean(values, AREAS) == pytest.approx((0.1 * 1 + 0.3 * 4) / 0.4)
     assert np.isnan(area_mean(values * np.nan, AREAS))
+
+
+def test_anomalies_of_a_cell_do_not_depend_on_gaps_elsewhere() -> None:
+    s = np.linspace(0, 4 * np.pi, 200)
+    series = np.random.default_rng(0).normal(280, 5, (200, 3))
+    with_gap = np.column_stack([series, series[:, 0]])
+    with_gap[7, 3] = np.nan
+    whole = anomalies(series, harmonics(s))
+    np.testing.assert_allclose(anomalies(with_gap, harmonics(s))[:, :3], whole, atol=1e-9)
+    assert np.ptp(whole) > 10

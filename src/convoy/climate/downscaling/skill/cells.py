@@ -65,8 +65,14 @@ def harmonics(season: npt.NDArray[np.float64], count: int = 2) -> npt.NDArray[np
 
 
 def anomalies(series: Field, basis: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Residuals (T, n) of least squares fits of series (T, n) on `basis` (T, k); 0 where missing."""
+    """Residuals (T, n) of least squares fits of series (T, n) on `basis` (T, k); 0 where missing.
+
+    The columns of `basis` are orthonormal, as those of `harmonics`.
+    """
     present = ~np.isnan(series)
+    if present.all():
+        whole = series.astype(np.float64)
+        return whole - basis @ (basis.T @ whole)
     values = np.where(present, series, 0).astype(np.float64)
     products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
     gram = (present.T.astype(np.float64) @ products).reshape(-1, basis.shape[1], basis.shape[1])
