@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from convoy.climate.data import cf
+from convoy.climate.data.datasets import dataset
 from convoy.climate.data.domains import Days, Domain
+from convoy.climate.data.io import write_dataset
 from convoy.climate.downscaling import models
 from convoy.climate.downscaling.params import NetworkParams
 from convoy.climate.synthetic import scenarios as synthetic
@@ -27,9 +28,8 @@ def write(folder: Path, years: Sequence[int], network: NetworkParams | None = No
 
 
 def _coarse(path: Path, home: Domain, days: Days) -> None:
-    with cf.dataset(path, home.coarse, days) as file:
-        for name, field in home.inputs.items():
-            cf.put(file, name, field[np.arange(len(days)) % len(field)])
+    at = np.arange(len(days)) % len(home.days)
+    write_dataset(path, dataset(home.coarse, days, {name: field[at] for name, field in home.inputs.items()}))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ def main() -> None:
         grids.write(GRIDS, domains, facts)
     else:
         with Reader() as reader:
-            files = {path: reader.facts(path) for path in section.paths()}
-            domain, facts = home(section, files, reader.days)
+            files = {path: reader.open(path) for path in section.paths()}
+            domain, facts = home(section, files)
         grids.write(GRIDS, [domain], facts)
     print(summary(facts))
     for path in section.unwatched():

@@ -41,8 +41,7 @@ def build(reader, tmp_path):
 
         given = {"source": {key: named(value) for key, value in source.items()}, "split": SPLIT, **section}
         parsed = params.parse(given, GridsParams, where="climate.grids")
-        told = {path: reader.facts(path) for path in parsed.paths()}
-        return home(parsed, told, reader.days)
+        return home(parsed, {path: reader.open(path) for path in parsed.paths()})
 
     return through
 

@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 
+from convoy.climate.data.sides import Side
 from convoy.climate.downscaling.inference.files import Application, inputs_side
 from convoy.climate.downscaling.inference.surface import ground_for
 from convoy.core.errors import ConvoyError
-from tests.support.downscaled import facts_of, variables
+from tests.support.downscaled import opened, variables
 
 
 def side_of(files, stored):
     """A model's inputs in files by path, as domains with the days and inputs that each of them holds."""
-    facts = [facts_of(path, variables(domain)) for path, domain in files.items()]
-    return inputs_side(facts, stored, {})
+    return inputs_side([opened(path, variables(domain)) for path, domain in files.items()], stored, {})
 
 
 def application(stored, domain, heights=None):
@@ -22,13 +22,14 @@ def application(stored, domain, heights=None):
     return Application(stored, inputs, ground_for(stored, inputs, heights))
 
 
-def applied(made, domain, block_days=None, files=None):
+def applied(made, domain, block_days=None):
     """All fields by name, in blocks of so many days; the spans cover each day once, in order."""
-    files, told = files or {"in.nc": domain}, []
+    told, lengths = [], []
+    slices = Side.slices
 
-    def read(path, name, start, stop):
-        assert stop - start <= (block_days or len(domain.days))
-        return files[path].inputs[name][start:stop]
+    def noted(side, name, days):
+        lengths.append(len(days))
+        return slices(side, name, days)
 
     with pytest.MonkeyPatch.context() as patch:
         if block_days is not None:
@@ -36,7 +37,9 @@ def applied(made, domain, block_days=None, files=None):
                 "convoy.climate.downscaling.inference.files.VALUES_A_BLOCK",
                 block_days * math.prod(domain.coarse.shape),
             )
-        parts = list(made.parts(read, lambda *words: told.append(words)))
+        patch.setattr(Side, "slices", noted)
+        parts = list(made.parts(lambda *words: told.append(words)))
+    assert max(lengths) <= (block_days or len(made.days))
     days = [day for span, _ in parts for day in range(span.start, span.stop)]
     assert days == list(range(len(made.days)))
     assert told == [("days", span.stop, len(days)) for span, _ in parts]

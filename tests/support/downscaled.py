@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from convoy.climate.data.domains import EPOCH, Axis, Days, Domain, Grid
-from convoy.climate.data.netcdf import FileFacts, StoredVariable
 from convoy.climate.downscaling import models
 from convoy.climate.downscaling.params import BaselineParams, NetworkParams
 from convoy.climate.synthetic.scenarios import SyntheticParams, domains
@@ -76,16 +76,15 @@ def heights(grid: Grid, height_m: np.ndarray) -> dict[str, Any]:
     }
 
 
-def facts_of(path: str, written: dict[str, Any], **attributes: str) -> FileFacts:
-    """What a file of these variables says of itself."""
-    held = {
-        name: StoredVariable(tuple(dims), np.shape(values), str(np.asarray(values).dtype), of_variable)
-        for name, (dims, values, of_variable) in written.items()
+def opened(path: str, written: dict[str, Any], **attributes: str) -> xr.Dataset:
+    """A file of these variables as it is opened."""
+    variables = {
+        name: xr.Variable(dims, np.asarray(values, float if np.ndim(values) == 1 else np.float32), dict(said))
+        for name, (dims, values, said) in written.items()
     }
-    coordinates = {
-        name: np.asarray(values, float) for name, (_, values, _) in written.items() if np.ndim(values) == 1
-    }
-    return FileFacts(path, held, coordinates, attributes)
+    made = xr.Dataset(coords=xr.Coordinates(variables, indexes={}), attrs=attributes)
+    made.encoding["source"] = path
+    return made
 
 
 def in_calendar(domain: Domain, calendar: str) -> Domain:

@@ -147,7 +147,6 @@ def _downscale(
         raise ConvoyError(f"OUT is missing: name the file to write after {out}")
     threads.sleep_soon()
     threads.keep_memory()
-    from convoy.climate.data.conventions import ELEVATION
     from convoy.climate.data.netcdf import Reader
     from convoy.climate.downscaling.inference import files as application
     from convoy.climate.downscaling.inference import io as downscaled
@@ -159,17 +158,16 @@ def _downscale(
         out = Path(os.path.realpath(out))
         _check_out_file(out, read, force, reader)
         stored, digest = stored_model(model)
-        given, facts = application.settings(*names), [reader.facts(path) for path in coarse]
-        inputs = application.inputs_side(facts, stored, given)
+        given, files = application.settings(*names), [reader.open(path) for path in coarse]
+        inputs = application.inputs_side(files, stored, given)
         heights = None
         if orography is not None:
-            fine = application_ground.heights_layout(reader.facts(orography), given)
-            heights = fine, reader.days(orography, fine.stored[ELEVATION].name)
+            heights = application_ground.heights_of(reader.open(orography), given)
         ground = application_ground.ground_for(stored, inputs, heights)
         applied = application.Application(stored, inputs, ground)
-        attributes = application.attributes(facts, stored, version("convoy"), digest)
+        attributes = application.attributes(files, stored, version("convoy"), digest)
         with without_new_parents(out), progress("days") as report:
-            parts = applied.parts(reader.days, report)
+            parts = applied.parts(report)
             downscaled.write(
                 out, applied.grid, applied.days, applied.variables, attributes, parts, applied.remarks
             )
@@ -189,7 +187,7 @@ def _check_out_file(out: Path, inputs: list[Path], force: bool, reader: "Reader"
     if not force:
         raise ConvoyError(f"{out}: is there already; name another file, or replace it with --force")
     with suppress(ConvoyError):  # whatever cannot be read is none of ours
-        if is_downscaled(reader.facts(out)):
+        if is_downscaled(reader.open(out)):
             return
     # The last of several inputs stands here where OUT was forgotten.
     raise ConvoyError(f"{out}: --force replaces what this command has made, and this is something else")
@@ -198,8 +196,8 @@ def _check_out_file(out: Path, inputs: list[Path], force: bool, reader: "Reader"
 @contextmanager
 def _by_options() -> Iterator[None]:
     """Tell of a command's options where a message tells of the params that stages have in their place."""
-    from convoy.climate.data.conventions import SECTION
     from convoy.climate.data.sides import SOURCE
+    from convoy.climate.data.variables import SECTION
 
     key = re.compile(re.escape(SECTION) + r"(?:: \{|\.)(\w+)(?:: \{|\.)(name|units)(?:: ([^{}]*)\}\})?")
     options = {"name": "--variables", "units": "--units"}

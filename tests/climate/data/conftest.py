@@ -2,24 +2,22 @@
 
 import pytest
 
-from convoy.climate.data import conventions
-from convoy.climate.data.conventions import VariableParams
+from convoy.climate.data.conventions import conform
+from convoy.climate.data.variables import DAILY, VariableParams
 from convoy.core.errors import ConvoyError
 from tests.support.gridfiles import write
 
 
 @pytest.fixture
 def read(reader, tmp_path):
-    """Write variables, lay the file out, and bring one of them to the convention."""
+    """Write variables, bring the file to the convention, and take the values of one of them."""
 
-    def through(variables, name="tasmax", wanted=conventions.DAILY, **overrides):
+    def through(variables, name="tasmax", wanted=DAILY, **overrides):
         path = write(tmp_path / f"{len(list(tmp_path.iterdir()))}.nc", variables)
-        facts = reader.facts(path)
-        layout = conventions.layout(
-            facts, {key: VariableParams.model_validate(value) for key, value in overrides.items()}, wanted
-        )
-        assert layout is not None
-        return layout, layout.fields(name, reader.days(path, layout.stored[name].name))
+        settings = {key: VariableParams.model_validate(value) for key, value in overrides.items()}
+        found = conform(reader.open(path), settings, wanted)
+        assert found is not None
+        return found, found[name].values
 
     return through
 

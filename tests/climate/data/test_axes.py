@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from convoy.climate.data.datasets import days_of, grid_of
 from tests.support.gridfiles import DAYS, EAST, LAT, LON, NORTH, daily
 from tests.support.known import right, transposed
 
@@ -25,7 +26,7 @@ def test_latitudes_from_the_north_are_turned_with_their_bounds(read):
     bounds = np.stack([LAT - 0.2, LAT + 0.3], axis=1)[::-1]
     layout, field = read(daily(lat=LAT[::-1], lat_bnds=(("lat", "bnds"), bounds[:, ::-1])))
     right(layout, field)
-    np.testing.assert_allclose(layout.grid.lat.bounds, bounds[::-1])
+    np.testing.assert_allclose(grid_of(layout).lat.bounds, bounds[::-1])
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,43 @@ def test_longitudes_of_any_turn_become_those_of_one(read, lon, expected, with_bo
         variables["lon"] = (("lon",), lon, {**EAST, "bounds": "lon_edges"})
     layout, field = read(variables)
     right(layout, field)
-    np.testing.assert_allclose(layout.grid.lon.centres, expected)
+    np.testing.assert_allclose(grid_of(layout).lon.centres, expected)
     np.testing.assert_allclose(
-        layout.grid.lon.bounds, np.stack([expected - half, expected + half], axis=1), atol=1e-9
+        grid_of(layout).lon.bounds, np.stack([expected - half, expected + half], axis=1), atol=1e-9
     )
+
+
+@pytest.mark.parametrize(
+    "lon", [170 + np.arange(24.0), (170 + np.arange(24.0)) % 360 - 360, (350 + np.arange(24.0)) % 360 - 180]
+)
+def test_a_region_across_180_degrees_is_one_piece(read, lon):
+    """As 170, 171, ... 193; in -180..180 its columns come in two pieces."""
+    lon = np.where(lon < -180, lon + 360, lon)
+    layout, field = read(daily(lon=lon))
+    right(layout, field)
+    np.testing.assert_allclose(grid_of(layout).lon.centres, 170 + np.arange(24.0))
+    np.testing.assert_allclose(grid_of(layout).lon.bounds[[0, -1]], [[169.5, 170.5], [192.5, 193.5]])
+
+
+def test_rows_at_the_poles_end_there(read):
+    layout, _ = read(plane(np.arange(-90.0, 91, 5), LON))
+    np.testing.assert_allclose(grid_of(layout).lat.bounds[[0, -1]], [[-90, -87.5], [87.5, 90]])
+
+
+def test_coordinates_in_radians_become_degrees(read):
+    bounds = np.radians(np.stack([LAT - 0.25, LAT + 0.25], axis=1))
+    lat = (("lat",), np.radians(LAT), {"standard_name": "latitude", "units": "radian"})
+    layout, field = read({**daily(), "lat": lat, "lat_bnds": (("lat", "two"), bounds)})
+    right(layout, field)
+    np.testing.assert_allclose(grid_of(layout).lat.bounds[0], [39.75, 40.25])
+
+
+def test_the_standard_name_decides_between_two_coordinates_of_time(read):
+    """A forecast of five days: when it began lies on the dimension, and what it is of beside it."""
+    began = (("time",), np.arange(40.0), {**DAYS, "standard_name": "forecast_reference_time"})
+    valid = (("time",), np.arange(40.0) + 5, {**DAYS, "standard_name": "time"})
+    layout, _ = read({**daily(), "time": began, "valid_time": valid})
+    assert days_of(layout).labels[0] == "2001-01-06"
 
 
 def test_coordinates_by_units_or_standard_name_alone(read):
@@ -76,9 +110,9 @@ def test_coordinates_by_units_or_standard_name_alone(read):
 def test_times_of_any_unit_and_hour_are_days(read, time, times):
     layout, field = read({**daily(), "time": (("time",), times.astype(float), time)})
     right(layout, field)
-    assert layout.days.calendar == "noleap"
-    assert layout.days.labels[0] == "2001-01-01"
-    np.testing.assert_array_equal(layout.days.ordinal, 55_115 + np.arange(40))
+    assert days_of(layout).calendar == "noleap"
+    assert days_of(layout).labels[0] == "2001-01-01"
+    np.testing.assert_array_equal(days_of(layout).ordinal, 55_115 + np.arange(40))
 
 
 @pytest.mark.parametrize(
@@ -95,24 +129,24 @@ def test_calendars(read, calendar, ours, first, last):
     time = {"units": "days since 2004-02-01", **({} if calendar is None else {"calendar": calendar})}
     layout, field = read(daily(time=time))
     right(layout, field)
-    assert layout.days.calendar == ours
-    assert (layout.days.labels[0], layout.days.labels[-1]) == (first, last)
+    assert days_of(layout).calendar == ours
+    assert (days_of(layout).labels[0], days_of(layout).labels[-1]) == (first, last)
 
 
 def test_a_stamp_at_the_end_of_its_day_is_of_the_day_that_its_bounds_enclose(read):
     ends = np.arange(1.0, 41)
     changes = {"time_bnds": (("time", "two"), np.stack([ends - 1, ends], axis=1))}
     layout, _ = read(daily(times=ends, time={**DAYS, "bounds": "time_bnds"}, **changes))
-    assert layout.days.labels[:2] == ["2001-01-01", "2001-01-02"]
+    assert days_of(layout).labels[:2] == ["2001-01-01", "2001-01-02"]
     layout, _ = read(daily(times=ends))
-    assert layout.days.labels[0] == "2001-01-02"
+    assert days_of(layout).labels[0] == "2001-01-02"
 
 
 def test_winters_alone_are_fine(read):
     times = np.concatenate([np.arange(90), 365 + np.arange(90)])
     layout, field = read(daily(times=times))
     right(layout, field)
-    assert layout.days.labels[89:91] == ["2001-03-31", "2002-01-01"]
+    assert days_of(layout).labels[89:91] == ["2001-03-31", "2002-01-01"]
 
 
 def stamped(times, **time):
@@ -122,17 +156,23 @@ def stamped(times, **time):
     }
 
 
+def with_bounds(low, high):
+    bounds = (("time", "two"), np.stack([low, high], axis=1))
+    return daily(time={**DAYS, "bounds": "edges"}, edges=bounds)
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
         (stamped([0, 1, 3, 2, 4]), "'time' is not sorted: 2001-01-04 is followed by 2001-01-03"),
         (stamped([0, 1, 1, 2, 4]), "'time' holds 2001-01-02 twice"),
         (stamped(np.arange(20) / 4), "'time' holds several times on 2001-01-01; expected one value a day"),
-        (stamped(np.arange(20) * 30), "'time' goes on by 30 days as a rule; expected daily values"),
         (stamped([0, 1, np.nan, 3]), "coordinate 'time' has no finite value at index 2"),
         (stamped(range(9), calendar="julian"), "in the calendar 'julian'; expected one of standard"),
         (stamped(range(9), units="months since 2001-01-01"), "'time' counts in 'months since 2001-01-01'"),
         (stamped(range(9), units="day as %Y%m%d"), "'time' counts in 'day as %Y%m%d'; expected days, hours"),
+        (with_bounds(np.arange(40), np.arange(40) + 30), "'time' span 30 days at 2001-01-01; expected daily"),
+        (with_bounds(np.arange(10, 50), np.arange(11, 51)), "not enclose 2001-01-01: they are 2001-01-11"),
         ({**daily(), "time": None}, "dimension 'time' has no coordinate that says when"),
     ],
 )  # fmt: skip
@@ -156,7 +196,8 @@ def plane(lat, lon, extra=()):
         (plane([43.0, 41, 42, 40], LON), "'lat' is not sorted: 41 is followed by 42"),
         (plane([89.0, 90, 91], LON), "'lat' holds 91; expected degrees in -90..90"),
         (plane(LAT, [0.0, 120, 240, 360]), "'lon' holds 0 twice (as 0 and 360?); leave one out"),
-        (plane(LAT, [170.0, 175, 180, 185, 190]), "'lon' jumps from -170 to 170: a grid across 180"),
+        (plane(LAT, [0.0, 5, 10, 60, 65]), "'lon' jumps from 10 to 60: columns are left out; cut it there"),
+        (plane(LAT, [170.0, 175, 180, 200, 205]), "'lon' jumps from -155 to 170: columns are left out"),
         (plane(LAT, [5e5, 6e5]), "'lon' holds 600000; expected degrees"),
         (plane(LAT, [1.0, np.nan, 3]), "coordinate 'lon' has no finite value at index 1"),
         (plane(LAT, [1.0]), "'lon' has 1 value"),

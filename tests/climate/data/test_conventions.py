@@ -5,21 +5,22 @@ import numpy as np
 import pytest
 
 from convoy.climate.data import conventions
-from convoy.climate.data.conventions import VariableParams
+from convoy.climate.data.datasets import days_of, grid_of
+from convoy.climate.data.variables import DAILY, VariableParams
 from convoy.core.errors import ConvoyError
-from tests.support.gridfiles import FILL, LAT, LON, daily, kelvin, write
+from tests.support.gridfiles import FILL, LAT, LON, daily, write
 from tests.support.known import changed, real, right, transposed
 
 
 def test_the_convention_itself_stays_as_it_is(read):
     layout, field = read(daily())
     right(layout, field)
-    np.testing.assert_array_equal(layout.grid.lat.centres, LAT)
-    np.testing.assert_array_equal(layout.grid.lon.centres, LON)
-    np.testing.assert_allclose(layout.grid.lat.bounds, np.stack([LAT - 0.25, LAT + 0.25], axis=1))
-    np.testing.assert_allclose(layout.grid.lon.bounds, np.stack([LON - 0.25, LON + 0.25], axis=1))
-    assert layout.days.calendar == "noleap"
-    np.testing.assert_array_equal(layout.days.ordinal, 151 * 365 + np.arange(40))
+    np.testing.assert_array_equal(grid_of(layout).lat.centres, LAT)
+    np.testing.assert_array_equal(grid_of(layout).lon.centres, LON)
+    np.testing.assert_allclose(grid_of(layout).lat.bounds, np.stack([LAT - 0.25, LAT + 0.25], axis=1))
+    np.testing.assert_allclose(grid_of(layout).lon.bounds, np.stack([LON - 0.25, LON + 0.25], axis=1))
+    assert days_of(layout).calendar == "noleap"
+    np.testing.assert_array_equal(days_of(layout).ordinal, 151 * 365 + np.arange(40))
 
 
 @pytest.mark.parametrize(
@@ -36,21 +37,21 @@ def test_the_convention_itself_stays_as_it_is(read):
 def test_usual_names(read, theirs, ours):
     layout, field = read(daily(name=theirs), ours)
     right(layout, field)
-    assert layout.stored[ours].name == theirs
+    assert layout[ours].encoding["source_name"] == theirs
 
 
 def test_the_map_of_variables_names_them_and_overrides_their_units(read, refusal):
     celsius = changed(daily(name="t2m", units="K"), lambda k: k - 273.15, "t2m")
     layout, field = read(celsius, tasmax={"name": "t2m", "units": "degC"})
     right(layout, field)
-    assert set(layout.stored) == {"tasmax"}  # t2m is no `tas` any more
+    assert set(DAILY) & set(layout) == {"tasmax"}  # t2m is no `tas` any more
     right(*read(celsius, "tas", tas={"units": "degC"}))
     right(*read(daily(name="hot"), tasmax="hot"))
     # A name that this file has not is looked for in others; units go with the name.
     assert "expected 150 to 350" in refusal(celsius, "tas", tas={"name": "TG", "units": "degC"})
     both = daily(tx=daily()["tasmax"])
     right(*read(both))
-    assert read(both, tasmax="tx")[0].stored["tasmax"].name == "tx"
+    assert read(both, tasmax="tx")[0]["tasmax"].encoding["source_name"] == "tx"
 
 
 def test_of_two_usual_names_one_has_to_be_chosen(refusal):
@@ -73,13 +74,13 @@ def test_missing_cells_stay_missing(read):
 def test_slices_and_windows_are_parts_of_the_whole(reader, tmp_path):
     variables = transposed(daily(lat=LAT[::-1], lon=(354 + np.arange(24) / 2) % 360), ("lon", "lat", "time"))
     path = write(tmp_path / "x.nc", variables)
-    layout = conventions.layout(reader.facts(path), {})
-    whole = layout.fields("tasmax", reader.days(path, "tasmax"))
-    part = layout.window(slice(2, 9), slice(5, 8))
-    field = part.fields("tasmax", reader.days(path, "tasmax", 10, 30), 10)
-    np.testing.assert_array_equal(field, whole[10:30, 2:9, 5:8])
-    expected = kelvin(part.grid.lat.centres, part.grid.lon.centres, part.days.ordinal[10:30])
-    np.testing.assert_allclose(field, expected, atol=2e-4)
+    found = conventions.conform(reader.open(path), {})
+    whole = found["tasmax"].values
+    part = found.isel(lat=slice(2, 9), lon=slice(5, 8), time=slice(10, 30))
+    np.testing.assert_array_equal(part["tasmax"].values, whole[10:30, 2:9, 5:8])
+    right(part, part["tasmax"].values)
+    np.testing.assert_array_equal(found["tasmax"][7, ::-2, 3].values, whole[7, ::-2, 3])
+    np.testing.assert_array_equal(found["tasmax"][[3, 1], :, [5, 9]].values, whole[[3, 1]][:, :, [5, 9]])
 
 
 def test_variables_with_more_dimensions_or_without_time_are_refused(refusal):
@@ -93,8 +94,8 @@ def test_variables_with_more_dimensions_or_without_time_are_refused(refusal):
 
 def test_what_no_file_has_is_refused_with_what_there_is(reader, tmp_path):
     path = write(tmp_path / "x.nc", daily(name="heat"))
-    facts = reader.facts(path)
-    assert conventions.layout(facts, {}) is None
+    facts = reader.open(path)
+    assert conventions.conform(facts, {}) is None
     with pytest.raises(ConvoyError) as caught:
         conventions.require([facts], [None], ["tasmax"])
     assert str(caught.value).startswith("no variable tasmax (nor tx, tmax, ")
@@ -113,15 +114,18 @@ def test_what_no_file_has_is_refused_with_what_there_is(reader, tmp_path):
 )
 def test_the_real_grids(reader, real_data, model, calendar, days):
     path = real(real_data, f"tasmax_day_{model}")
-    layout = conventions.layout(reader.facts(path), {})
-    field = layout.fields("tasmax", reader.days(path, "tasmax"))
-    assert set(layout.stored) == {"tasmax"}
-    assert (layout.days.calendar, len(layout.days)) == (calendar, days)
-    assert (layout.days.labels[0], layout.days.labels[-1]) == ("2095-01-01", f"2095-12-{30 + (days == 365)}")
+    layout = conventions.conform(reader.open(path), {})
+    field = layout["tasmax"].values
+    assert set(DAILY) & set(layout) == {"tasmax"}
+    assert (days_of(layout).calendar, len(days_of(layout))) == (calendar, days)
+    assert (days_of(layout).labels[0], days_of(layout).labels[-1]) == (
+        "2095-01-01",
+        f"2095-12-{30 + (days == 365)}",
+    )
     with netCDF4.Dataset(str(path)) as file:
         expected = file["tasmax"][:].filled(np.nan)[:, ::-1]
-        np.testing.assert_array_equal(layout.grid.lat.centres, file["lat"][:][::-1].astype(float))
+        np.testing.assert_array_equal(grid_of(layout).lat.centres, file["lat"][:][::-1].astype(float))
     np.testing.assert_array_equal(field, expected)
     # Two neighbours at the western edge have no values, in the file's second row from the north.
     np.testing.assert_array_equal(np.argwhere(np.isnan(field).all(axis=0)), [[34, 0], [34, 1]])
-    np.testing.assert_allclose(np.diff(layout.grid.lon.bounds), 1 / 12, atol=2e-5)
+    np.testing.assert_allclose(np.diff(grid_of(layout).lon.bounds), 1 / 12, atol=2e-5)

@@ -12,7 +12,8 @@ import psutil
 import pytest
 import xarray
 
-from convoy.climate.data.netcdf import Reader
+from convoy.climate.data.conventions import conform
+from convoy.climate.data.netcdf import Reader, time_of
 from convoy.core.errors import ConvoyError
 from tests.support import gridfiles
 from tests.support.gridfiles import EAST, FILL, NORTH, daily, write
@@ -33,6 +34,12 @@ def refusal(call, *arguments):
     return str(caught.value)
 
 
+def days(reader, path, name="tasmax", start=0, stop=None):
+    """Values of some of the days of a file, or all."""
+    file = reader.open(path)
+    return file[name].isel({dim: slice(start, stop) for dim in file[name].dims if dim == "time"}).values
+
+
 def field(variables, name="tasmax"):
     return variables[name][1]
 
@@ -43,21 +50,21 @@ def test_every_kind_of_netcdf_says_what_it_holds(reader, tmp_path, kind):
     height = ((), np.float64(2.0), {"units": "m"})
     variables = daily(times=np.arange(40) + 0.5, lat_bnds=(("lat", "two"), bounds), height=height)
     path = write(tmp_path / "x.nc", variables, kind)
-    facts = reader.facts(path)
-    assert set(facts.variables) == set(variables)
-    stored = facts.variables["tasmax"]
-    assert (stored.dims, stored.shape, stored.dtype) == (("time", "lat", "lon"), (40, 20, 24), "float32")
-    assert stored.attributes == {"units": "K"}
-    assert facts.variables["time"].attributes == gridfiles.DAYS
-    assert set(facts.coordinates) == {"time", "lat", "lon", "lat_bnds"}
-    for name, values in facts.coordinates.items():
-        assert values.dtype == np.float64
-        np.testing.assert_array_equal(values, variables[name][1])
-    assert facts.time_of("tasmax") == ("time", "time")
-    assert facts.time_of("height") is None
-    np.testing.assert_array_equal(reader.days(path, "tasmax"), field(variables))
-    np.testing.assert_array_equal(reader.days(path, "tasmax", 7, 9), field(variables)[7:9])
-    np.testing.assert_array_equal(reader.days(path, "height"), [2.0])
+    file = reader.open(path)
+    assert set(file.variables) == set(variables)
+    assert (file["tasmax"].dims, file["tasmax"].shape) == (("time", "lat", "lon"), (40, 20, 24))
+    assert file["tasmax"].attrs == {"units": "K"}
+    assert file["time"].attrs == gridfiles.DAYS
+    assert file.encoding["source"] == str(path)
+    for name in ("time", "lat", "lon", "lat_bnds"):
+        assert file[name].dtype == np.float64
+        np.testing.assert_array_equal(file[name], variables[name][1])
+    assert time_of(file, "tasmax") == ("time", "time")
+    assert time_of(file, "height") is None
+    np.testing.assert_array_equal(file["tasmax"], field(variables))
+    np.testing.assert_array_equal(file["tasmax"][7:9], field(variables)[7:9])
+    np.testing.assert_array_equal(file["tasmax"][7, ::-3, 2], field(variables)[7, ::-3, 2])
+    assert file["height"] == 2.0
 
 
 def test_days_come_along_the_axis_of_time_wherever_it_is(reader, tmp_path):
@@ -65,9 +72,9 @@ def test_days_come_along_the_axis_of_time_wherever_it_is(reader, tmp_path):
     variables = {
         "when": (("day",), np.arange(4), gridfiles.DAYS), "tas": (("x", "y", "day"), values),
     }  # fmt: skip
-    path = write(tmp_path / "x.nc", variables)
-    assert reader.facts(path).time_of("tas") == ("day", "when")
-    np.testing.assert_array_equal(reader.days(path, "tas", 1, 3), values[:, :, 1:3])
+    file = reader.open(write(tmp_path / "x.nc", variables))
+    assert time_of(file, "tas") == ("day", "when")
+    np.testing.assert_array_equal(file["tas"].isel(day=slice(1, 3)), values[:, :, 1:3])
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
@@ -82,20 +89,25 @@ def test_zarr_stores_are_read_alike(reader, tmp_path, zarr_format):
     chunks = {"tasmax": {"chunks": (10, 20, 12)}}
     path = tmp_path / "x.zarr"
     dataset.to_zarr(path, zarr_format=zarr_format, consolidated=False, encoding=chunks)
-    assert reader.facts(path).variables["tasmax"].dims == ("time", "lat", "lon")
-    np.testing.assert_array_equal(reader.days(path, "tasmax", 5, 30), values[5:30])
+    assert reader.open(path)["tasmax"].dims == ("time", "lat", "lon")
+    np.testing.assert_array_equal(days(reader, path, "tasmax", 5, 30), values[5:30])
     # A chunk of the sea, missing at all times, is left out on purpose; one with neighbours in time is lost.
     chunk = "{}.0.1" if zarr_format == 2 else "c/{}/0/1"
     lost = shutil.copytree(path, tmp_path / "lost.zarr")
     (lost / "tasmax" / chunk.format(2)).unlink()
-    message = refusal(reader.days, lost, "tasmax")
+    message = refusal(days, reader, lost, "tasmax")
     assert message.startswith(f"{lost}: variable 'tasmax' cannot be read")
     assert "chunk (2, 0, 1) is missing" in message
+    (tmp_path / "secret").write_bytes((path / "tasmax" / chunk.format(1)).read_bytes())
+    linked = shutil.copytree(path, tmp_path / "linked.zarr")
+    (linked / "tasmax" / chunk.format(1)).unlink()
+    (linked / "tasmax" / chunk.format(1)).symlink_to(tmp_path / "secret")
+    assert "is a link that leads out of the store" in refusal(reader.open, linked)
     for time in range(4):
         (path / "tasmax" / chunk.format(time)).unlink()
     sea = path.rename(tmp_path / "sea.zarr")
-    assert np.isnan(reader.days(sea, "tasmax")[:, :, 12:]).all()
-    np.testing.assert_array_equal(reader.days(sea, "tasmax")[:, :, :12], values[:, :, :12])
+    assert np.isnan(days(reader, sea, "tasmax")[:, :, 12:]).all()
+    np.testing.assert_array_equal(days(reader, sea, "tasmax")[:, :, :12], values[:, :, :12])
 
 
 def test_declared_fill_values_are_nan_and_packed_numbers_unpacked(reader, tmp_path):
@@ -113,6 +125,23 @@ def test_declared_fill_values_are_nan_and_packed_numbers_unpacked(reader, tmp_pa
         "unsigned": (dims, (raw + 120).astype("i1"), {"_Unsigned": "true", "_FillValue": np.int8(-126)}),
     })  # fmt: skip
     cells = raw.astype(float)
+    path_of_others = write(tmp_path / "y.nc", {
+        **times,
+        "range": (dims, raw, {"valid_range": np.array([3, 20], "i2"), "scale_factor": 2.0}),
+        "least": (dims, plain, {"valid_min": np.float32(4)}),
+        "byte": (dims, (raw + 240).astype("i1"), {"_Unsigned": "true", "missing_value": np.int8(-1)}),
+        "double": (dims, np.where(plain == 6, FILL, plain).astype("f8"), {"missing_value": FILL}),
+        "exact": (dims, np.where(plain == 6, 1e20, plain).astype("f8"), {"missing_value": FILL}),
+    })  # fmt: skip
+    others = {
+        "range": np.where((raw < 3) | (raw > 20), np.nan, 2 * cells),
+        "least": np.where(raw < 4, np.nan, cells),
+        "byte": np.where((raw + 240) % 256 == 255, np.nan, (cells + 240) % 256),
+        "double": np.where(raw == 6, np.nan, cells),
+        "exact": np.where(raw == 6, np.nan, cells),
+    }
+    for name, values in others.items():
+        np.testing.assert_allclose(days(reader, path_of_others, name), values, rtol=1e-6, err_msg=name)
     expected = {
         "packed": np.where(raw == 5, np.nan, 280 + cells / 100),
         "two": np.where((raw == 3) | (raw == 4), np.nan, cells),
@@ -122,9 +151,9 @@ def test_declared_fill_values_are_nan_and_packed_numbers_unpacked(reader, tmp_pa
         "unsigned": np.where(raw == 10, np.nan, cells + 120),  # 130 as a signed byte is -126
     }
     for name, values in expected.items():
-        days = reader.days(path, name)
-        assert days.dtype == np.float32
-        np.testing.assert_allclose(days, values, rtol=1e-6, err_msg=name)
+        found = days(reader, path, name)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, values, rtol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -143,11 +172,12 @@ def test_fill_values_that_are_not_declared_are_refused_with_their_place(
     values[12:14, 3, 5] = value
     variables["tasmax"] = (("time", "lat", "lon"), values, {"units": "K", **declared})
     path = write(tmp_path / "x.nc", variables)
-    message = refusal(reader.days, path, "tasmax", 10, 20)
+    found = conform(reader.open(path), {})["tasmax"]
+    message = refusal(lambda: found[10:20].values)
     assert message.startswith(f"{path}: variable 'tasmax' holds {words} at ")
-    assert "at time 2001-01-13, lat 41.5, lon 3.5 (the first of 2)" in message
+    assert "at 2001-01-13, lat 41.5, lon 3.5 (the first of 2)" in message
     assert "declare it as the variable's _FillValue" in message
-    np.testing.assert_array_equal(reader.days(path, "tasmax", 0, 12), values[:12])
+    np.testing.assert_array_equal(found[:12], values[:12])
 
 
 @pytest.mark.parametrize("kind", ["NETCDF4", *CLASSIC])
@@ -156,7 +186,7 @@ def test_truncated_files_are_refused(reader, tmp_path, kind):
     for length in (30, 300, len(whole) // 2, len(whole) - 4):
         path = tmp_path / f"{length}.nc"
         path.write_bytes(whole[:length])
-        message = refusal(reader.days, path, "tasmax")
+        message = refusal(days, reader, path, "tasmax")
         assert message.startswith(f"{path}: ")
         assert "truncated" in message or "broken" in message, message
         assert str(path) not in message.removeprefix(str(path))
@@ -166,7 +196,7 @@ def test_truncated_files_are_refused(reader, tmp_path, kind):
     if kind != "NETCDF4":
         for variables in (one, two):
             path = write(tmp_path / f"{len(variables)}.nc", variables, kind)
-            assert reader.facts(path).variables["pr"].shape == (3, 3)
+            assert reader.open(path)["pr"].shape == (3, 3)
 
 
 def test_what_is_no_netcdf_is_refused(reader, tmp_path):
@@ -180,13 +210,12 @@ def test_what_is_no_netcdf_is_refused(reader, tmp_path):
     with netCDF4.Dataset(str(tmp_path / "texts.nc"), "w") as file:
         file.createDimension("place", 2)
         file.createVariable("city", str, ("place",))[:] = texts["city"][1]
-    assert refusal(reader.facts, tmp_path / "none.nc") == f"{tmp_path}/none.nc: no such file"
-    assert refusal(reader.facts, tmp_path / "empty.nc").startswith(f"{tmp_path}/empty.nc: an empty file; ")
-    assert "not NetCDF: it begins with b'lat,lon,'" in refusal(reader.facts, tmp_path / "text.nc")
-    assert "a folder, but no Zarr store" in refusal(reader.facts, tmp_path / "folder")
-    assert "no variables in it" in refusal(reader.facts, tmp_path / "bare.nc")
-    assert "variable 'city' holds " in refusal(reader.days, tmp_path / "texts.nc", "city")
-    assert "no variable 'tas'; it has city" in refusal(reader.days, tmp_path / "texts.nc", "tas")
+    assert refusal(reader.open, tmp_path / "none.nc") == f"{tmp_path}/none.nc: no such file"
+    assert refusal(reader.open, tmp_path / "empty.nc").startswith(f"{tmp_path}/empty.nc: an empty file; ")
+    assert "not NetCDF: it begins with b'lat,lon,'" in refusal(reader.open, tmp_path / "text.nc")
+    assert "a folder, but no Zarr store" in refusal(reader.open, tmp_path / "folder")
+    assert "no variables in it" in refusal(reader.open, tmp_path / "bare.nc")
+    assert "variable 'city' holds " in refusal(days, reader, tmp_path / "texts.nc", "city")
 
 
 def children():
@@ -198,18 +227,18 @@ def test_a_file_that_crashes_or_hangs_the_library_is_one_line_and_the_next_is_re
     path = write(tmp_path / "x.nc", variables)
     before = children()
     with Reader() as reader:
-        reader.facts(path)
+        reader.open(path)
         (pid,) = children() - before
         os.kill(pid, signal.SIGINT)  # Ctrl-C goes to parent and child: it is the parent's to end the child
-        assert reader.days(path, "tasmax", 0, 1).shape == (1, 20, 24)
+        assert days(reader, path, "tasmax", 0, 1).shape == (1, 20, 24)
         os.kill(pid, signal.SIGSEGV)
-        message = refusal(reader.days, path, "tasmax")
+        message = refusal(days, reader, path, "tasmax")
         assert message.startswith(f"{path}: broken: it crashes the NetCDF library (SIGSEGV); ")
-        np.testing.assert_array_equal(reader.days(path, "tasmax", 3, 5), field(variables)[3:5])
+        np.testing.assert_array_equal(days(reader, path, "tasmax", 3, 5), field(variables)[3:5])
         (pid,) = children() - before
         os.kill(pid, signal.SIGSTOP)
         reader.patience_s = 0.2
-        assert "does not answer within 0.2 s" in refusal(reader.days, path, "tasmax")
+        assert "does not answer within 0.2 s" in refusal(days, reader, path, "tasmax")
     assert children() <= before
 
 
@@ -220,7 +249,7 @@ def test_only_a_few_of_many_files_stay_open(tmp_path):
     before = children()
     with Reader() as reader:
         for path in (*paths, paths[0]):
-            np.testing.assert_array_equal(reader.days(path, "tasmax", 38, 40), field(variables)[38:])
+            np.testing.assert_array_equal(days(reader, path, "tasmax", 38, 40), field(variables)[38:])
         (pid,) = children() - before
         assert len([file for file in psutil.Process(pid).open_files() if file.path.endswith(".nc")]) <= 8
 
@@ -231,7 +260,7 @@ def test_a_reader_does_not_outlive_its_parent(tmp_path):
 import time
 from convoy.climate.data.netcdf import Reader
 reader = Reader()
-reader.facts({str(path)!r})
+reader.open({str(path)!r})
 print(reader._child.pid, flush=True)
 time.sleep(60)
 """
@@ -246,11 +275,10 @@ time.sleep(60)
 
 def test_the_real_grids_say_what_they_hold(reader, real_data):
     path = next(Path(real_data / "grids").glob("tasmax_day_CanESM2*"))
-    facts = reader.facts(path)
-    assert facts.variables["time_vectors"].dims == ("time", "ts", "lon", "lat")
-    assert facts.variables["tasmax"].shape == (365, 36, 36)
-    assert facts.variables["time"].attributes["calendar"] == "365_day"
-    days = reader.days(path, "tasmax", 100, 110)
-    assert np.isnan(days).sum() == 10 * 2
-    assert reader.facts(path).variables["lat"].attributes["units"] == NORTH["units"]
-    assert reader.facts(path).variables["lon"].attributes["units"] == EAST["units"]
+    file = reader.open(path)
+    assert file["time_vectors"].dims == ("time", "ts", "lon", "lat")
+    assert file["tasmax"].shape == (365, 36, 36)
+    assert file["time"].attrs["calendar"] == "365_day"
+    assert np.isnan(days(reader, path, "tasmax", 100, 110)).sum() == 10 * 2
+    assert file["lat"].attrs["units"] == NORTH["units"]
+    assert file["lon"].attrs["units"] == EAST["units"]

@@ -60,6 +60,107 @@ def shifted(variables, name="lon", by=0.2):
 
 
 BOTH = {"fine": ["a.nc", "b.nc"], "factor": 4}
+
+
+def monthly(times, **changes):
+    return daily(times=np.asarray(times, float), **changes)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"a.nc": monthly(np.arange(12) * 30.0)},
+            "a.nc: tasmax goes on from 2001-01-01 to 2001-01-31, 30 days as a rule; expected daily values",
+        ),
+        ({"a.nc": monthly([15.0]), "b.nc": monthly([45.0])}, "tasmax goes on from 2001-01-16 to 2001-02-15"),
+        (
+            {"a.nc": monthly([*range(40), *range(60, 660, 30)])},
+            "tasmax goes on from 2001-02-09 to 2001-03-02",
+        ),
+        (
+            {"a.nc": monthly([*range(40), *range(60, 75), *range(90, 130)])},
+            "2001-02-09 to 2001-03-02; expected",
+        ),
+    ],
+)
+def test_steps_that_are_not_a_day_within_and_across_files_are_refused(build_refusal, files, expected):
+    assert expected in build_refusal(files, {"fine": list(files), "factor": 4})
+
+
+def test_cell_methods_that_contradict_the_variable_are_refused_unless_it_is_named(build, build_refusal):
+    def of(method, name="tasmax", units="K"):
+        variables = daily(name=name)
+        dims, field, _ = variables[name]
+        return {**variables, name: (dims, field, {"units": units, "cell_methods": method})}
+
+    source = {"fine": "x.nc", "factor": 4}
+    for method in ("time: minimum", "time: point", "area: mean time: minimum (interval: 1 hour)"):
+        line = build_refusal({"x.nc": of(method)}, source)
+        assert f"x.nc: variable 'tasmax' has the cell methods '{method}'; expected 'time: maximum'" in line
+    for method in ("time: maximum", "time: maximum within days time: mean over days", "area: mean"):
+        assert build({"x.nc": of(method)}, source)[1]["inputs"] == ["tasmax"]
+    assert build({"x.nc": of("time: point")}, source, variables={"tasmax": "tasmax"})[1]["inputs"] == [
+        "tasmax"
+    ]
+
+
+def test_variables_are_found_by_their_standard_name(build):
+    def of(name, standard_name, values, units, **attributes):
+        stated = {"units": units, "standard_name": standard_name, **attributes}
+        return {name: (("time", "lat", "lon"), np.full((40, 20, 24), values, "f4"), stated)}
+
+    field = daily()["tasmax"][1]
+    warmest = {"t": (("time", "lat", "lon"), field, {
+        "units": "K", "standard_name": "air_temperature", "cell_methods": "time: maximum"})}  # fmt: skip
+    x = {
+        **daily(), **warmest, **of("slp_", "air_pressure_at_mean_sea_level", 1013.0, "hPa"),
+        # Of a level, though of the same standard name as huss.
+        **of("hus850", "specific_humidity", 0.004, "1"),
+    }  # fmt: skip
+    del x["tasmax"]
+    heights = {**daily(), "h": (("lat", "lon"), np.full((20, 24), 700.0), {
+        "units": "m", "standard_name": "surface_altitude"})}  # fmt: skip
+    del heights["tasmax"]
+    domain, facts = build({"x.nc": x, "o.nc": heights}, {"fine": "x.nc", "factor": 4, "orography": "o.nc"})
+    assert facts["inputs"] == ["tasmax", "psl"]
+    np.testing.assert_allclose(domain.inputs["psl"], 101_300)
+    assert (domain.static["elevation"] == 700).all()
+
+
+def test_any_field_may_be_an_input_by_any_name_and_level(build, build_refusal):
+    level = {"plev": (("plev",), np.array([85_000.0, 50_000.0]), {"units": "Pa"})}
+    values = np.stack([np.full((40, 20, 24), 280.0), np.full((40, 20, 24), 250.0)], axis=1).astype("f4")
+    air = {**daily(), **level, "ta": (("time", "plev", "lat", "lon"), values, {"units": "K"})}
+    del air["tasmax"]
+    files = {
+        "x.nc": daily(zg=(("time", "lat", "lon"), 5500 + daily()["tasmax"][1], {"units": "gpm"})),
+        "ta.nc": air,
+    }
+    source = {"fine": ["x.nc", "ta.nc"], "factor": 4}
+    named = {"zg500": "zg", "ta500": {"name": "ta", "level": "500 hPa"}}
+    domain, facts = build(files, source, variables=named)
+    assert facts["inputs"] == ["tasmax", "zg500", "ta500"]
+    assert facts["units"] == {"zg500": "gpm", "ta500": "K"}
+    np.testing.assert_allclose(domain.inputs["ta500"], 250, rtol=1e-6)
+    np.testing.assert_allclose(domain.inputs["zg500"], 5500 + domain.inputs["tasmax"], rtol=1e-6)
+    line = build_refusal(files, source, variables={"ta700": {"name": "ta", "level": "700 hPa"}})
+    assert "ta.nc: variable 'ta' (ta700) has no level '700 hPa' along 'plev' (85000, 50000 Pa)" in line
+    # Another file in other units is brought to those of the first; without units none is taken.
+    both = {"a.nc": daily(times=np.arange(20.0)), "b.nc": daily(times=np.arange(20.0, 40))}
+    for file, units, scale in (("a.nc", "Pa", 100.0), ("b.nc", "hPa", 1.0)):
+        pressure = np.full((20, 20, 24), 900 * scale, "f4")
+        both[file]["ps"] = (("time", "lat", "lon"), pressure, {"units": units})
+    domain, facts = build(both, {"fine": ["a.nc", "b.nc"], "factor": 4}, variables={"ps": "ps"})
+    assert facts["units"] == {"ps": "Pa"}
+    np.testing.assert_allclose(domain.inputs["ps"], 90_000, rtol=1e-6)
+    both["b.nc"]["ps"][2].pop("units")
+    line = build_refusal(both, {"fine": ["a.nc", "b.nc"], "factor": 4}, variables={"ps": "ps"})
+    assert "b.nc: variable 'ps' has the units ''; expected Pa; say what they are" in line
+    line = build_refusal(files, source, variables={"ta700": "ta"})
+    assert "has 2 values along 'plev'" in line
+
+
 FINE_AND_COARSE = {"fine": "fine.nc", "coarse": "coarse.nc"}
 
 

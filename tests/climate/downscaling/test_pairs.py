@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from convoy.climate.data import io as grids
+from convoy.climate.data.headers import read_headers
 from convoy.climate.downscaling.data import GridsParams, summary
 from convoy.climate.downscaling.pairs import home
+from convoy.climate.gate.judgement import GateParams, judge
 from convoy.core import params
 from convoy.core.errors import ConvoyError
 from tests.support.gridfiles import LAT, LON, daily, kelvin
@@ -90,6 +92,47 @@ def test_missing_cells_and_days(build):
     np.testing.assert_array_equal(domain.static["latitude"], np.repeat(LAT[:, None].astype("f4"), 24, axis=1))
 
 
+def test_the_gate_judges_what_ingestion_recorded(build, tmp_path):
+    """A day without values, and values below zero by rounding, are mended and counted, and pass the gate."""
+    variables = daily(times=np.arange(400.0))
+    dims, field, units = variables["tasmax"]
+    field = field.copy()
+    field[57] = np.nan
+    variables["tasmax"] = (dims, field, {**units, "_FillValue": np.float32(np.nan)})
+    draw = np.random.default_rng(0).gamma(0.5, 1e-5, field.shape).astype("f4")
+    draw[3, 2, 1] = -1e-12
+    humid = (0.008 + 0.002 * np.random.default_rng(1).random(field.shape)).astype("f4")
+    humid[:, :4, :4] = -1e-9
+    variables["pr"] = (dims, draw, {"units": "kg m-2 s-1"})
+    variables["huss"] = (dims, humid, {"units": "1"})
+    domain, facts = build({"x.nc": variables}, {"fine": "x.nc", "factor": 4}, split=None)
+    assert facts["days_left_out"] == ["2001-02-27"]
+    assert facts["at_zero"] == {"pr": 1, "huss": 400 * 16}
+    assert min(field.min() for field in domain.inputs.values()) == 0
+    grids.write(tmp_path / "grids", [domain], facts)
+    verdict = judge(*read_headers(tmp_path / "grids"), GateParams())[0]
+    assert [finding.name for finding in verdict.failures] == []
+    assert [finding.name for finding in verdict.warnings] == ["days_left_out"]
+    grids.write(tmp_path / "silent", [domain], {**facts, "days_left_out": []})
+    verdict = judge(*read_headers(tmp_path / "silent"), GateParams())[0]
+    assert "days_missing" in [finding.name for finding in verdict.failures]
+
+
+def test_grids_over_the_poles_and_across_the_dateline_pass_the_gate(build, tmp_path):
+    for name, lat, lon in (
+        ("poles", np.arange(-90.0, 91, 5), np.arange(24) * 5.0),
+        ("dateline", LAT, (170 + np.arange(24)) % 360 - 360.0 * ((170 + np.arange(24)) % 360 > 180)),
+    ):
+        variables = daily(lat=lat, lon=lon, times=np.arange(400.0))
+        dims, _, units = variables["tasmax"]
+        noise = np.random.default_rng(2).normal(280, 5, (400, len(lat), len(lon))).astype("f4")
+        variables["tasmax"] = (dims, noise, units)
+        domain, facts = build({"x.nc": variables}, {"fine": "x.nc", "factor": 2}, split=None)
+        grids.write(tmp_path / name, [domain], facts)
+        verdict = judge(*read_headers(tmp_path / name), GateParams())[0]
+        assert (verdict.failures, verdict.warnings) == ((), ()), name
+
+
 def test_two_real_grids_need_not_be_aligned(build):
     files = {
         "fine.nc": daily(times=np.arange(5.0, 40)),
@@ -146,7 +189,7 @@ def test_the_real_grids(reader, real_data, tmp_path, model, calendar, days):
     ]
     section = {"source": {"fine": paths, "factor": 4}, "variables": {"pr": {"units": "kg m-2 s-1"}}}
     parsed = params.parse(section, GridsParams, where="climate.grids")
-    domain, facts = home(parsed, {path: reader.facts(path) for path in paths}, reader.days)
+    domain, facts = home(parsed, {path: reader.open(path) for path in paths})
     assert (domain.fine.shape, domain.coarse.shape, domain.days.calendar) == ((36, 36), (9, 9), calendar)
     assert (len(domain.days), facts["inputs"], facts["left_out"]) == (days, ["tasmax", "tasmin", "pr"], {})
     assert np.isnan(domain.target).sum() == 2 * days
@@ -169,4 +212,4 @@ def test_real_grids_of_two_calendars_are_refused(reader, real_data):
         {"source": {"fine": [fine, other], "factor": 4}}, GridsParams, where="climate.grids"
     )
     with pytest.raises(ConvoyError, match="calendar '360_day', but 'noleap' in"):
-        home(parsed, {path: reader.facts(path) for path in (fine, other)}, reader.days)
+        home(parsed, {path: reader.open(path) for path in (fine, other)})

@@ -1,146 +1,219 @@
-"""From a file's own names, units, order and calendar to the one convention (see convoy.climate.data.io).
+"""From a file's own names, units, order and calendar to the one convention of convoy.climate.data.datasets.
 
-`layout` reads what a file says of itself and refuses, in one line, what cannot be understood. The `Layout`
-then converts any slice of days: a century needs no more memory than a month.
+`conform` reads what a file says of itself and refuses, in one line, what cannot be understood. The values of
+the Dataset that it gives are read and converted where they are taken: a century needs no more memory than a
+month.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 from convoy.climate.data import axes
-from convoy.climate.data.cf import ATTRIBUTES
-from convoy.climate.data.domains import Axis, Days, Fields, Grid
-from convoy.climate.data.netcdf import FileFacts
-from convoy.climate.data.units import Conversion, conversion, known
+from convoy.climate.data.datasets import dataset
+from convoy.climate.data.domains import Days, Fields, Grid
+from convoy.climate.data.netcdf import time_of
+from convoy.climate.data.packing import undeclared_fill
+from convoy.climate.data.units import Conversion, conversion, factor, known
+from convoy.climate.data.variables import (
+    DAILY,
+    ELEVATION,
+    SECTION,
+    VARIABLES,
+    Variable,
+    VariableParams,
+    row_of,
+)
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
 
-SECTION = "climate.grids.variables"
-ELEVATION = "elevation"
 LISTED = 4  # files of which a message says what they have
-DAILY = tuple(name for name in ATTRIBUTES if name != ELEVATION)
-# What others call our variables, in small letters; a name of ours is always understood.
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "tasmax": ("tx", "tmax", "t_max", "mx2t", "trefhtmx", "t2m_max", "t2mmax", "tmmx"),
-    "tasmin": ("tn", "tmin", "t_min", "mn2t", "trefhtmn", "t2m_min", "t2mmin", "tmmn"),
-    "tas": ("t2m", "2t", "tg", "trefht", "tmean", "tavg", "t2", "temp2"),
-    "psl": ("msl", "mslp", "slp", "prmsl", "pp", "pmsl"),
-    "huss": ("qrefht", "q2m", "q2", "qv2m", "2sh", "sph"),
-    "pr": ("rr", "tp", "prect", "prcp", "precip", "precipitation"),
-    "sfcWind": ("fg", "ws10", "si10", "wind_speed", "wspd10m", "u10m"),
-    ELEVATION: ("orog", "z", "topo", "elev", "altitude", "dem", "hgt", "zs", "hsurf", "phis", "topography"),
-}
-# Least and greatest value seen on Earth, with room, in our units: beyond it a unit is wrong, or a fill value
-# not declared.
-VALUES: dict[str, tuple[float, float]] = {
-    "tasmax": (150, 350), "tasmin": (150, 350), "tas": (150, 350), "psl": (80_000, 115_000),
-    "huss": (-1e-3, 0.06), "pr": (-1e-4, 0.05), "sfcWind": (-0.1, 120), ELEVATION: (-12_000, 9_000),
-}  # fmt: skip
-# The same for the mean over all days and cells: in a wrong unit every single value may still be possible.
-MEANS: dict[str, tuple[float, float]] = {
-    "tasmax": (180, 325), "tasmin": (180, 325), "tas": (180, 325), "psl": (90_000, 108_000),
-    "huss": (1e-5, 0.03), "pr": (1e-9, 1e-3), "sfcWind": (0.05, 40), ELEVATION: (-12_000, 9_000),
-}  # fmt: skip
+Settings = Mapping[str, VariableParams]
 
 
-class VariableParams(Section):
-    """What a file calls a variable of ours, and in which units it really is; a name alone will do."""
+def conform(
+    raw: xr.Dataset, settings: Settings, wanted: Collection[str] = DAILY,
+    units: Mapping[str, str] = MappingProxyType({}),
+) -> xr.Dataset | None:  # fmt: skip
+    """Those of the `wanted` variables that a file has, by our names; None where it has none of them.
 
-    name: str | None = Field(None, min_length=1, description="In the file; left out: one of the usual names.")
-    units: str | None = Field(None, min_length=1, description="Where the file states none, or wrong ones.")
+    raw: as `netcdf.Reader.open` gives it; settings: other names and units (params climate.grids.variables).
+    units: those that variables which the table lacks are to have; left out: their own.
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How a variable of ours stands in a file: its name and units there, which axis is which, what it takes.
-
-    order: the file's axes as (time, lat, lon, others of length 1); without time for a static variable.
+    Static variables are (lat, lon), others (time, lat, lon). Each variable's `encoding` has its name and
+    units in the file. Raises ConvoyError for a grid, time or unit that cannot be brought to the convention;
+    and where values are taken, for those that are not finite, look like a fill value that nobody declared,
+    or are not possible on Earth.
     """
-
-    name: str
-    units: str
-    order: tuple[int, ...]
-    conversion: Conversion
-    daily: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """How one file lies under the convention.
-
-    days: None where only static variables are wanted. rows, columns: the places in the file of our latitudes
-    and longitudes. cells: rows and columns of the whole file. stored: by our names.
-    """
-
-    path: str
-    grid: Grid
-    days: Days | None
-    rows: npt.NDArray[np.int64]
-    columns: npt.NDArray[np.int64]
-    cells: tuple[int, int]
-    stored: Mapping[str, Stored]
-
-    def window(self, rows: slice, columns: slice) -> "Layout":
-        """The same file, as far as these rows and columns of `grid`."""
-        lat, lon = self.grid.lat, self.grid.lon
-        grid = Grid(
-            Axis(lat.centres[rows], lat.bounds[rows]), Axis(lon.centres[columns], lon.bounds[columns])
+    raw = axes.recognised(raw)
+    found = {name: stored for name in wanted if (stored := _find(raw, name, settings)) is not None}
+    if not found:
+        return None
+    # The first variable's coordinates are those of all of them.
+    lat, lon = axes.coordinates(raw, next(iter(found.values())))
+    times = {
+        time
+        for name, stored in found.items()
+        if name != ELEVATION and (time := time_of(raw, stored)) is not None
+    }
+    if len(times) > 1:
+        several = ", ".join(sorted(coordinate for _, coordinate in times))
+        raise ConvoyError(f"{path_of(raw)}: several time axes ({several}); split the file")
+    (latitudes, rows), (longitudes, columns) = axes.latitudes(raw, lat), axes.longitudes(raw, lon)
+    grid = Grid(latitudes, longitudes)
+    days = axes.days(raw, next(iter(times))[1]) if times else None
+    arrays, ours = {}, {}
+    for name, stored in found.items():
+        array = _Conformed(
+            raw, name, stored, (lat, lon), settings.get(name), units.get(name), grid, days, rows, columns
         )
-        return replace(self, grid=grid, rows=self.rows[rows], columns=self.columns[columns])
+        arrays[name] = indexing.LazilyIndexedArray(array)
+        ours[name] = array.our_units
+    made = dataset(grid, days, arrays, raw.attrs, ours)
+    made.encoding["source"] = path_of(raw)
+    for name, stored in found.items():
+        made[name].encoding.update(source_name=stored, source_units=arrays[name].array.units)
+    return made
 
-    def fields(self, name: str, raw: Fields, start: int = 0) -> Fields:
-        """Values as the file has them from day `start` on, under the convention: (T, lat, lon), our unit.
 
-        A static variable gives (lat, lon). Raises ConvoyError for values that no place on Earth has.
-        """
-        stored = self.stored[name]
-        values = raw.transpose(stored.order)
-        values = values.reshape(*values.shape[: int(stored.daily)], *self.cells)
-        values = values[..., self.rows[:, None], self.columns]
-        scale, offset = stored.conversion
+def path_of(held: xr.Dataset) -> str:
+    """The file that a dataset comes from, for messages."""
+    return str(held.encoding["source"])
+
+
+class _Conformed(BackendArray):
+    """A variable of a file under the convention, read and converted where its values are taken."""
+
+    def __init__(
+        self, raw: xr.Dataset, name: str, stored: str, coordinates: tuple[str, str],
+        override: VariableParams | None, units: str | None, grid: Grid, days: Days | None, rows: axes.Order,
+        columns: axes.Order,
+    ) -> None:  # fmt: skip
+        self.raw, self.name, self.stored, self.row = raw, name, stored, row_of(name)
+        self.grid, self.days, self.rows, self.columns = grid, days, rows, columns
+        self.dtype = np.dtype(np.float32)
+        self.where = f"{path_of(raw)}: {called(name, stored)}"
+        held = raw[stored]
+        time = time_of(raw, stored) if name != ELEVATION else None
+        if name != ELEVATION and time is None:
+            raise ConvoyError(
+                f"{self.where} has no time among its dimensions ({', '.join(map(str, held.dims))})"
+            )
+        self.order = [str(raw[axis].dims[0]) for axis in coordinates]
+        self.order = self.order if time is None else [time[0], *self.order]
+        if not set(self.order) <= set(held.dims):
+            raise ConvoyError(
+                f"{self.where} lies on ({', '.join(map(str, held.dims))}), others on "
+                f"({', '.join(self.order)}); one a file"
+            )
+        self.chosen = {
+            str(dim): self._level(str(dim), override) for dim in held.dims if dim not in self.order
+        }
+        self.shape = (*(() if days is None or time is None else (len(days),)), *grid.shape)
+        if override is None or override.name != stored:
+            _refuse_other_method(self.where, self.row, held.attrs)
+        self.units, self.conversion = _units(self.where, name, stored, held.attrs.get("units"), override)
+        self.our_units = self.row.units or units or self.units
+        if not self.row.units:
+            turned = factor(self.units, self.our_units) if self.units != self.our_units else 1.0
+            if not self.units or turned is None:
+                raise ConvoyError(
+                    f"{self.where} has the units '{self.units}'; expected {self.our_units or 'some'}; say "
+                    f"what they are: {SECTION}: {{{name}: {{units: ...}}}}"
+                )
+            self.conversion = Conversion(turned, 0)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.BASIC, self._values
+        )
+
+    def _values(self, key: tuple[Any, ...]) -> Fields:
+        spans = [part if isinstance(part, slice) else slice(part, part + 1) for part in key]
+        *time, rows, columns = spans
+        # Whole maps are read: the cells that are wanted may lie anywhere in the file's order.
+        chosen: dict[str, Any] = {**self.chosen, **dict(zip(self.order, time, strict=False))}
+        values = self.raw[self.stored].variable.isel(chosen).transpose(*self.order).values
+        values = values[..., self.rows[rows][:, None], self.columns[columns]]
+        self._refuse(undeclared_fill(values, self.raw[self.stored].attrs), values, spans)
+        scale, offset = self.conversion
         if (scale, offset) != (1, 0):
             values = (values.astype(np.float64) * scale + offset).astype(np.float32)
-        self._refuse_impossible(name, values, start)
-        return values
+        least, greatest = self.row.values
+        wrong = (values < least - self.row.round_off) | (values > greatest)
+        expected = f"; expected {least:g} to {greatest:g}; {advice(self.name, self.units)}"
+        self._refuse(wrong, values, spans, expected)
+        return values[tuple(slice(None) if isinstance(part, slice) else 0 for part in key)]
 
-    def check_mean(self, name: str, mean: float) -> None:
-        """Raise ConvoyError where the mean over all days and cells, in our unit, betrays a wrong unit."""
-        least, greatest = MEANS[name]
-        if not least <= mean <= greatest:
-            unit = ATTRIBUTES[name]["units"]
-            raise ConvoyError(
-                f"{self.path}: {called(name, self.stored[name].name)} is {mean:.4g} {unit} on average; "
-                f"expected {least:g} to {greatest:g}; {self._advice(name)}"
-            )
-
-    def _refuse_impossible(self, name: str, values: Fields, start: int) -> None:
-        least, greatest = VALUES[name]
-        wrong = (values < least) | (values > greatest)
+    def _refuse(
+        self, wrong: npt.NDArray[np.bool_], values: Fields, spans: Sequence[slice], expected: str = ""
+    ) -> None:
+        """Raise ConvoyError for the first of the wrong values, with its place."""
         if not wrong.any():
             return
         index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-        row, column = (int(at) for at in index[-2:])
+        *day, row, column = (
+            range(size)[span][int(at)] for size, span, at in zip(self.shape, spans, index, strict=True)
+        )
         place = f"lat {self.grid.lat.centres[row]:.6g}, lon {self.grid.lon.centres[column]:.6g}"
-        if self.stored[name].daily and self.days is not None:
-            place = f"{self.days.at([start + int(index[0])]).labels[0]}, {place}"
+        if day and self.days is not None:
+            place = f"{self.days.at(day).labels[0]}, {place}"
+        found = f"{values[index]:.7g}" if np.isfinite(values[index]) else "a value that is not finite"
+        found = f"is {found} {self.our_units}" if expected else f"holds {found}"
         raise ConvoyError(
-            f"{self.path}: {called(name, self.stored[name].name)} is {values[index]:.6g} "
-            f"{ATTRIBUTES[name]['units']} at {place} (the first of {int(wrong.sum()):,}); expected {least:g} "
-            f"to {greatest:g}; {self._advice(name)}; if it stands for missing, declare it as _FillValue"
+            f"{self.where} {found} at {place} (the first of {int(wrong.sum()):,}){expected}; if it stands "
+            "for missing, declare it as the variable's _FillValue"
         )
 
-    def _advice(self, name: str) -> str:
-        stated = self.stored[name].units
-        return f"are its units '{stated}'? override them: {SECTION}: {{{name}: {{units: ...}}}}"
+    def _level(self, dim: str, override: VariableParams | None) -> int:
+        """Which of the values along another dimension is meant: the only one, or that of `level`."""
+        size, level = self.raw.sizes[dim], None if override is None else override.level
+        if level is not None and dim in self.raw.variables:
+            number, _, unit = level.strip().partition(" ")
+            held = self.raw[dim]
+            needed = factor(unit, str(held.attrs.get("units", unit)))
+            at = np.flatnonzero(np.isclose(held.values, float(number) * (needed or np.nan), rtol=1e-4))
+            if len(at) == 1:
+                return int(at[0])
+            there = ", ".join(f"{value:g}" for value in held.values[:20])
+            raise ConvoyError(
+                f"{self.where} has no level '{level}' along '{dim}' ({there} {held.attrs.get('units', '')})"
+            )
+        if size != 1:
+            raise ConvoyError(
+                f"{self.where} has {size} values along '{dim}'; expected time, latitude and longitude alone: "
+                f"choose one of them first, or name it: {SECTION}: {{{self.name}: {{level: 850 hPa}}}}"
+            )
+        return 0
+
+
+def check_mean(part: xr.Dataset, name: str, mean: float) -> None:
+    """Raise ConvoyError where the mean over all days and cells, in our unit, betrays a wrong unit."""
+    least, greatest = row_of(name).mean
+    if not least <= mean <= greatest:
+        stored, units = (part[name].encoding[key] for key in ("source_name", "source_units"))
+        raise ConvoyError(
+            f"{path_of(part)}: {called(name, stored)} is {mean:.4g} {row_of(name).units} on average; "
+            f"expected {least:g} to {greatest:g}; {advice(name, units)}"
+        )
+
+
+def without_round_off(name: str, values: Fields) -> tuple[Fields, int]:
+    """The values with those that lie below the least possible one by rounding alone at it; how many do."""
+    below = values < row_of(name).values[0]
+    count = int(below.sum())
+    return (np.where(below, np.float32(row_of(name).values[0]), values) if count else values), count
+
+
+def advice(name: str, units: str) -> str:
+    """What to do about values that are wrong because of a unit."""
+    return f"are its units '{units}'? override them: {SECTION}: {{{name}: {{units: ...}}}}"
 
 
 def called(name: str, stored: str) -> str:
@@ -148,111 +221,101 @@ def called(name: str, stored: str) -> str:
     return f"variable '{stored}'" + ("" if stored == name else f" ({name})")
 
 
-def layout(
-    facts: FileFacts, variables: Mapping[str, VariableParams], wanted: Collection[str] = DAILY
-) -> Layout | None:
-    """How those of the `wanted` variables lie that the file has; None where it has none of them.
-
-    variables: other names and units (params climate.grids.variables). Raises ConvoyError for a grid, time
-    or unit that cannot be brought to the convention.
-    """
-    found = {name: file_name for name in wanted if (file_name := _find(facts, name, variables)) is not None}
-    if not found:
-        return None
-    # The first variable's coordinates are those of all of them.
-    lat, lon = axes.coordinates(facts, next(iter(found.values())))
-    stored = {
-        name: _stored(facts, name, file_name, (lat, lon), variables.get(name))
-        for name, file_name in found.items()
-    }
-    times = {
-        time[1]
-        for name in stored
-        if stored[name].daily and (time := facts.time_of(stored[name].name)) is not None
-    }
-    if len(times) > 1:
-        raise ConvoyError(f"{facts.path}: several time axes ({', '.join(sorted(times))}); split the file")
-    latitudes, rows = axes.latitudes(facts, lat)
-    longitudes, columns = axes.longitudes(facts, lon)
-    days = axes.days(facts, times.pop()) if times else None
-    return Layout(
-        facts.path, Grid(latitudes, longitudes), days, rows, columns, (len(rows), len(columns)), stored
-    )
-
-
-def require(files: Sequence[FileFacts], layouts: Iterable[Layout | None], wanted: Iterable[str]) -> None:
+def require(files: Sequence[xr.Dataset], parts: Iterable[xr.Dataset | None], wanted: Iterable[str]) -> None:
     """Raise ConvoyError, saying what there is, for a wanted variable that no file has."""
-    have = {name for one in layouts if one is not None for name in one.stored}
+    have = {name for part in parts if part is not None for name in part.data_vars}
     for name in wanted:
         if name not in have:
+            synonyms = row_of(name).synonyms
+            nor = f" (nor {', '.join(synonyms)})" if synonyms else ""
             raise ConvoyError(
-                f"no variable {name} (nor {', '.join(SYNONYMS[name])}): {listing(files)}; if it has another "
-                f"name, say so: {SECTION}: {{{name}: {{name: ...}}}}"
+                f"no variable {name}{nor}: {listing(files)}; if it has another name, say so: {SECTION}: "
+                f"{{{name}: {{name: ...}}}}"
             )
 
 
-def check_names(files: Sequence[FileFacts], variables: Mapping[str, VariableParams]) -> None:
-    """Raise ConvoyError for a variable that is none of ours, or is given a name that no file has."""
-    for name, override in variables.items():
-        if name not in ATTRIBUTES:
-            raise ConvoyError(f"{SECTION}: unknown variable '{name}'; known: {', '.join(ATTRIBUTES)}")
-        if override.name is not None and not any(override.name in facts.variables for facts in files):
+def check_names(files: Sequence[xr.Dataset], settings: Settings) -> None:
+    """Raise ConvoyError for a variable that is given a name that no file has."""
+    for name, override in settings.items():
+        if override.name is not None and not any(override.name in raw.variables for raw in files):
             raise ConvoyError(f"{SECTION}.{name}.name: no variable '{override.name}': {listing(files)}")
 
 
-def _find(facts: FileFacts, name: str, variables: Mapping[str, VariableParams]) -> str | None:
-    """What the file calls our variable `name`: by the map, by our name, by a usual one."""
-    override = variables.get(name)
-    if override is not None and override.name in facts.variables:
-        return override.name
-    taken = {other.name for other in variables.values()}
-    fitting = [
-        stored
-        for stored in facts.variables
-        if stored not in taken
-        and len(facts.variables[stored].dims) >= 2
-        and stored.lower() in (name.lower(), *SYNONYMS[name])
+def listing(files: Sequence[xr.Dataset]) -> str:
+    """What the first of these files have, in words."""
+    words = [f"{path_of(raw)} has {', '.join(_data_variables(raw)) or 'none'}" for raw in files[:LISTED]]
+    more = len(files) - LISTED
+    return "; ".join(words) + (f"; and {more:,} more files" if more > 0 else "")
+
+
+def _data_variables(raw: xr.Dataset) -> list[str]:
+    return [
+        str(name)
+        for name, held in raw.variables.items()
+        if held.ndim >= 2 and not (held.ndim == 2 and held.shape[1] == 2)
     ]
-    ours = [stored for stored in fitting if stored.lower() == name.lower()]
-    if len(ours or fitting) > 1:
+
+
+def _find(raw: xr.Dataset, name: str, settings: Settings) -> str | None:
+    """What the file calls our variable `name`: by the map, by our name, a standard name, a usual one."""
+    override = settings.get(name)
+    if override is not None and override.name in raw.variables:
+        return override.name
+    taken = {other.name for other in settings.values()}
+    claims: dict[str, list[str]] = {"name": [], "standard name": [], "synonym": []}
+    for stored in _data_variables(raw):
+        if stored not in taken and (claim := _claim(raw, stored, name)) is not None:
+            claims[claim].append(stored)
+    fitting = next((stored for stored in claims.values() if stored), [])
+    if len(fitting) > 1:
         raise ConvoyError(
-            f"{facts.path}: {' and '.join(ours or fitting)} could each be {name}; choose one: {SECTION}: "
+            f"{path_of(raw)}: {' and '.join(fitting)} could each be {name}; choose one: {SECTION}: "
             f"{{{name}: {{name: {fitting[0]}}}}}"
         )
-    return next(iter(ours or fitting), None)
+    return next(iter(fitting), None)
 
 
-def _stored(
-    facts: FileFacts, name: str, file_name: str, coordinates: tuple[str, str], override: VariableParams | None
-) -> Stored:
-    variable = facts.variables[file_name]
-    where = f"{facts.path}: {called(name, file_name)}"
-    time = facts.time_of(file_name) if name != ELEVATION else None
-    if name != ELEVATION and time is None:
-        raise ConvoyError(f"{where} has no time among its dimensions ({', '.join(variable.dims)})")
-    needed = [facts.variables[coordinate].dims[0] for coordinate in coordinates]
-    needed = needed if time is None else [time[0], *needed]
-    if not set(needed) <= set(variable.dims):
+def _claim(raw: xr.Dataset, stored: str, name: str) -> str | None:
+    """What makes a variable of a file ours: its name, standard name or a synonym; None: nothing."""
+    if stored.lower() == name.lower():
+        return "name"
+    row = _by_standard_name(raw, stored)
+    if row is not None:
+        return "standard name" if row.name == name else None
+    return "synonym" if stored.lower() in row_of(name).synonyms else None
+
+
+def _by_standard_name(raw: xr.Dataset, stored: str) -> Variable | None:
+    """The row that a standard name means: of air temperatures by their cell method; none of a level."""
+    attributes = raw[stored].attrs
+    rows = [row for row in VARIABLES.values() if row.standard_name == attributes.get("standard_name")]
+    if len(rows) > 1:
+        rows = [row for row in rows if row.method in _methods(attributes)]
+    of_a_level = re.search(r"\d{2,}$", stored) or any("lev" in str(dim) for dim in raw[stored].dims)
+    return rows[0] if len(rows) == 1 and not of_a_level else None
+
+
+def _methods(attributes: Mapping[str, Any]) -> set[str]:
+    """What a variable's values are of their time, as `maximum`, by its cell methods."""
+    return set(re.findall(r"\btime: (\w+)", str(attributes.get("cell_methods", ""))))
+
+
+def _refuse_other_method(where: str, row: Variable, attributes: Mapping[str, Any]) -> None:
+    found = _methods(attributes)
+    # What fell in a day is its sum, as well as a mean of its rates.
+    expected = {row.method, "sum"} if row.intermittent else {row.method}
+    if row.method and found and not found & expected:
         raise ConvoyError(
-            f"{where} lies on ({', '.join(variable.dims)}), others on ({', '.join(needed)}); one a file"
+            f"{where} has the cell methods '{attributes['cell_methods']}'; expected 'time: {row.method}'; if "
+            f"it is what is meant all the same, name it: {SECTION}: {{{row.name}: {{name: ...}}}}"
         )
-    order = [variable.dims.index(dim) for dim in needed]
-    rest = [axis for axis in range(len(variable.dims)) if axis not in order]
-    for axis in rest:
-        if variable.shape[axis] != 1:
-            raise ConvoyError(
-                f"{where} has {variable.shape[axis]} values along '{variable.dims[axis]}'; expected time, "
-                "latitude and longitude alone: choose one of them first"
-            )
-    stated, conversion = _units(where, name, file_name, variable.attributes.get("units"), override)
-    return Stored(file_name, stated, (*order, *rest), conversion, time is not None)
 
 
 def _units(
-    where: str, name: str, file_name: str, stated: object, override: VariableParams | None
+    where: str, name: str, stored: str, stated: object, override: VariableParams | None
 ) -> tuple[str, Conversion]:
     """The units and what they take. An override counts for the file's variable that it names, or for all."""
-    if override is not None and override.units is not None and override.name in (None, file_name):
+    if override is not None and override.units is not None and override.name in (None, stored):
         needed = conversion(name, override.units)
         if needed is None:
             raise ConvoyError(
@@ -268,18 +331,3 @@ def _units(
             f"{{{name}: {{units: ...}}}}"
         )
     return written, needed
-
-
-def listing(files: Sequence[FileFacts]) -> str:
-    """What the first of these files have, in words."""
-    words = [f"{facts.path} has {', '.join(_data_variables(facts)) or 'none'}" for facts in files[:LISTED]]
-    more = len(files) - LISTED
-    return "; ".join(words) + (f"; and {more:,} more files" if more > 0 else "")
-
-
-def _data_variables(facts: FileFacts) -> list[str]:
-    return [
-        name
-        for name, variable in facts.variables.items()
-        if len(variable.dims) >= 2 and name not in facts.coordinates
-    ]

@@ -29,6 +29,13 @@ class Axis:
         edges = start + step * np.arange(count + 1.0)
         return Axis((edges[:-1] + edges[1:]) / 2, np.stack([edges[:-1], edges[1:]], axis=1))
 
+    @staticmethod
+    def around(centres: npt.NDArray[np.float64]) -> "Axis":
+        """Cells whose edges lie half-way between their centres."""
+        middle = (centres[:-1] + centres[1:]) / 2
+        edges = np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+        return Axis(centres, np.stack([edges[:-1], edges[1:]], axis=1))
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -40,6 +47,15 @@ class Grid:
     @property
     def shape(self) -> tuple[int, int]:
         return len(self.lat), len(self.lon)
+
+    def at(self, rows: slice, columns: slice) -> "Grid":
+        """These rows and columns of it."""
+        return Grid(
+            *(
+                Axis(axis.centres[cells], axis.bounds[cells])
+                for axis, cells in ((self.lat, rows), (self.lon, columns))
+            )
+        )
 
     @cached_property
     def areas(self) -> npt.NDArray[np.float64]:

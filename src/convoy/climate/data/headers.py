@@ -1,7 +1,7 @@
 """A folder of grids as it lies on disk, file by file, nothing mended: what a gate looks at.
 
-`storage.grids.read` trusts the folder (it takes the fine file's days to be the coarse file's, for one); here
-every file says its own coordinates, times and attributes, and its values are read one variable at a time.
+`climate.data.io.read` trusts the folder (it takes the fine file's days to be the coarse file's, for one);
+here every file says its own coordinates, times and attributes, and values are read one variable at a time.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import netCDF4
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
-from convoy.climate.data.cf import opened, values
+from convoy.climate.data.datasets import fields_of
 from convoy.climate.data.domains import Axis, Days, Fields, Grid
-from convoy.climate.data.io import read_facts
-from convoy.core.errors import ConvoyError
+from convoy.climate.data.io import opened, read_facts
 
 # What cftime can count in; others are refused before any date is made of them.
 CALENDARS = (
@@ -31,21 +30,31 @@ class StoredFile:
     """What one file says beside its values. A coordinate that it lacks is empty.
 
     name: within the folder, as home/fine_2001.nc; side: fine or coarse; dimensions and attributes: by
-    variable, coordinates and bounds among them; time (T,) in the file's own units, (0,) in a static file.
+    variable, coordinates and bounds among them; coordinates: with their bounds, in the file's own units.
     """
 
     path: Path
     name: str
     side: str
-    grid: Grid
-    time: npt.NDArray[np.float64]
-    time_bounds: npt.NDArray[np.float64]
     dimensions: Mapping[str, tuple[str, ...]]
     attributes: Mapping[str, Mapping[str, Any]]
+    coordinates: xr.Dataset
 
     @property
     def is_static(self) -> bool:
         return self.path.stem.startswith("static_")
+
+    @cached_property
+    def grid(self) -> Grid:
+        return Grid(*(Axis(self._numbers(name), self._numbers(f"{name}_bnds", 2)) for name in ("lat", "lon")))
+
+    @cached_property
+    def time(self) -> npt.NDArray[np.float64]:
+        return self._numbers("time")
+
+    @cached_property
+    def time_bounds(self) -> npt.NDArray[np.float64]:
+        return self._numbers("time_bnds", 2)
 
     @property
     def calendar(self) -> str | None:
@@ -58,13 +67,14 @@ class StoredFile:
 
     def values(self, variable: str) -> Fields:
         """One variable, missing values NaN; ConvoyError where the bytes cannot be read."""
-        with opened(self.path) as file:
-            try:
-                return values(file[variable])
-            except RuntimeError as error:
-                raise ConvoyError(
-                    f"{self.path}: '{variable}' cannot be read ({error}); make the grids again"
-                ) from None
+        with opened(self.path) as held:
+            return fields_of(held, variable)
+
+    def _numbers(self, name: str, columns: int = 0) -> npt.NDArray[np.float64]:
+        values = np.empty(0)
+        if name in self.coordinates.variables:
+            values = np.asarray(self.coordinates[name].values, np.float64)
+        return values.reshape(-1, columns) if columns else values
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +101,7 @@ def read_headers(folder: Path) -> tuple[dict[str, Any], list[StoredDomain]]:
         StoredDomain(
             entry["name"],
             entry["place"],
-            tuple(_header(folder, path) for path in sorted((folder / entry["name"]).glob("*.nc"))),
+            tuple(_file(folder, path) for path in sorted((folder / entry["name"]).glob("*.nc"))),
         )
         for entry in facts["domains"]
     ]
@@ -104,23 +114,16 @@ def dates_between(calendar: str, first: int, last: int) -> npt.NDArray[np.int64]
     return np.array([(date.year, date.month, date.day) for date in dates], np.int64).reshape(-1, 3)
 
 
-def _header(folder: Path, path: Path) -> StoredFile:
-    with opened(path) as file:
+def _file(folder: Path, path: Path) -> StoredFile:
+    with opened(path, decode=False) as held:
+        small = [
+            name for name, held_one in held.variables.items() if held_one.ndim < 2 or "bnds" in held_one.dims
+        ]
         return StoredFile(
-            path=path,
-            name=path.relative_to(folder).as_posix(),
-            side=path.stem.removeprefix("static_").split("_")[0],
-            grid=Grid(_axis(file, "lat"), _axis(file, "lon")),
-            time=_numbers(file, "time"),
-            time_bounds=_numbers(file, "time_bnds").reshape(-1, 2),
-            dimensions={name: variable.dimensions for name, variable in file.variables.items()},
-            attributes={name: variable.__dict__ for name, variable in file.variables.items()},
+            path,
+            path.relative_to(folder).as_posix(),
+            path.stem.removeprefix("static_").split("_")[0],
+            {str(name): tuple(map(str, one.dims)) for name, one in held.variables.items()},
+            {str(name): one.attrs for name, one in held.variables.items()},
+            held[small].load() if small else xr.Dataset(),
         )
-
-
-def _axis(file: netCDF4.Dataset, name: str) -> Axis:
-    return Axis(_numbers(file, name), _numbers(file, f"{name}_bnds").reshape(-1, 2))
-
-
-def _numbers(file: netCDF4.Dataset, name: str) -> npt.NDArray[np.float64]:
-    return np.asarray(file[name][:], np.float64) if name in file.variables else np.empty(0)

@@ -1,19 +1,20 @@
 """A folder of grids: coarse inputs, fine truth and static fields of one or more domains, as CF NetCDF-4.
 
-One convention for every source: (time, lat, lon), latitude ascending, longitude in -180..180, SI units,
-float32, missing cells NaN. Per domain: `static_fine.nc`, `static_coarse.nc`, and per year `fine_YYYY.nc` and
-`coarse_YYYY.nc`, beside `grids.json` with the splits and the facts, and the manifest.
+One convention for every source (see convoy.climate.data.datasets). Per domain: `static_fine.nc`,
+`static_coarse.nc`, and per year `fine_YYYY.nc` and `coarse_YYYY.nc`, beside `grids.json` with the splits and
+the facts, and the manifest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import netCDF4
 import numpy as np
+import xarray as xr
 
-from convoy.climate.data import cf
-from convoy.climate.data.domains import Axis, Days, Domain, Fields, Grid
+from convoy.climate.data.datasets import dataset, days_of, fields_of, grid_of
+from convoy.climate.data.domains import Days, Domain, Fields, Grid
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_directory, check_manifest, read_json, write_json, write_manifest
 
@@ -32,7 +33,7 @@ def write(folder: Path, domains: Iterable[Domain], facts: Mapping[str, Any]) -> 
         for domain in domains:
             names.append({"name": domain.name, "place": domain.place})
             (partial / domain.name).mkdir()
-            _write_domain(partial / domain.name, domain, str(facts["target"]))
+            _write_domain(partial / domain.name, domain, str(facts["target"]), facts.get("units", {}))
         write_json(partial / FACTS, {"schema": 1, **facts, "domains": names})
         write_manifest(partial)
 
@@ -61,23 +62,41 @@ def read(folder: Path, split: str) -> list[Domain]:
     ]
 
 
-def _write_domain(folder: Path, domain: Domain, target: str) -> None:
-    _write_static(folder / "static_fine.nc", domain.fine, domain.static)
-    _write_static(folder / "static_coarse.nc", domain.coarse, domain.coarse_static)
+def write_dataset(path: Path, made: xr.Dataset) -> None:
+    """Write a dataset under the convention as one NetCDF-4 file."""
+    made.to_netcdf(path, engine="netcdf4", unlimited_dims=["time"] if "time" in made.dims else [])
+
+
+@contextmanager
+def opened(path: Path, decode: bool = True) -> Iterator[xr.Dataset]:
+    """A file of ours to read, missing values NaN; ConvoyError where it, or what is read of it, is broken.
+
+    decode: False for a file as it is stored.
+    """
+    try:
+        with xr.open_dataset(
+            path,
+            engine="netcdf4",
+            cache=False,
+            decode_times=False,
+            mask_and_scale=decode,
+            decode_coords=decode,
+        ) as held:
+            yield held
+    except (OSError, RuntimeError) as error:
+        raise ConvoyError(f"{path}: cannot be read ({error}); make the grids again") from None
+
+
+def _write_domain(folder: Path, domain: Domain, target: str, units: Mapping[str, str]) -> None:
+    write_dataset(folder / "static_fine.nc", dataset(domain.fine, None, domain.static))
+    write_dataset(folder / "static_coarse.nc", dataset(domain.coarse, None, domain.coarse_static))
     for year in np.unique(domain.days.year):
         part = domain.at(domain.days.year == year)
-        with cf.dataset(folder / f"coarse_{year:04d}.nc", domain.coarse, part.days) as file:
-            for name, field in part.inputs.items():
-                cf.put(file, name, field)
+        made = dataset(domain.coarse, part.days, part.inputs, units=units)
+        write_dataset(folder / f"coarse_{year:04d}.nc", made)
         if part.target is not None:
-            with cf.dataset(folder / f"fine_{year:04d}.nc", domain.fine, part.days) as file:
-                cf.put(file, target, part.target)
-
-
-def _write_static(path: Path, grid: Grid, fields: Mapping[str, Fields]) -> None:
-    with cf.dataset(path, grid, None) as file:
-        for name, field in fields.items():
-            cf.put(file, name, field)
+            made = dataset(domain.fine, part.days, {target: part.target})
+            write_dataset(folder / f"fine_{year:04d}.nc", made)
 
 
 def _read_domain(
@@ -109,19 +128,15 @@ def _read_domain(
 
 
 def _read_static(path: Path) -> tuple[Grid, dict[str, Fields]]:
-    with cf.opened(path) as file:
-        return _grid(file), {name: cf.values(file[name]) for name in _data_variables(file)}
+    with opened(path) as held:
+        fields = {str(name): fields_of(held, str(name)) for name in held.data_vars if _on_grid(held[name])}
+        return grid_of(held), fields
 
 
 def _read_fields(path: Path, names: Iterable[str]) -> tuple[Days, dict[str, Fields]]:
-    with cf.opened(path) as file:
-        ordinal = np.floor(file["time"][:]).astype(np.int64)
-        return Days(file["time"].calendar, ordinal), {name: cf.values(file[name]) for name in names}
+    with opened(path) as held:
+        return days_of(held), {name: fields_of(held, name) for name in names}
 
 
-def _grid(file: netCDF4.Dataset) -> Grid:
-    return Grid(*(Axis(file[name][:], file[f"{name}_bnds"][:]) for name in ("lat", "lon")))
-
-
-def _data_variables(file: netCDF4.Dataset) -> Iterator[str]:
-    return (name for name, variable in file.variables.items() if variable.dimensions[-2:] == ("lat", "lon"))
+def _on_grid(held: xr.DataArray) -> bool:
+    return held.dims[-2:] == ("lat", "lon")

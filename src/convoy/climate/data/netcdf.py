@@ -1,89 +1,32 @@
-"""Other people's NetCDF files and Zarr stores, read in a child process: what is in them, and days of it.
+"""Other people's NetCDF files and Zarr stores as lazy xarray Datasets whose values a child process reads.
 
 Nothing is brought to our convention here (see convoy.climate.data.conventions): variables keep their names,
-units and order of dimensions. Declared fill values become NaN, packed numbers are unpacked, and numbers that
-look like a fill value that nobody declared are refused.
+units and order of dimensions. Declared fill values become NaN, and packed numbers are unpacked.
 """
 
-import json
 import os
 import re
-import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
-import cftime
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
 
 from convoy.climate.data import classic, netcdf_child
-from convoy.climate.data.domains import Fields
-from convoy.climate.data.packing import undeclared_fill, unpacked
+from convoy.climate.data.packing import unpacked
 from convoy.core.errors import ConvoyError
 
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 AGAIN = "copy or make it again"
-
-
-@dataclass(frozen=True)
-class StoredVariable:
-    """A variable as the file has it; missing and packed values by its attributes (CF-1.11, 2.5.1 and 8.1)."""
-
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: str
-    attributes: Mapping[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class FileFacts:
-    """What a file says of itself. coordinates: all (n,) and (n, 2) variables of numbers, float64."""
-
-    path: str
-    variables: Mapping[str, StoredVariable]
-    coordinates: Mapping[str, npt.NDArray[np.float64]]
-    attributes: Mapping[str, Any]
-
-    def time_of(self, variable: str) -> tuple[str, str] | None:
-        """The dimension of time of a variable and the coordinate that says when; None for static ones."""
-        for dim in self.variables[variable].dims:
-            candidates = [
-                name
-                for name, other in self.variables.items()
-                if other.dims == (dim,) and " since " in str(other.attributes.get("units", ""))
-            ]
-            for name in sorted(candidates, key=lambda name: name != dim):
-                return dim, name
-            if dim == "time":
-                return dim, dim
-        return None
-
-    def place(self, variable: str, index: tuple[int, ...]) -> str:
-        """A cell in words: its date and coordinates, or indices where there are none."""
-        time = self.time_of(variable)
-        words = []
-        for dim, at in zip(self.variables[variable].dims, index, strict=True):
-            if time is not None and dim == time[0] and time[1] in self.coordinates:
-                words.append(self._date(time[1], at))
-            elif dim in self.coordinates:
-                words.append(f"{dim} {self.coordinates[dim][at]:.6g}")
-            else:
-                words.append(f"{dim} index {at}")
-        return ", ".join(words)
-
-    def _date(self, coordinate: str, at: int) -> str:
-        value, attributes = self.coordinates[coordinate][at], self.variables[coordinate].attributes
-        try:
-            date = cftime.num2date(value, attributes["units"], attributes.get("calendar", "standard").lower())
-        except (KeyError, ValueError, AttributeError, TypeError, OverflowError):
-            return f"{coordinate} {value:.10g}"
-        return f"{coordinate} {date.year:04d}-{date.month:02d}-{date.day:02d}"
 
 
 class Reader:
@@ -95,7 +38,8 @@ class Reader:
     def __init__(self, patience_s: float = 300.0) -> None:
         self.patience_s = patience_s
         self._child: subprocess.Popen[bytes] | None = None
-        self._facts: dict[str, FileFacts] = {}
+        self._connection: Connection | None = None
+        self._opened: dict[str, xr.Dataset] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -105,130 +49,129 @@ class Reader:
 
     def close(self) -> None:
         """End the child."""
-        if self._child is None:
+        if self._child is None or self._connection is None:
             return
-        child, self._child = self._child, None
-        for pipe in (child.stdin, child.stdout):
-            try:
-                pipe.close()  # type: ignore[union-attr]
-            except BrokenPipeError:
-                pass
-        child.kill()
-        child.wait()
+        self._connection.close()
+        self._child.kill()
+        self._child.wait()
+        self._child = self._connection = None
 
-    def facts(self, path: str | Path) -> FileFacts:
-        """What the file at `path` says of itself; ConvoyError where it cannot be read."""
-        key = str(path)
-        if key not in self._facts:
-            _refuse_by_first_bytes(Path(path))
-            reply, coordinates = self._ask(key, "cannot be opened", do="describe")
-            variables = {
-                name: StoredVariable(
-                    tuple(stored["dims"]), tuple(stored["shape"]), stored["dtype"], stored["attributes"]
-                )
-                for name, stored in reply["variables"].items()
-            }
-            if not variables:
-                raise ConvoyError(f"{key}: no variables in it (those in groups are not read)")
-            decoded = {
-                name: unpacked(raw, variables[name].attributes).astype(np.float64)
-                for name, raw in coordinates.items()
-            }
-            self._facts[key] = FileFacts(key, variables, decoded, reply["attributes"])
-        return self._facts[key]
+    def open(self, path: str | Path) -> xr.Dataset:
+        """The file as it is stored, its path in `encoding["source"]`; values are read later.
 
-    def days(self, path: str | Path, variable: str, start: int = 0, stop: int | None = None) -> Fields:
-        """Times `start` to `stop` of a variable, its dimensions in the file's order; NaN where missing.
-
-        A variable without time is read whole. Raises ConvoyError for a variable that is not there or holds
-        no numbers, for a broken file, and for values that are not finite or look like a fill value, but are
-        not declared as one.
+        Numbers are float32, coordinates float64; declared fill values are NaN, undeclared NaN infinite.
+        Raises ConvoyError where the file, or later where the values that are taken, cannot be read.
         """
-        facts = self.facts(path)
-        if variable not in facts.variables:
-            raise ConvoyError(f"{path}: no variable '{variable}'; it has {', '.join(facts.variables)}")
-        stored, time = facts.variables[variable], facts.time_of(variable)
-        if re.fullmatch(r"(u?int|float)\d+", stored.dtype) is None:
-            raise ConvoyError(f"{path}: variable '{variable}' holds {stored.dtype}; expected numbers")
-        axis = None if time is None else stored.dims.index(time[0])
-        raw = self._ask(
-            str(path), f"variable '{variable}' cannot be read", do="read", variable=variable,
-            axis=axis, start=start, stop=stop,
-        )[1][variable]  # fmt: skip
-        values = unpacked(raw, stored.attributes)
-        wrong = undeclared_fill(values, stored.attributes)
-        if wrong.any():
-            index = [int(at) for at in np.unravel_index(int(np.argmax(wrong)), wrong.shape)]
-            value = float(values[tuple(index)])
-            if axis is not None:
-                index[axis] += start
-            found = f"{value:.7g}" if np.isfinite(value) else "a value that is not finite"
-            raise ConvoyError(
-                f"{path}: variable '{variable}' holds {found} at {facts.place(variable, tuple(index))} "
-                f"(the first of {int(wrong.sum()):,}); if it stands for missing, declare it as the "
-                "variable's _FillValue"
-            )
-        return values.astype(np.float32)
+        key = str(path)
+        if key not in self._opened:
+            _refuse_by_first_bytes(Path(path))
+            header, attributes = self._ask(key, "cannot be opened", None, None, ())
+            if not header:
+                raise ConvoyError(f"{key}: no variables in it (those in groups are not read)")
+            self._opened[key] = self._dataset(key, header, attributes)
+        return self._opened[key]
 
-    def _ask(
-        self, path: str, failed: str, **request: Any
-    ) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        if self._child is None:
-            self._child = _start()
+    def _dataset(self, path: str, header: netcdf_child.Header, attributes: dict[str, Any]) -> xr.Dataset:
+        variables = {}
+        for name, (dims, shape, dtype, attrs, values) in header.items():
+            data: Any
+            if values is not None:
+                data = unpacked(values, attrs).astype(np.float64)
+            else:
+                data = indexing.LazilyIndexedArray(_Remote(self, path, name, dtype, shape))
+            variables[name] = xr.Variable(dims, data, attrs)
         try:
-            message = {"path": str(Path(path).absolute()), **request}
-            reply, arrays = _exchange(self._child, message, self.patience_s)
+            # No indexes: coordinates of other people may hold anything.
+            dataset = xr.Dataset(coords=xr.Coordinates(variables, indexes={}), attrs=attributes)
+        except ValueError as error:
+            raise ConvoyError(f"{path}: cannot be opened ({' '.join(str(error).split())})") from None
+        dataset.encoding["source"] = path
+        return dataset
+
+    def read(self, path: str, name: str, axis: int | None, key: tuple[Any, ...]) -> npt.NDArray[Any]:
+        """The stored numbers of a variable at a key of slices and indices; `axis` is that of time."""
+        return self._ask(path, f"variable '{name}' cannot be read", name, axis, key)
+
+    def _ask(self, path: str, failed: str, *request: Any) -> Any:
+        try:
+            reply = self._exchange((str(Path(path).absolute()), *request))
         except TimeoutError:
             self.close()
             raise ConvoyError(
                 f"{path}: broken: the NetCDF library does not answer within {self.patience_s:g} s; {AGAIN}"
             ) from None
-        except (EOFError, BrokenPipeError):
+        except (EOFError, OSError):
+            assert self._child is not None
             code = self._child.wait(timeout=60)
             self.close()
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             raise ConvoyError(f"{path}: broken: it crashes the NetCDF library ({how}); {AGAIN}") from None
-        if "error" in reply:
-            reason = " ".join(reply["error"].replace(f": '{Path(path).absolute()}'", "").split())[:300]
+        if isinstance(reply, str):
+            reason = " ".join(reply.replace(f": '{Path(path).absolute()}'", "").split())[:300]
             raise ConvoyError(f"{path}: {failed}, truncated or broken ({reason}); {AGAIN}")
-        return reply, arrays
+        return reply
+
+    def _exchange(self, request: tuple[Any, ...]) -> Any:
+        """Send one request and receive its reply; EOFError or OSError where the child is gone."""
+        if self._connection is None:
+            self._child, self._connection = _start()
+        self._connection.send(request)
+        if not self._connection.poll(self.patience_s):
+            raise TimeoutError
+        return self._connection.recv()
 
 
-def _start() -> subprocess.Popen[bytes]:
-    # Files are only read, and disks that are read-only or far away have no locks.
-    environment = {**os.environ, "HDF5_USE_FILE_LOCKING": "FALSE"}
-    return subprocess.Popen(  # noqa: S603 (our own module)
-        [sys.executable, "-P", "-m", netcdf_child.__name__],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
+def _start() -> tuple[subprocess.Popen[bytes], Connection]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        child = subprocess.Popen(  # noqa: S603 (our own module)
+            [sys.executable, "-P", "-m", netcdf_child.__name__, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            # Files are only read, and disks that are read-only or far away have no locks.
+            env={**os.environ, "HDF5_USE_FILE_LOCKING": "FALSE"},
+        )  # fmt: skip
+    return child, Connection(ours.detach())
 
 
-def _exchange(
-    child: subprocess.Popen[bytes], request: dict[str, Any], patience_s: float
-) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """Send one request and read its reply; EOFError or BrokenPipeError where the child is gone."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(json.dumps(request).encode() + b"\n")
-    child.stdin.flush()
-    if not select.select([child.stdout], [], [], patience_s)[0]:
-        raise TimeoutError
-    line = child.stdout.readline()
-    if not line.endswith(b"\n"):
-        raise EOFError
-    reply = json.loads(line)
-    arrays = {}
-    for name, dtype, shape in reply["arrays"]:
-        values = np.empty(shape, dtype)
-        whole = memoryview(values.reshape(-1).view(np.uint8).data) if values.size else memoryview(b"")
-        done = 0
-        while done < len(whole):
-            read = child.stdout.readinto(whole[done:])  # type: ignore[attr-defined]
-            if not read:
-                raise EOFError
-            done += read
-        arrays[name] = values
-    return reply, arrays
+class _Remote(BackendArray):
+    """The values of one variable, read where they are taken."""
+
+    def __init__(self, reader: Reader, path: str, name: str, stored: str, shape: tuple[int, ...]) -> None:
+        self.reader, self.path, self.name, self.stored, self.shape = reader, path, name, stored, shape
+        self.dtype = np.dtype(np.float32)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.BASIC, self._values
+        )
+
+    def _values(self, key: tuple[Any, ...]) -> npt.NDArray[np.float32]:
+        if re.fullmatch(r"(u?int|float)\d+", self.stored) is None:
+            raise ConvoyError(f"{self.path}: variable '{self.name}' holds {self.stored}; expected numbers")
+        dataset = self.reader.open(self.path)
+        time, attributes = time_of(dataset, self.name), dataset[self.name].attrs
+        axis = None if time is None else dataset[self.name].dims.index(time[0])
+        raw = self.reader.read(self.path, self.name, axis, key)
+        return unpacked(raw, attributes).astype(np.float32)
+
+
+def time_of(dataset: xr.Dataset, name: str) -> tuple[str, str] | None:
+    """The dimension of time of a variable and the coordinate that says when; None for static ones.
+
+    Of several coordinates along a dimension the one whose `standard_name` is time, else the dimension's own.
+    """
+    for dim in map(str, dataset[name].dims):
+        candidates = [
+            str(other)
+            for other, variable in dataset.variables.items()
+            if variable.dims == (dim,) and " since " in str(variable.attrs.get("units", ""))
+        ]
+        standard = {other: str(dataset[other].attrs.get("standard_name", "time")) for other in candidates}
+        for other in sorted(candidates, key=lambda other: (standard[other] != "time", other != dim)):
+            return dim, other
+        if dim == "time":
+            return dim, dim
+    return None
 
 
 def _refuse_by_first_bytes(path: Path) -> None:

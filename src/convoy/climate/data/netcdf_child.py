@@ -1,25 +1,26 @@
 """The process that opens other people's files: where one of them crashes HDF5, only this process ends.
 
-Run by convoy.climate.data.netcdf as `python -m convoy.climate.data.netcdf_child`. One JSON request a line
-comes in; one JSON line goes out, followed by the bytes of the arrays that it lists.
+Run by convoy.climate.data.netcdf as `python -m convoy.climate.data.netcdf_child FD`, which is one end of a
+connection: requests come in, replies go out.
 """
 
-import json
+import itertools
 import math
 import os
 import re
 import signal
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
     import xarray
 
-Arrays = dict[str, npt.NDArray[Any]]
+# By variable: dims, shape, dtype, attributes, and the values of coordinates.
+Header = dict[str, tuple[tuple[str, ...], tuple[int, ...], str, dict[str, Any], Any]]
 # Coordinates are one-dimensional, their bounds (n, 2); longer ones are data.
 LONGEST_COORDINATE = 5_000_000
 # HDF5 keeps 16 MB and more of each: a century in files of a year would fill gigabytes.
@@ -29,24 +30,17 @@ OPEN_FILES = 8
 def main() -> None:
     """Answer requests until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process, in its own time
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not stand among the replies
-    datasets = _Datasets()
-    for line in sys.stdin.buffer:
-        arrays: Arrays = {}
+    connection, datasets = Connection(int(sys.argv[1])), _Datasets()
+    while True:
         try:
-            reply, arrays = datasets.answer(json.loads(line))
+            request = connection.recv()
+        except EOFError:
+            return
+        try:
+            reply = datasets.answer(*request)
         except Exception as error:  # whatever a library finds wrong with the file
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        ready = {
-            name: np.ascontiguousarray(values, values.dtype.newbyteorder("="))
-            for name, values in arrays.items()
-        }
-        reply["arrays"] = [[name, value.dtype.str, value.shape] for name, value in ready.items()]
-        replies.write(json.dumps(reply, default=_plain).encode() + b"\n")
-        for value in ready.values():
-            replies.write(value.reshape(-1).view(np.uint8).data)
-        replies.flush()
+            reply = f"{type(error).__name__}: {error}"
+        connection.send(reply)
 
 
 class _Datasets:
@@ -56,21 +50,18 @@ class _Datasets:
         self._opened: dict[str, xarray.Dataset] = {}
         self._whole: set[tuple[str, str]] = set()
 
-    def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], Arrays]:
-        path = request["path"]
+    def answer(self, path: str, name: str | None, axis: int | None, key: tuple[Any, ...]) -> Any:
+        """The header of a file and its attributes, or values of a variable at the key of an array."""
         if path not in self._opened:
             self._opened[path] = _open(path)
         dataset = self._opened[path]
-        if request["do"] == "describe":
-            return _described(dataset)
-        name, axis = request["variable"], request["axis"]
-        chosen: list[slice] = [slice(None)] * dataset[name].ndim
-        if axis is not None:
-            chosen[axis] = slice(request["start"], request["stop"])
-            if Path(path).is_dir() and (path, name) not in self._whole:
-                _refuse_missing_chunks(Path(path), name, axis)
-                self._whole.add((path, name))
-        return {}, {name: dataset[name].variable[tuple(chosen)].values}
+        if name is None:
+            return _header(dataset), _plain(dataset.attrs)
+        if axis is not None and Path(path).is_dir() and (path, name) not in self._whole:
+            _refuse_missing_chunks(Path(path), name, axis)
+            self._whole.add((path, name))
+        values = dataset[name].variable[key].values
+        return np.asarray(values, values.dtype.newbyteorder("="))
 
 
 def _open(path: str) -> "xarray.Dataset":
@@ -79,31 +70,36 @@ def _open(path: str) -> "xarray.Dataset":
     xarray.set_options(file_cache_maxsize=OPEN_FILES)
     # As stored: no dates, no fill values, no scaling. Those are applied where they can be reported.
     if Path(path).is_dir():
+        for link in Path(path).rglob("*"):
+            if link.is_symlink() and not link.resolve().is_relative_to(Path(path).resolve()):
+                raise PermissionError(f"{link.name} is a link that leads out of the store")
         return xarray.open_dataset(
             path, engine="zarr", consolidated=False, decode_cf=False, chunks=None, cache=False
         )
     return xarray.open_dataset(path, engine="netcdf4", decode_cf=False, chunks=None, cache=False)
 
 
-def _described(dataset: "xarray.Dataset") -> tuple[dict[str, Any], Arrays]:
-    variables = {
-        str(name): {
-            "dims": variable.dims,
-            "shape": variable.shape,
-            "dtype": variable.dtype.name,
-            "attributes": {str(key): value for key, value in variable.attrs.items()},
-        }
-        for name, variable in dataset.variables.items()
+def _header(dataset: "xarray.Dataset") -> Header:
+    header: Header = {}
+    for name, variable in dataset.variables.items():
+        is_coordinate = (
+            variable.dtype.kind in "iuf"
+            and (variable.ndim == 1 or (variable.ndim == 2 and variable.shape[1] == 2))
+            and variable.size <= LONGEST_COORDINATE
+        )
+        header[str(name)] = (
+            tuple(map(str, variable.dims)), variable.shape, variable.dtype.name, _plain(variable.attrs),
+            variable.values if is_coordinate else None,
+        )  # fmt: skip
+    return header
+
+
+def _plain(attributes: Any) -> dict[str, Any]:
+    """Attributes as text, numbers and lists of them."""
+    return {
+        str(key): value if isinstance(value, str | int | float | np.generic | np.ndarray) else str(value)
+        for key, value in attributes.items()
     }
-    coordinates = {
-        str(name): variable.values
-        for name, variable in dataset.variables.items()
-        if variable.dtype.kind in "iuf"
-        and (variable.ndim == 1 or (variable.ndim == 2 and variable.shape[1] == 2))
-        and variable.size <= LONGEST_COORDINATE
-    }
-    attributes = {str(key): value for key, value in dataset.attrs.items()}
-    return {"variables": variables, "attributes": attributes}, coordinates
 
 
 def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
@@ -116,30 +112,21 @@ def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
 
     array = zarr.open_array(folder / name, mode="r")
     sizes = array.shards or array.chunks
-    counts = [math.ceil(length / size) for length, size in zip(array.shape, sizes, strict=True)]
+    count = math.ceil(array.shape[axis] / sizes[axis])
     present = set()
     for file in (folder / name).rglob("*"):
         key = re.search(r"\d+([./]\d+)*$", file.relative_to(folder / name).as_posix())
         if key is not None and file.is_file():
             present.add(tuple(int(part) for part in re.split(r"[./]", key[0])))
-    for place in {key[:axis] + key[axis + 1 :] for key in present}:
-        for at in range(counts[axis]):
-            key_at = (*place[:axis], at, *place[axis:])
-            if key_at not in present:
-                raise FileNotFoundError(
-                    f"chunk {key_at} is missing; where it is empty on purpose, write it with "
-                    "write_empty_chunks=True"
-                )
-
-
-def _plain(value: Any) -> Any:
-    """Attributes as JSON has them."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)
+    places = {key[:axis] + key[axis + 1 :] for key in present}
+    for place, at in itertools.product(places, range(count)):
+        if (chunk := (*place[:axis], at, *place[axis:])) not in present:
+            raise FileNotFoundError(
+                f"chunk {chunk} is missing; where it is empty on purpose, write it with "
+                "write_empty_chunks=True"
+            )
 
 
 if __name__ == "__main__":
+    os.dup2(2, 1)  # what libraries print is nobody's
     main()

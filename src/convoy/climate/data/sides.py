@@ -1,114 +1,137 @@
 """The files of one side, coarse or fine, as one: variables in several files, years in several files."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeAlias
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
-from convoy.climate.data.conventions import SECTION, Layout, VariableParams, layout, listing, require
-from convoy.climate.data.domains import Axis, Days, Fields, Grid
-from convoy.climate.data.netcdf import FileFacts
+from convoy.climate.data.conventions import Settings, conform, listing, path_of, require
+from convoy.climate.data.datasets import days_of, fields_of, grid_of
+from convoy.climate.data.domains import Days, Fields, Grid
+from convoy.climate.data.variables import SECTION, VARIABLES
 from convoy.core.errors import ConvoyError
 
-# (path, variable in the file, first time, last time + 1) -> values as the file has them.
-Read: TypeAlias = Callable[[str, str, int, int], Fields]
 VALUES_A_SLICE = 16_000_000
 SOURCE = "climate.grids.source"
+# Data may come in seasons: so many days in a row are one.
+SEASON_DAYS = 28
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The days of one variable in one file, a Dataset under the convention whose values are not read yet."""
+
+    data: xr.Dataset
+    days: Days
+
+    @property
+    def path(self) -> str:
+        return path_of(self.data)
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One grid and, by our names, the files of each variable in the order of their first days."""
+    """One grid and, by our names, the parts of each variable in the order of their first days.
+
+    cells: of a whole map of a file, which are read for each day of a variable.
+    """
 
     name: str
     grid: Grid
-    layouts: Mapping[str, Sequence[Layout]]
+    parts: Mapping[str, Sequence[Part]]
+    cells: int
 
     @property
     def path(self) -> str:
         """Of its first file, for messages."""
-        return self._first.path
-
-    @property
-    def cells(self) -> int:
-        """Cells that are read for each day of a variable, those outside a window among them."""
-        rows, columns = self._first.cells
-        return rows * columns
-
-    @property
-    def _first(self) -> Layout:
-        return next(iter(self.layouts.values()))[0]
+        return next(iter(self.parts.values()))[0].path
 
     def days(self, variable: str) -> Days:
         """All days of a variable."""
-        parts = [_days(one) for one in self.layouts[variable]]
-        return Days(parts[0].calendar, np.sort(np.concatenate([part.ordinal for part in parts])))
+        parts = self.parts[variable]
+        ordinal = np.concatenate([part.days.ordinal for part in parts])
+        return Days(parts[0].days.calendar, np.sort(ordinal))
 
-    def file_of(self, variable: str, days: Days) -> Layout:
-        """The file that holds the first of these days of a variable, which has them all."""
-        return next(one for one in self.layouts[variable] if days.ordinal[0] in _days(one).ordinal)
+    def part_of(self, variable: str, days: Days) -> Part:
+        """The part that holds the first of these days of a variable, which has them all."""
+        return next(part for part in self.parts[variable] if days.ordinal[0] in part.days.ordinal)
 
     def window(self, rows: slice, columns: slice) -> "Side":
         """The same side, as far as these rows and columns."""
-        cut = {name: [one.window(rows, columns) for one in parts] for name, parts in self.layouts.items()}
-        return replace(self, grid=next(iter(cut.values()))[0].grid, layouts=cut)
+        cut = {
+            name: [replace(part, data=_isel(part.data, lat=rows, lon=columns)) for part in parts]
+            for name, parts in self.parts.items()
+        }
+        return replace(self, grid=self.grid.at(rows, columns), parts=cut)
 
-    def slices(self, variable: str, days: Days, read: Read) -> Iterator[tuple[npt.NDArray[np.int64], Fields]]:
+    def slices(self, variable: str, days: Days) -> Iterator[tuple[npt.NDArray[np.int64], Fields]]:
         """The fields of these days, part by part: places in `days` (T,) and fields (T, lat, lon)."""
-        for one in self.layouts[variable]:
-            wanted = np.flatnonzero(np.isin(_days(one).ordinal, days.ordinal))
+        length = max(1, VALUES_A_SLICE // self.cells)
+        for part in self.parts[variable]:
+            wanted = np.flatnonzero(np.isin(part.days.ordinal, days.ordinal))
             if not len(wanted):
                 continue
-            length = max(1, VALUES_A_SLICE // (one.cells[0] * one.cells[1]))
             last = int(wanted[-1]) + 1
             for start in range(int(wanted[0]), last, length):
                 chosen = wanted[(wanted >= start) & (wanted < start + length)]
                 if len(chosen):
-                    raw = read(one.path, one.stored[variable].name, start, min(start + length, last))
-                    fields = one.fields(variable, raw, start)[chosen - start]
-                    yield np.searchsorted(days.ordinal, _days(one).ordinal[chosen]), fields
+                    span = slice(start, min(start + length, last))
+                    fields = fields_of(part.data.isel(time=span), variable)[chosen - start]
+                    yield np.searchsorted(days.ordinal, part.days.ordinal[chosen]), fields
 
 
 def side(
-    name: str, files: Sequence[FileFacts], variables: Mapping[str, VariableParams], wanted: Collection[str],
-    needed: Collection[str],
+    name: str, files: Sequence[xr.Dataset], settings: Settings, wanted: Collection[str],
+    needed: Collection[str], units: Mapping[str, str] = MappingProxyType({}),
 ) -> Side:  # fmt: skip
     """The side `name` from its files: those of the `wanted` variables that there are.
 
+    units: of variables that the table lacks; left out: those of the first file that has them.
+
     Raises ConvoyError for a `needed` one that is in none, a file with none of them or named twice, files on
-    different grids or calendars, and days of a variable that stand in two files.
+    different grids or calendars, days of a variable that stand in two files, and days that are not daily.
     """
-    for path, times in Counter(facts.path for facts in files).items():
+    for path, times in Counter(map(path_of, files)).items():
         if times > 1:
             raise ConvoyError(f"{path} is named twice; expected each file once")
-    layouts = [layout(facts, variables, wanted) for facts in files]
-    require(files, layouts, needed)
-    by_variable: dict[str, list[Layout]] = {}
-    first: Layout | None = None
-    for facts, one in zip(files, layouts, strict=True):
-        if one is None:
+    found, units = [], dict(units)
+    for raw in files:
+        data = conform(raw, settings, wanted, units)
+        found.append(data)
+        if data is not None:
+            others = (variable for variable in wanted if variable in data and variable not in VARIABLES)
+            units |= {variable: str(data[variable].attrs["units"]) for variable in others}
+    require(files, found, needed)
+    parts: dict[str, list[Part]] = {}
+    for raw, data in zip(files, found, strict=True):
+        if data is None:
             raise ConvoyError(
-                f"none of the variables wanted ({', '.join(wanted)}): {listing([facts])}; leave the file "
+                f"none of the variables wanted ({', '.join(wanted)}): {listing([raw])}; leave the file "
                 f"out, or say what they are called in {SECTION}"
             )
-        first = first or one
-        _refuse_other_grid(first, one)
-        _refuse_other_calendar(first, one)
-        for variable in one.stored:
-            by_variable.setdefault(variable, []).append(replace(one, grid=first.grid))
-    assert first is not None
-    for variable, parts in by_variable.items():
-        _refuse_same_days(variable, parts)
+        days = days_of(data)
+        for variable in wanted:
+            if variable in data:
+                parts.setdefault(variable, []).append(Part(data, days))
+    first = next(part for of_one in parts.values() for part in of_one if part.path == path_of(files[0]))
+    for part in (part for of_one in parts.values() for part in of_one):
+        _refuse_other_grid(first, part)
+        _refuse_other_calendar(first, part)
     ordered = {
-        variable: sorted(by_variable[variable], key=lambda one: _days(one).ordinal[:1].tolist())
+        variable: sorted(parts[variable], key=lambda part: part.days.ordinal[:1].tolist())
         for variable in wanted
-        if variable in by_variable
+        if variable in parts
     }
-    return Side(name, first.grid, ordered)
+    for variable, of_one in ordered.items():
+        _refuse_same_days(variable, of_one)
+        _refuse_not_daily(variable, of_one)
+    grid = grid_of(first.data)
+    return Side(name, grid, ordered, len(grid.lat) * len(grid.lon))
 
 
 def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
@@ -116,9 +139,9 @@ def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
 
     Raises ConvoyError where there are none, or the calendars differ.
     """
-    every = {(one.name, name): one.days(name) for one in sides for name in one.layouts}
+    every = {(one.name, name): one.days(name) for one in sides for name in one.parts}
     for one, other in pairwise(sides):
-        _refuse_other_calendar(*(next(iter(two.layouts.values()))[0] for two in (one, other)))
+        _refuse_other_calendar(*(next(iter(two.parts.values()))[0] for two in (one, other)))
     first, *others = every.values()
     ordinal = first.ordinal
     for days in others:
@@ -146,42 +169,59 @@ def same(one: Grid, other: Grid) -> bool:
 
 def extent(grid: Grid) -> str:
     """Where a grid lies, in words."""
-    return f"lat {_span(grid.lat)}, lon {_span(grid.lon)}"
+    lat, lon = (f"{axis.bounds[0, 0]:.5g} to {axis.bounds[-1, 1]:.5g}" for axis in (grid.lat, grid.lon))
+    return f"lat {lat}, lon {lon}"
 
 
-def _span(axis: Axis) -> str:
-    return f"{axis.bounds[0, 0]:.5g} to {axis.bounds[-1, 1]:.5g}"
+def _isel(data: xr.Dataset, **spans: slice) -> xr.Dataset:
+    cut = data.isel(spans)
+    cut.encoding = data.encoding
+    return cut
 
 
-def _days(one: Layout) -> Days:
-    assert one.days is not None
-    return one.days
-
-
-def _refuse_same_days(variable: str, layouts: list[Layout]) -> None:
-    ordinal = np.concatenate([_days(one).ordinal for one in layouts])
+def _refuse_same_days(variable: str, parts: Sequence[Part]) -> None:
+    ordinal = np.concatenate([part.days.ordinal for part in parts])
     order = np.argsort(ordinal, kind="stable")
     twice = np.flatnonzero(np.diff(ordinal[order]) == 0)
     if len(twice):
-        files = np.repeat(np.arange(len(layouts)), [len(_days(one)) for one in layouts])
-        one, other = (layouts[files[order[twice[0] + at]]] for at in (0, 1))
-        day = Days(_days(one).calendar, ordinal[order[twice[:1]]]).labels[0]
+        files = np.repeat(np.arange(len(parts)), [len(part.days) for part in parts])
+        one, other = (parts[files[order[twice[0] + at]]] for at in (0, 1))
+        day = Days(one.days.calendar, ordinal[order[twice[:1]]]).labels[0]
         raise ConvoyError(
             f"{other.path}: {variable} of {day} stands in {one.path} too; expected each day in one file"
         )
 
 
-def _refuse_other_grid(first: Layout, other: Layout) -> None:
-    if not same(first.grid, other.grid):
+def _refuse_not_daily(variable: str, parts: Sequence[Part]) -> None:
+    """Raise ConvoyError for steps of more than a day, but between seasons: of 28 days in a row or more."""
+    ordinal = np.sort(np.concatenate([part.days.ordinal for part in parts]))
+    gaps = np.flatnonzero(np.diff(ordinal) > 1)
+    lengths = np.diff(np.concatenate([[-1], gaps, [len(ordinal) - 1]]))
+    if not len(gaps) or lengths.min() >= SEASON_DAYS:
+        return
+    at = int(gaps[max(0, int(np.argmin(lengths)) - 1)])
+    one, other = Days(parts[0].days.calendar, ordinal[[at, at + 1]]).labels
+    path = next(part.path for part in parts if ordinal[at] in part.days.ordinal)
+    steps = np.diff(ordinal)
+    rule = f", {np.median(steps):g} days as a rule" if np.median(steps) > 1 else ""
+    raise ConvoyError(
+        f"{path}: {variable} goes on from {one} to {other}{rule}; expected daily values, and gaps only "
+        f"between seasons of {SEASON_DAYS} days in a row or more"
+    )
+
+
+def _refuse_other_grid(first: Part, other: Part) -> None:
+    one, two = grid_of(first.data), grid_of(other.data)
+    if not same(one, two):
         raise ConvoyError(
-            f"{other.path}: {' x '.join(map(str, other.grid.shape))} cells at {extent(other.grid)}; expected "
-            f"the grid of {first.path}: {' x '.join(map(str, first.grid.shape))} at {extent(first.grid)}"
+            f"{other.path}: {' x '.join(map(str, two.shape))} cells at {extent(two)}; expected "
+            f"the grid of {first.path}: {' x '.join(map(str, one.shape))} at {extent(one)}"
         )
 
 
-def _refuse_other_calendar(first: Layout, other: Layout) -> None:
-    if _days(first).calendar != _days(other).calendar:
+def _refuse_other_calendar(first: Part, other: Part) -> None:
+    if first.days.calendar != other.days.calendar:
         raise ConvoyError(
-            f"{other.path}: calendar '{_days(other).calendar}', but '{_days(first).calendar}' in "
+            f"{other.path}: calendar '{other.days.calendar}', but '{first.days.calendar}' in "
             f"{first.path}; bring both to one (xarray's convert_calendar)"
         )

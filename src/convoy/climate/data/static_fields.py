@@ -1,45 +1,53 @@
 """The ground of real grids: elevation from any orography, and the static fields of a domain."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
-from convoy.climate.data.conventions import ELEVATION, VariableParams, layout, require
+from convoy.climate.data.conventions import Settings, conform, path_of, require
+from convoy.climate.data.datasets import fields_of, grid_of
 from convoy.climate.data.domains import Axis, Fields, Grid
-from convoy.climate.data.netcdf import FileFacts
 from convoy.climate.data.regridding import area_mean, filled_mean, interpolation
-from convoy.climate.data.sides import Read, extent, same
+from convoy.climate.data.sides import extent, same
 from convoy.climate.data.topography import terrain_fields
+from convoy.climate.data.variables import ELEVATION, LOWEST_LAND_M
 from convoy.core.errors import ConvoyError
 
-# No land lies lower (the Dead Sea: -430 m): heights below tell the sea floor.
-LOWEST_LAND_M = -500.0
+
+def heights(raw: xr.Dataset, settings: Settings) -> xr.Dataset:
+    """The heights of an orography's file under the convention; ConvoyError where there are none."""
+    held = conform(raw, settings, (ELEVATION,))
+    require([raw], [held], (ELEVATION,))
+    assert held is not None
+    return held
 
 
-def elevation(facts: FileFacts, variables: Mapping[str, VariableParams], read: Read, grid: Grid) -> Fields:
+def elevation(raw: xr.Dataset, settings: Settings, grid: Grid) -> Fields:
     """Metres above the sea on `grid`, (lat, lon), from the orography of a file; 0 where it is missing.
 
     A finer orography is averaged over the cells, a coarser one interpolated; the sea floor becomes 0. Raises
     ConvoyError for a file without one, or that does not reach over `grid`.
     """
-    one = layout(facts, variables, (ELEVATION,))
-    require([facts], [one], (ELEVATION,))
-    assert one is not None
-    for wide, narrow in ((one.grid.lat, grid.lat), (one.grid.lon, grid.lon)):
+    held = heights(raw, settings)
+    own = grid_of(held)
+    for wide, narrow in ((own.lat, grid.lat), (own.lon, grid.lon)):
         if not _covers(wide, narrow):
             raise ConvoyError(
-                f"{facts.path}: the orography lies at {extent(one.grid)}, the fine grid at {extent(grid)}; "
+                f"{path_of(raw)}: the orography lies at {extent(own)}, the fine grid at {extent(grid)}; "
                 "expected one that reaches over all of it"
             )
-    height_m = np.nan_to_num(one.fields(ELEVATION, read(facts.path, one.stored[ELEVATION].name, 0, 1)))
-    if height_m.min() < LOWEST_LAND_M:
-        height_m = np.maximum(height_m, 0)
-    if same(one.grid, grid):
+    height_m = above_sea_floor(fields_of(held, ELEVATION))
+    if same(own, grid):
         return height_m
-    if _step(one.grid) < 0.9 * _step(grid):
-        return filled_mean(area_mean(one.grid, grid), height_m)
-    return np.asarray(interpolation(one.grid, grid, "bilinear")(height_m), np.float32)
+    if _step(own) < 0.9 * _step(grid):
+        return filled_mean(area_mean(own, grid), height_m)
+    return np.asarray(interpolation(own, grid, "bilinear")(height_m), np.float32)
+
+
+def above_sea_floor(height_m: Fields) -> Fields:
+    """Heights in metres with 0 where they are missing and, where they hold the sea floor, below the sea."""
+    height_m = np.nan_to_num(height_m)
+    return np.maximum(height_m, 0) if height_m.min() < LOWEST_LAND_M else height_m
 
 
 def static_fields(

@@ -1,12 +1,42 @@
-"""Units as people write them, into those of the convention (the `units` of storage.cf.ATTRIBUTES)."""
+"""Units as people write them, into those of the table of variables, by pint with cf_xarray's registry."""
 
 import re
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
-from convoy.climate.data.cf import ATTRIBUTES
+from convoy.climate.data.variables import row_of
 
-DAY_S = 86_400.0
-GRAVITY = 9.80665  # m s-2, which turns geopotential into height
+# Spellings that the registry lacks, or that mean something else there (mb: millibarn, F: farad).
+_SPELLINGS = {
+    "K": {
+        "c": "degC",
+        "celsius": "degC",
+        "f": "degF",
+        "fahrenheit": "degF",
+        "k": "K",
+        "kelvin": "K",
+        "kelvins": "K",
+    },
+    "Pa": {"mb": "hPa", "mbs": "hPa", "pa": "Pa", "hpa": "hPa"},
+    "kg m-2 s-1": {"m of water equivalent": "m"},
+}
+# What else a quantity may be given as, as the factor that turns it into the units of the table. A depth of
+# water has 1,000 kg m-3, and an amount without a time is what fell in the day; geopotential is g times
+# height.
+_FACTORS = {
+    "kg m-2 s-1": ("day-1", "1000 kg m-3", "1000 kg m-3 day-1"),
+    "m": ("1 / (9.80665 m s-2)",),
+}
+# One spelling of each unit that is understood, for messages.
+_EXAMPLES = {
+    "K": "K, degC, degF", "Pa": "Pa, hPa, kPa", "kg kg-1": "kg kg-1, g kg-1",
+    "kg m-2 s-1": "kg m-2 s-1, mm day-1, m s-1, m day-1, cm day-1", "m s-1": "m s-1, km h-1, knot",
+    "m": "m, km, ft, m2 s-2",
+}  # fmt: skip
+# A power of a number may be larger than the machine: units have none.
+_SENSIBLE = re.compile(r"(?!.*\d\s*(\*\*|\^))[\w\s°%µ/*^().+-]{1,40}")
+
+_ANGLE = re.compile(r"degrees?(_north|_east)?|radian")
 
 
 class Conversion(NamedTuple):
@@ -16,74 +46,75 @@ class Conversion(NamedTuple):
     offset: float
 
 
-_CELSIUS = (
-    "degC",
-    "C",
-    "Celsius",
-    "°C",
-    "deg C",
-    "degree C",
-    "degrees C",
-    "degree Celsius",
-    "degrees Celsius",
-)
-_FAHRENHEIT = ("degF", "F", "Fahrenheit", "°F", "degrees F", "degrees Fahrenheit")
-_PER_SECOND = ("kg m-2 s-1", "kg/m2/s", "kg m-2/s", "kg/(m2 s)", "mm s-1", "mm/s", "mm/sec")
-# A depth alone is what fell in the day.
-_PER_DAY = ("mm day-1", "mm d-1", "mm/day", "mm/d", "mm", "kg m-2 day-1", "kg m-2 d-1", "kg/m2/day", "kg m-2")
-_METRES_PER_DAY = ("m day-1", "m d-1", "m/day", "m/d", "m", "m of water equivalent")
+@cache
+def conversion(name: str, units: str) -> Conversion | None:
+    """How values of a variable get into the units of the table; None where theirs are not understood.
 
-# By the convention's unit: how theirs may be written, and what it takes.
-SPELLINGS: dict[str, tuple[tuple[tuple[str, ...], Conversion], ...]] = {
-    "K": (
-        (("K", "kelvin", "degK", "deg K", "degrees K", "degree Kelvin"), Conversion(1, 0)),
-        (_CELSIUS, Conversion(1, 273.15)),
-        (_FAHRENHEIT, Conversion(5 / 9, 459.67 * 5 / 9)),
-    ),
-    "Pa": (
-        (("Pa", "pascal", "pascals", "N m-2"), Conversion(1, 0)),
-        (("hPa", "mb", "mbar", "millibar", "millibars", "hectopascal"), Conversion(100, 0)),
-        (("kPa",), Conversion(1000, 0)),
-    ),
-    "kg kg-1": (
-        (("kg kg-1", "kg/kg", "1", "g g-1", "g/g"), Conversion(1, 0)),
-        (("g kg-1", "g/kg"), Conversion(1e-3, 0)),
-    ),
-    "kg m-2 s-1": (
-        (_PER_SECOND, Conversion(1, 0)),
-        (_PER_DAY, Conversion(1 / DAY_S, 0)),
-        (("m s-1", "m/s"), Conversion(1000, 0)),
-        (_METRES_PER_DAY, Conversion(1000 / DAY_S, 0)),
-        (("cm day-1", "cm/day", "cm d-1"), Conversion(10 / DAY_S, 0)),
-    ),
-    "m s-1": (
-        (("m s-1", "m/s", "metres per second", "meters per second"), Conversion(1, 0)),
-        (("km h-1", "km/h", "km hr-1", "kph"), Conversion(1 / 3.6, 0)),
-        (("knot", "knots", "kt", "kts"), Conversion(1852 / 3600, 0)),
-    ),
-    "m": (
-        (("m", "metre", "metres", "meter", "meters", "gpm"), Conversion(1, 0)),
-        (("km", "kilometre", "kilometres"), Conversion(1000, 0)),
-        (("ft", "foot", "feet"), Conversion(0.3048, 0)),
-        (("m2 s-2", "m2/s2", "J kg-1", "J/kg"), Conversion(1 / GRAVITY, 0)),
-    ),
-}
+    Of a variable that the table lacks the units are kept as they are.
+    """
+    ours = row_of(name).units
+    if not ours or units == ours:
+        return Conversion(1, 0)
+    if not units:
+        return None
+    from cf_xarray.units import units as registry
 
-
-def conversion(variable: str, units: str) -> Conversion | None:
-    """How values of one of our variables get into its unit; None where the spelling is not known."""
-    wanted = _plain(units)
-    for spellings, found in SPELLINGS[ATTRIBUTES[variable]["units"]]:
-        if wanted in map(_plain, spellings):
-            return found
+    theirs = _parsed(registry, ours, units)
+    if theirs is None:
+        return None
+    for factor in ("1", *_FACTORS.get(ours, ())):
+        zero, one = (registry.Quantity(value, theirs) for value in (0.0, 1.0))
+        times = registry.parse_expression(factor)
+        if (theirs * times).is_compatible_with(ours):
+            low, high = (
+                _number((value if factor == "1" else value * times).to(ours)) for value in (zero, one)
+            )
+            return Conversion(high - low if low == 0 else round(high - low, 12), low)
     return None
 
 
-def known(variable: str) -> str:
-    """One spelling of each unit that is understood for one of our variables, for messages."""
-    return ", ".join(spellings[0] for spellings, _ in SPELLINGS[ATTRIBUTES[variable]["units"]])
+def factor(one: str, other: str) -> float | None:
+    """What turns numbers in one unit into those of another, without an offset; None where nothing does."""
+    from cf_xarray.units import units as registry
+
+    first, second = (_parsed(registry, "Pa", units or "1") for units in (one, other))
+    if first is None or second is None or not first.is_compatible_with(second):
+        return None
+    return _number(registry.Quantity(1.0, first).to(second))
 
 
-def _plain(units: str) -> str:
-    """Small letters, exponents as in CF, one blank between factors: "kg kg**-1", "degrees_C", "W.m-2"."""
-    return re.sub(r"[\s_.·*]+", " ", re.sub(r"\*\*|\^", "", units.strip().lower())).strip()
+def known(name: str) -> str:
+    """One spelling of each unit that is understood for a variable of the table, for messages."""
+    return _EXAMPLES[row_of(name).units]
+
+
+def same_units(one: str, other: str) -> bool:
+    """Whether two spellings are one unit, such as m s-1 and m s**-1."""
+    from cf_xarray.units import units as registry
+
+    if one == other:
+        return True
+    first, second = (_parsed(registry, "", units) for units in (one, other))
+    return first is not None and second is not None and first == second
+
+
+def _parsed(registry: Any, ours: str, units: str) -> Any:
+    plain = re.sub(r"[.·]", " ", units.strip())
+    alone = plain.lower()
+    if ours == "K":
+        alone = re.sub(r"^(degrees?|deg|°)|[\s_]", "", alone)
+    plain = _SPELLINGS.get(ours, {}).get(alone, plain)
+    if not _SENSIBLE.fullmatch(plain):
+        return None
+    for sensitive in (True, False):
+        try:
+            found = registry.parse_units(plain, case_sensitive=sensitive)
+        except Exception:  # noqa: S112 (whatever pint finds wrong with the spelling: no class of its own)
+            continue
+        # An angle has no dimension there, so that degrees would pass for kg kg-1.
+        return None if any(_ANGLE.fullmatch(name) for name in found._units) else found
+    return None
+
+
+def _number(quantity: Any) -> float:
+    return float(quantity.magnitude)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from convoy.climate.data.cf import ATTRIBUTES
+from convoy.climate.data.variables import row_of
 from convoy.climate.downscaling.daily_io import Daily, Table
 from convoy.climate.downscaling.evaluate import WARMER, EvaluateParams
 from convoy.climate.downscaling.models import MODELS
@@ -159,7 +159,7 @@ def _units(facts: Mapping[str, Any]) -> str:
     target = facts["target"]
     stated = facts.get("units", {})
     stated = stated.get(target) if isinstance(stated, Mapping) else stated
-    return str(stated or ATTRIBUTES.get(target, {}).get("units", ""))
+    return str(stated or row_of(target).units)
 
 
 def table(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]:

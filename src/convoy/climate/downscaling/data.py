@@ -1,15 +1,15 @@
 """Grids from either source as domains: a synthetic climate, or people's own files."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from convoy.climate.data.cf import ATTRIBUTES
-from convoy.climate.data.conventions import DAILY, VariableParams
 from convoy.climate.data.domains import Domain
 from convoy.climate.data.splits import SplitParams
+from convoy.climate.data.variables import DAILY, VARIABLES, VariableParams
 from convoy.climate.synthetic import scenarios as world
 from convoy.climate.synthetic.noise_floor import noise_floor_rmse
 from convoy.core.params import Section
@@ -71,15 +71,22 @@ class GridsParams(Section):
 
     @model_validator(mode="after")
     def _names_are_ours(self) -> "GridsParams":
-        known = world.VARIABLES if self.source == SYNTHETIC else DAILY
-        for name in (self.target, *(self.inputs or ())):
+        synthetic = self.source == SYNTHETIC
+        known = world.VARIABLES if synthetic else DAILY
+        # Any field of a file may be an input, by any name.
+        for name in (self.target, *(self.inputs or ())) if synthetic else (self.target,):
             if name not in known:
                 raise ValueError(f"unknown variable '{name}'; expected one of {', '.join(known)}")
         if self.inputs is not None and self.target not in self.inputs:
             raise ValueError(f"inputs lack the target '{self.target}'")
-        for name in self.variables:
-            if name not in ATTRIBUTES:
-                raise ValueError(f"variables: unknown '{name}'; expected one of {', '.join(ATTRIBUTES)}")
+        for name, override in self.variables.items():
+            if name not in VARIABLES and re.fullmatch(r"[A-Za-z]\w*", name) is None:
+                raise ValueError(f"variables: '{name}': expected letters, digits and underscores")
+            if name not in VARIABLES and override.name is None and override.level is None:
+                raise ValueError(
+                    f"variables: unknown '{name}'; expected one of {', '.join(VARIABLES)}, or, of another "
+                    "input, its name in the file"
+                )
         if self.source == SYNTHETIC and (self.target != "tasmax" or self.variables or self.split):
             raise ValueError("the synthetic source has the target tasmax, and no 'variables' or 'split'")
         return self
@@ -97,7 +104,7 @@ class GridsParams(Section):
 
 
 def made(params: GridsParams) -> tuple[Iterator[Domain], dict[str, Any]]:
-    """The domains of the synthetic climate, and the facts for storage.grids.write."""
+    """The domains of the synthetic climate, and the facts for `climate.data.io.write`."""
     section = params.synthetic
     perfect = section.inputs == "perfect"
     noise_floor = noise_floor_rmse(world.random_part(), *world.grids()) if perfect else None

@@ -76,6 +76,8 @@ def train(
         "source": facts["source"], "calendar": domains[0].days.calendar,
         "range": _ranges(domains), **fitted.config,
     }  # fmt: skip
+    if facts.get("units"):
+        config["units"] = dict(facts["units"])
     place = config["place"] or baselines.main_place(domains)
     static = ground_of(next(domain for domain in domains if domain.place == place))
     return config, {seed: {**tensors, **static} for seed, tensors in fitted.tensors.items()}, fitted.curve

@@ -5,14 +5,15 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from convoy.climate.data import static_fields as ground
-from convoy.climate.data.conventions import DAILY, check_names
+from convoy.climate.data.conventions import check_mean, check_names, without_round_off
 from convoy.climate.data.domains import Axis, Days, Domain, Fields, Grid
-from convoy.climate.data.netcdf import FileFacts
 from convoy.climate.data.regridding import Regridding, area_mean, filled_mean, whole_ratio
-from convoy.climate.data.sides import Read, Side, common_days, extent, side
+from convoy.climate.data.sides import Side, common_days, extent, side
 from convoy.climate.data.splits import split
+from convoy.climate.data.static_fields import elevation, static_fields
+from convoy.climate.data.variables import DAILY, VARIABLES
 from convoy.climate.downscaling.data import FilesParams, GridsParams, target_first
 from convoy.core.errors import ConvoyError
 
@@ -21,11 +22,11 @@ FEWEST_CELLS = 4
 FILES_NAMED = 3
 
 
-def home(params: GridsParams, files: Mapping[str, FileFacts], read: Read) -> tuple[Domain, dict[str, Any]]:
-    """The one domain of real grids, and the facts for storage.grids.write.
+def home(params: GridsParams, files: Mapping[str, xr.Dataset]) -> tuple[Domain, dict[str, Any]]:
+    """The one domain of real grids, and the facts for `climate.data.io.write`.
 
-    files: what each of `params.paths()` says of itself; read: gives values of theirs. Raises ConvoyError for
-    what the convention does not understand, grids that do not overlap or are too small, and no common day.
+    files: each of `params.paths()` as `netcdf.Reader.open` gives it. Raises ConvoyError for what the
+    convention does not understand, grids that do not overlap or are too small, and no common day.
     """
     source = params.source
     assert isinstance(source, FilesParams)
@@ -35,27 +36,38 @@ def home(params: GridsParams, files: Mapping[str, FileFacts], read: Read) -> tup
     days, uncommon = common_days(sides)
     # The mean over the coarse cells is what a factor stands for.
     down = area_mean(fine.grid, coarse_grid) if source.coarse is None else None
-    target, inputs = _fields(params.target, days, sides, down, read)
+    target, inputs, at_zero = _fields(params.target, days, sides, down)
     whole = _with_values(target, inputs)
     height_m = None
     if source.orography is not None:
-        height_m = ground.elevation(files[source.orography], params.variables, read, fine.grid)
+        height_m = elevation(files[source.orography], params.variables, fine.grid)
     present = np.asarray(np.isfinite(target).any(axis=0))
     domain = Domain(
         HOME, HOME, coarse_grid, fine.grid, days, inputs, target,
-        *ground.static_fields(height_m, present, coarse_grid, fine.grid),
+        *static_fields(height_m, present, coarse_grid, fine.grid),
     ).at(slice(None) if whole.all() else whole)  # fmt: skip
     parts, split_by = split(domain.days, HOME, params.split)
     left_out = {**uncommon, "days without values": int((~whole).sum()), **cut}
+    units = {
+        name: sides[-1].parts[name][0].data[name].attrs["units"] for name in inputs if name not in VARIABLES
+    }
     return domain, {
         "source": _in_words(source), "target": params.target, "inputs": list(inputs), "splits": parts,
         "split_by": split_by, "factor": whole_ratio(coarse_grid, fine.grid), "perfect": down is not None,
         "noise_floor": None, "left_out": {name: count for name, count in left_out.items() if count},
+        "at_zero": at_zero, "units": units, "days_left_out": _left_out(sides, domain.days),
     }  # fmt: skip
 
 
+def _left_out(sides: Sequence[Side], kept: Days) -> list[str]:
+    """Days between the first and the last kept that some variable has, but that are left out."""
+    ordinal = np.unique(np.concatenate([one.days(name).ordinal for one in sides for name in one.parts]))
+    between = ordinal[(ordinal > kept.ordinal[0]) & (ordinal < kept.ordinal[-1])]
+    return Days(kept.calendar, np.setdiff1d(between, kept.ordinal)).labels
+
+
 def _by_factor(
-    params: GridsParams, source: FilesParams, files: Mapping[str, FileFacts]
+    params: GridsParams, source: FilesParams, files: Mapping[str, xr.Dataset]
 ) -> tuple[list[Side], Grid, dict[str, int]]:
     """The fine side with all variables, the grid of its blocks, and rows and columns left out."""
     factor = source.factor or 1
@@ -68,7 +80,7 @@ def _by_factor(
 
 
 def _by_coarse(
-    params: GridsParams, source: FilesParams, files: Mapping[str, FileFacts]
+    params: GridsParams, source: FilesParams, files: Mapping[str, xr.Dataset]
 ) -> tuple[list[Side], Grid, dict[str, int]]:
     """The fine side with the target and the coarse side, both where they overlap; fine rows left out."""
     only = (params.target,)
@@ -96,36 +108,45 @@ def _by_coarse(
 def _variables(params: GridsParams) -> tuple[Sequence[str], Sequence[str]]:
     """The inputs wanted, if the files have them, and those that they must have."""
     if params.inputs is None:
-        return DAILY, (params.target,)
+        others = [name for name in params.variables if name not in VARIABLES]
+        return (*DAILY, *others), (params.target, *others)
     return params.inputs, params.inputs
 
 
 def _fields(
-    target: str, days: Days, sides: Sequence[Side], down: Regridding | None, read: Read
-) -> tuple[Fields, dict[str, Fields]]:
-    """The fine target (T, H, W) and the coarse inputs, the target first: their own, or means by `down`."""
+    target: str, days: Days, sides: Sequence[Side], down: Regridding | None
+) -> tuple[Fields, dict[str, Fields], dict[str, int]]:
+    """The fine target (T, H, W) and the coarse inputs, the target first: their own, or means by `down`.
+
+    With them, by variable, how many values were below the least possible one by rounding alone.
+    """
     fine, coarse = sides[0], sides[-1]
     truth = np.full((len(days), *fine.grid.shape), np.nan, np.float32)
-    inputs = {}
+    inputs: dict[str, Fields] = {}
+    at_zero: dict[str, int] = {}
     shape = coarse.grid.shape if down is None else (len(down.lat), len(down.lon))
-    for name in target_first(target, coarse.layouts):
+    for name in target_first(target, coarse.parts):
         inputs[name] = np.full((len(days), *shape), np.nan, np.float32)
-        for at, field in coarse.slices(name, days, read):
+        for at, field in coarse.slices(name, days):
+            field, count = without_round_off(name, field)
+            at_zero[name] = at_zero.get(name, 0) + count
             inputs[name][at] = field if down is None else filled_mean(down, field)
             if down is not None and name == target:
                 truth[at] = field
         _check_mean(coarse, name, inputs[name])
     if down is None:
-        for at, field in fine.slices(target, days, read):
-            truth[at] = field
+        for at, field in fine.slices(target, days):
+            truth[at], count = without_round_off(target, field)
+            at_zero[target] += count
         _check_mean(fine, target, truth)
-    return truth, inputs
+    return truth, inputs, {name: count for name, count in at_zero.items() if count}
 
 
 def _check_mean(one: Side, name: str, field: Fields) -> None:
     present = np.isfinite(field)
     if present.any():
-        one.layouts[name][0].check_mean(name, float(np.mean(field, dtype=np.float64, where=present)))
+        mean = float(np.mean(field, dtype=np.float64, where=present))
+        check_mean(one.parts[name][0].data, name, mean)
 
 
 def _with_values(target: Fields, inputs: Mapping[str, Fields]) -> Any:

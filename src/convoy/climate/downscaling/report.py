@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from convoy.climate.data.cf import ATTRIBUTES
+from convoy.climate.data.variables import row_of
 from convoy.climate.downscaling import pictures
 from convoy.climate.downscaling.compare import Metrics
 from convoy.climate.downscaling.daily_io import Table as Daily
@@ -126,8 +126,8 @@ def page(
 def _subject(comparison: Comparison, mapped: Mapping[str, Arrays]) -> str:
     """What all of this is about."""
     target = comparison["target"]
-    name = ATTRIBUTES.get(target, {}).get("long_name")
-    fields = target if name is None else f"{name[:1].lower()}{name[1:]} ({target})"
+    name = row_of(target).long_name
+    fields = target if name == target else f"{name[:1].lower()}{name[1:]} ({target})"
     cell = pictures.cell_degrees(next(iter(mapped.values())))
     wide = "" if comparison["factor"] is None else f" from cells {comparison['factor']} times as wide"
     return f"What was made fine: {fields}, on cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from convoy.climate.data.axes import CALENDARS
-from convoy.climate.data.conventions import DAILY, ELEVATION
+from convoy.climate.data.variables import DAILY, ELEVATION
 from convoy.climate.downscaling.baselines import QUANTILES, SEASONS
 from convoy.core.artifact import CONFIG, StoredModel
 from convoy.core.errors import ConvoyError
@@ -49,12 +49,16 @@ class _Config(StoredConfig):
     calendar: Name
     range: dict[Name, tuple[_Value, _Value]]
     place: Name | None
+    # Of inputs that the table of variables lacks.
+    units: dict[Name, Name] = Field({})
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         for name in self.inputs:
-            if name not in DAILY:
-                raise ValueError(f"inputs: unknown '{name}'; expected some of {', '.join(DAILY)}")
+            if name not in (*DAILY, *self.units):
+                raise ValueError(
+                    f"inputs: unknown '{name}'; expected some of {', '.join(DAILY)}, or others with units"
+                )
         if len(set(self.inputs)) != len(self.inputs) or self.target not in self.inputs:
             raise ValueError("inputs: expected each once, and the target among them")
         if self.range.keys() != set(self.inputs):

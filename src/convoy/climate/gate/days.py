@@ -18,20 +18,23 @@ Run = tuple[int, int]
 class Times:
     """The days of one side of a domain, file after file as they are stored.
 
-    ordinal (T,): days since 1850-01-01; bounds (T, 2): the same with fractions.
+    ordinal (T,): days since 1850-01-01; bounds (T, 2): the same with fractions; left_out: days (YYYY-MM-DD)
+    that ingestion recorded as left out, since a variable has no values then.
     """
 
     calendar: str
     ordinal: npt.NDArray[np.int64]
     bounds: npt.NDArray[np.float64]
+    left_out: frozenset[str] = frozenset()
 
     @staticmethod
-    def of(files: list[StoredFile]) -> "Times":
-        """The days of files that have passed `grids_checks.file_checks`."""
+    def of(files: list[StoredFile], left_out: Iterable[str] = ()) -> "Times":
+        """The days of files that have passed `files.file_checks`."""
         return Times(
             str(files[0].calendar),
             np.concatenate([file.days.ordinal for file in files]),
             np.concatenate([file.time_bounds for file in files]),
+            frozenset(left_out),
         )
 
     @cached_property
@@ -58,6 +61,8 @@ class Times:
         years, dates = self.dates[:, 0], self.dates[:, 1] * 100 + self.dates[:, 2]
         there = self.stored > 0
         lacking = ~there & np.isin(years, years[there])
+        if self.left_out:
+            lacking &= [self.label(day) not in self.left_out for day in range(len(lacking))]
         elsewhere = np.isin(dates, dates[there])
         for first, last in runs_of(lacking):
             again = min(np.count_nonzero(dates == dates[end]) for end in (first, last)) > 1
@@ -133,6 +138,11 @@ class Times:
         lacking = sorted(set(years.tolist()) - set(years[self.stored > 0].tolist()))
         return f"{len(lacking)} years, first {lacking[0]}" if lacking else None
 
+    def left_out_against(self) -> str | None:
+        """The days that ingestion left out."""
+        chosen = np.array([self.label(day) in self.left_out for day in range(len(self.dates))])
+        return self.told(runs_of(chosen))
+
     def told(self, runs: list[Run]) -> str | None:
         """Runs of days in words, the first three of them by date."""
         if not runs:
@@ -152,10 +162,10 @@ def runs_of(chosen: npt.NDArray[np.bool_]) -> list[Run]:
     return [(int(first), int(last) - 1) for first, last in edges.reshape(-1, 2)]
 
 
-def times_of(domains: Iterable[StoredDomain]) -> dict[tuple[str, str], Times]:
+def times_of(domains: Iterable[StoredDomain], left_out: Iterable[str] = ()) -> dict[tuple[str, str], Times]:
     """The days by domain and side; a domain without truth has no fine ones."""
     return {
-        (domain.name, side): Times.of(domain.of(side))
+        (domain.name, side): Times.of(domain.of(side), left_out)
         for domain in domains
         for side in SIDES
         if domain.of(side)
@@ -169,7 +179,14 @@ def day_checks(domains: list[StoredDomain], times: Mapping[tuple[str, str], Time
         sides = (f"{domain} ({side})" for domain, side in times)
         return Check.of(name, "time", words, "domain", zip(sides, found, strict=True), warns)
 
+    recorded = [
+        check(
+            "days_left_out", "Ingestion left no day out between the first and the last",
+            (t.left_out_against() for t in times.values()), warns=True,
+        )
+    ]  # fmt: skip
     return [
+        *(recorded if any(t.left_out for t in times.values()) else []),
         check("time_order", "Days ascend, each there once", (t.order_against() for t in times.values())),
         check("time_bounds", "Bounds of days are midnights", (t.bounds_against() for t in times.values())),
         check(

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from convoy.climate.data.cf import ATTRIBUTES
 from convoy.climate.data.domains import EPOCH, Axis, Grid
 from convoy.climate.data.headers import CALENDARS, StoredDomain, StoredFile
+from convoy.climate.data.variables import VARIABLES
 from convoy.quality.expectations import Part, Rule
 
 SIDES = ("coarse", "fine")
@@ -17,7 +17,7 @@ CONVENTION = {
     "lat": {"standard_name": "latitude", "units": "degrees_north"},
     "lon": {"standard_name": "longitude", "units": "degrees_east"},
     "time": {"standard_name": "time", "units": EPOCH},
-    **ATTRIBUTES,
+    **{name: row.attributes for name, row in VARIABLES.items()},
 }
 COMPARED_ATTRIBUTES = ("units", "standard_name", "cell_methods")
 FARTHEST_DAYS = 1_000_000  # from 1850: beyond it a number is no date
@@ -79,7 +79,7 @@ def file_checks(facts: Mapping[str, Any], domains: list[StoredDomain]) -> list[C
             (_onaxes(file.grid, _ascending_against) for file in files),
         ),
         check(
-            "degrees", "lat and lon", "Latitudes lie in -90 to 90, longitudes in -180 to 180",
+            "degrees", "lat and lon", "Latitudes lie in -90 to 90, longitudes in -180 to 180 or across it",
             (_onaxes(file.grid, _degrees_against) for file in files),
         ),
         check(
@@ -159,8 +159,10 @@ def _ascending_against(name: str, axis: Axis) -> str | None:
 
 
 def _degrees_against(name: str, axis: Axis) -> str | None:
-    most = 90 if name == "lat" else 180
-    wrong = axis.centres[~(np.abs(axis.centres) <= most)]
+    # A region across 180 degrees goes on beyond it.
+    across = name == "lon" and axis.centres[0] <= 180 and float(np.ptp(axis.centres)) < 360
+    least, most = (-90, 90) if name == "lat" else (-180, 360 if across else 180)
+    wrong = axis.centres[~((least <= axis.centres) & (axis.centres <= most))]
     return f"{name} {wrong[0]:g} to {wrong[-1]:g}" if len(wrong) else None
 
 
@@ -168,7 +170,12 @@ def _bounds_against(name: str, axis: Axis) -> str | None:
     if len(axis.bounds) != len(axis):
         return f"{len(axis.bounds)} bounds for {len(axis)} {name}"
     low, high = axis.bounds.min(axis=1), axis.bounds.max(axis=1)
-    outside = np.flatnonzero(~((low < axis.centres) & (axis.centres < high)))
+    # A row of points at a pole is half a cell.
+    pole = (name == "lat") & (np.abs(axis.centres) == 90)
+    inside = (low < axis.centres) & (axis.centres < high)
+    outside = np.flatnonzero(
+        ~(inside | (pole & (low < high) & (low <= axis.centres) & (axis.centres <= high)))
+    )
     if len(outside):
         at = outside[0]
         return f"{name} {axis.centres[at]:g} is not inside its bounds {low[at]:g} to {high[at]:g}"

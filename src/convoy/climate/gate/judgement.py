@@ -1,14 +1,13 @@
 """The gate of the grids: monthly summaries in physical bounds, and grids, days and splits that are sound."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field
 
-from convoy.climate.data.cf import ATTRIBUTES
 from convoy.climate.data.headers import StoredDomain
+from convoy.climate.data.variables import row_of
 from convoy.climate.gate.days import Times, day_checks, times_of
 from convoy.climate.gate.files import Check, file_checks
 from convoy.climate.gate.splits import Splits, split_checks
@@ -41,35 +40,8 @@ class GateParams(Section):
     )
 
 
-@dataclass(frozen=True)
-class Physical:
-    """What can be on Earth: the bounds of any value and of a month's mean over the grid."""
-
-    unit: str
-    low: float
-    high: float
-    mean_low: float
-    mean_high: float
-    rests: bool = False  # may stay the same for a month, as rain may stay away
-
-
-TEMPERATURE = Physical("K", 180, 340, 200, 325)
-PHYSICAL = {
-    "tasmax": TEMPERATURE,
-    "tas": TEMPERATURE,
-    "tasmin": TEMPERATURE,
-    "psl": Physical("Pa", 85_000, 110_000, 95_000, 106_000),
-    "huss": Physical("kg kg-1", 0, 0.05, 0, 0.03),
-    # The wettest day on record had 1.83 m (0.021 kg m-2 s-1), and 0.01 would be 26 m in a month.
-    "pr": Physical("kg m-2 s-1", 0, 0.03, 0, 0.01, rests=True),
-    "sfcWind": Physical("m s-1", 0, 80, 0, 40),
-}
-# Of other variables only fill values and infinities are told from numbers.
-ANYTHING = Physical("", -1e15, 1e15, -1e15, 1e15, rests=True)
-
-
 def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GateParams) -> tuple[Verdict, str]:
-    """Judge a folder of grids as `storage.grid_headers.read_headers` gives it; the verdict and the Data Docs.
+    """Judge a folder of grids as `headers.read_headers` gives it; the verdict and the Data Docs.
 
     Files are judged first: where axes, times or variables are not what they should be, values mean nothing.
     """
@@ -77,7 +49,7 @@ def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GatePar
     if not all(check.holds for check in checks):
         verdict, answers = _verdict(checks, [], {}, 0)
         return verdict, render(TITLE, verdict, answers)
-    times = times_of(domains)
+    times = times_of(domains, facts.get("days_left_out", ()))
     splits = Splits.of(facts["splits"], times)
     split_by = str(facts.get("split_by", "years"))
     checks += day_checks(domains, times)
@@ -149,30 +121,34 @@ def _statistics_parts(summaries: Mapping[str, Summary], params: GateParams) -> I
             yield _part(f"monthly {statistic}", "month", columns, rules)
 
 
-def _rule(name: str, statistic: str, params: GateParams) -> Rule | None:
-    variable, _, side = name.rstrip(")").partition(" (")
-    physical = PHYSICAL.get(variable, ANYTHING)
-    unit = f" {physical.unit}" if physical.unit else ""
+def _rule(column: str, statistic: str, params: GateParams) -> Rule | None:
+    name, _, side = column.rstrip(")").partition(" (")
+    row = row_of(name)
+    (low, high), (mean_low, mean_high) = row.values, row.monthly_mean
+    unit = f" {row.units}" if row.units else ""
     strictly_above_0 = {"min_value": 0, "strict_min": True}
     rules: dict[str, tuple[str, dict[str, Any]]] = {
         "mean": (
-            f"Each month's mean of {name} lies in {physical.mean_low:g} to {physical.mean_high:g}{unit}",
-            {"min_value": physical.mean_low, "max_value": physical.mean_high},
+            f"Each month's mean of {column} lies in {mean_low:g} to {mean_high:g}{unit}",
+            {"min_value": mean_low, "max_value": mean_high},
         ),
-        "low": (f"No {name} is below {physical.low:g}{unit}", {"min_value": physical.low}),
-        "high": (f"No {name} is above {physical.high:g}{unit}", {"max_value": physical.high}),
-        "spread": (f"{name} is not the same in all cells and days of a month", strictly_above_0),
-        "change": (f"{name} changes from day to day in each month", strictly_above_0),
-        "missing": (f"{name} has values in each month", {"max_value": 1, "strict_max": True}),
+        "low": (f"No {column} is below {low:g}{unit}", {"min_value": low}),
+        "high": (f"No {column} is above {high:g}{unit}", {"max_value": high}),
+        "spread": (f"{column} is not the same in all cells and days of a month", strictly_above_0),
+        "change": (f"{column} changes from day to day in each month", strictly_above_0),
+        "missing": (f"{column} has values in each month", {"max_value": 1, "strict_max": True}),
         "gaps": (
-            f"Cells without {name} are the same on all days, up to {params.max_gaps:.2%} of a month's values",
+            (
+                f"Cells without {column} are the same on all days, "
+                f"up to {params.max_gaps:.2%} of a month's values"
+            ),
             {"max_value": params.max_gaps},
         ),
     }
     words, bounds = rules[statistic]
-    if statistic in ("spread", "change") and physical.rests:
+    if statistic in ("spread", "change") and row.intermittent:
         return None
-    return Rule(f"{variable}_{side}_{statistic}", "ExpectColumnValuesToBeBetween", words, name, bounds)
+    return Rule(f"{name}_{side}_{statistic}", "ExpectColumnValuesToBeBetween", words, column, bounds)
 
 
 def _days_parts(times: Mapping[tuple[str, str], Times]) -> Iterator[Part]:
@@ -233,7 +209,7 @@ def _together_parts(
         yield _part("correlation", "domain", {name: correlations}, [rule])
     errors = {domain: _short(pair.error) for domain, pair in together.items() if pair.error is not None}
     if errors and coarse_is_mean(facts):
-        unit = ATTRIBUTES.get(facts["target"], {}).get("units", "")
+        unit = row_of(facts["target"]).units
         most = params.max_mean_error
         if unit != "K":
             # No number would do for every variable: the same share of the spread that 0.05 K is of 5 K.

@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from convoy.climate.data.domains import Axis, Grid
 from convoy.climate.data.headers import StoredDomain
+from convoy.climate.data.variables import ELEVATION, LOWEST_LAND_M, VARIABLES
 from convoy.climate.gate.files import SIDES, Check, axes, equal, first_of
 
-ELEVATION_M = (-500.0, 9000.0)
+ELEVATION_M = (LOWEST_LAND_M, VARIABLES[ELEVATION].values[1])
 
 
 def ground_checks(domains: list[StoredDomain]) -> list[Check]:

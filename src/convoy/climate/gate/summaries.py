@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from convoy.climate.data.cf import ATTRIBUTES
 from convoy.climate.data.domains import Fields
 from convoy.climate.data.headers import StoredDomain, StoredFile
 from convoy.climate.data.regridding import area_mean, filled_mean
+from convoy.climate.data.variables import row_of
 from convoy.climate.gate.days import Times
 
 STATISTICS = ("mean", "low", "high", "spread", "change", "missing", "gaps")
@@ -58,10 +58,8 @@ def partner(facts: Mapping[str, Any]) -> str | None:
     target, inputs = facts["target"], facts["inputs"]
     if target in inputs:
         return target
-    kind = ATTRIBUTES.get(target, {}).get("standard_name")
-    return next(
-        (name for name in inputs if kind and ATTRIBUTES.get(name, {}).get("standard_name") == kind), None
-    )
+    kind = row_of(target).standard_name
+    return next((name for name in inputs if kind and row_of(name).standard_name == kind), None)
 
 
 def summarise(

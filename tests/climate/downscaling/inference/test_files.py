@@ -19,7 +19,7 @@ from convoy.climate.downscaling.inference.surface import ground_for
 from convoy.core.artifact import StoredModel
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of
-from tests.support.downscaled import facts_of, variables
+from tests.support.downscaled import opened, variables
 
 
 def test_slices_equal_the_whole(network, home):
@@ -107,15 +107,15 @@ def test_the_mean_is_of_a_year_though_a_block_is_shorter_and_is_of_days_with_val
         inputs = side_of(names, lapse)
         return Application(lapse, inputs, ground_for(lapse, inputs, None))
 
-    assert len(applied(made(files), year, 10, files)["tasmax"]) == 400
+    assert len(applied(made(files), year, 10)["tasmax"]) == 400
     psl[5:240] = 86_000  # 89.56 kPa
-    line = refusal(applied, made(files), year, 10, files)
+    line = refusal(applied, made(files), year, 10)
     assert line.startswith("a.nc: variable 'psl' is 8.956e+04 Pa on average; expected 90000 to 108000")
 
 
 def test_inputs_that_do_not_fit_the_model_are_refused(network, home):
     text = StoredModel({"kind": "textcnn", "network": {}}, {}, "{}", {})
-    facts = [facts_of("in.nc", variables(home))]
+    facts = [opened("in.nc", variables(home))]
     line = refusal(inputs_side, facts, text, {})
     assert line == (
         "model: a model 'textcnn' downscales nothing; name one of climate's, such as "
@@ -180,7 +180,7 @@ UNFIT = {
 @pytest.mark.parametrize(("change", "words"), UNFIT.values(), ids=UNFIT)
 def test_files_that_cannot_be_understood_are_refused(network, home, change, words):
     written = change(variables(home.at(slice(0, 20))))
-    assert words in refusal(inputs_side, [facts_of("in.nc", written)], network, {})
+    assert words in refusal(inputs_side, [opened("in.nc", written)], network, {})
 
 
 def test_slices_are_shorter_on_large_grids():
@@ -191,7 +191,7 @@ def test_slices_are_shorter_on_large_grids():
 
 
 def test_the_file_says_where_it_comes_from(network):
-    facts = facts_of("/somewhere/in.nc", {}, institution="X", source="CMIP", history="born", references="Y")
+    facts = opened("/somewhere/in.nc", {}, institution="X", source="CMIP", history="born", references="Y")
     assert attributes([facts], network, "1.2.3", "0123456789abcdef" * 4) == {
         "title": "Daily maximum near-surface air temperature, downscaled from in.nc",
         "institution": "X",
@@ -203,7 +203,7 @@ def test_the_file_says_where_it_comes_from(network):
 
 def test_of_several_files_each_thing_is_said_once(network):
     files = [
-        facts_of(
+        opened(
             f"/somewhere/{name}.nc", {}, institution="X", source=f"CMIP, {name[:3]}", history=f"born {name}"
         )
         for name in ("psl_2001", "psl_2002", "tas_2001")
@@ -235,7 +235,7 @@ def test_variables_and_years_in_several_files_are_one_in_any_order(network, home
     assert made.days.labels == home.days.labels
     assert made.warnings() == []
     expected = applied(application(network, home), home, 97)
-    fields = applied(made, home, 97, files)
+    fields = applied(made, home, 97)
     for name, field in expected.items():
         np.testing.assert_array_equal(fields[name], field)
 
@@ -251,7 +251,7 @@ def test_days_that_an_input_lacks_are_left_out_and_told(lapse, home):
     whole = applied(application(lapse, home), home)["tasmax"]
     kept = np.delete(np.arange(200), np.arange(50, 60))
     assert made.days.labels == [home.days.labels[day] for day in kept]
-    np.testing.assert_array_equal(applied(made, home, files=files)["tasmax"], whole[kept])
+    np.testing.assert_array_equal(applied(made, home)["tasmax"], whole[kept])
     assert [line for line in made.warnings() if "left out" in line] == [
         "tasmax: 10 of 200 days (5.0%) are left out: another input lacks them",
         "psl: 30 of 220 days (13.6%) are left out: another input lacks them",
@@ -303,3 +303,20 @@ def test_files_that_are_no_whole_are_refused(lapse, home, files, words):
         Application(lapse, inputs, ground_for(lapse, inputs, None))
 
     assert words in refusal(together)
+
+
+def test_an_input_of_any_name_is_brought_to_the_units_of_training(lapse, home):
+    config = {**lapse.config, "inputs": ["tasmax", "ps"], "units": {"ps": "Pa"}}
+    stored = replace(lapse, config={**config, "range": {"tasmax": [0, 999], "ps": [0, 1e6]}})
+    written = variables(of(home, "tasmax"))
+    dims, field, _ = written["tasmax"]
+
+    def pressure(units):
+        made = {**written, "ps": (dims, np.full_like(field, 900), {"units": units} if units else {})}
+        return inputs_side([opened("in.nc", made)], stored, {})
+
+    side = pressure("hPa")
+    ((_, found),) = side.slices("ps", side.days("ps").at(slice(0, 3)))
+    np.testing.assert_allclose(found, 90_000, rtol=1e-6)
+    assert "in.nc: variable 'ps' has the units 'kg'; expected Pa" in refusal(pressure, "kg")
+    assert "in.nc: variable 'ps' has the units ''; expected Pa" in refusal(pressure, "")

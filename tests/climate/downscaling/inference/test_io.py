@@ -9,7 +9,7 @@ import netCDF4
 import numpy as np
 import pytest
 
-from convoy.climate.data.cf import days_a_chunk
+from convoy.climate.data.datasets import days_a_chunk
 from convoy.climate.data.domains import Axis, Days, Grid
 from convoy.climate.downscaling.inference.io import write
 from convoy.core.errors import ConvoyError

@@ -7,10 +7,10 @@ import pytest
 
 from convoy.climate.data.domains import Axis, Grid
 from convoy.climate.downscaling import models
-from convoy.climate.downscaling.inference.surface import ground_for, heights_layout, other_ground, own_ground
+from convoy.climate.downscaling.inference.surface import ground_for, heights_of, other_ground, own_ground
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of
-from tests.support.downscaled import facts_of
+from tests.support.downscaled import opened
 
 
 @pytest.mark.parametrize("model", ["lapse", "ridge"])
@@ -50,8 +50,7 @@ def test_other_ground_is_made_from_its_heights(model, terrains, request):
     """The synthetic terrain's own static fields and coarse heights follow from its elevation as well."""
     stored, terrain = request.getfixturevalue(model), terrains[1].at(slice(0, 30))
     written = downscaled.heights(terrain.fine, terrain.static["elevation"])
-    layout = heights_layout(facts_of("orog.nc", written), {})
-    fields = applied(application(stored, terrain, (layout, written["orog"][1])), terrain)
+    fields = applied(application(stored, terrain, heights_of(opened("orog.nc", written), {})), terrain)
     whole, _ = models.downscale(stored, terrain)
     np.testing.assert_allclose(fields["tasmax"], whole, rtol=0, atol=2e-3)
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
-from convoy.climate.data import conventions
-from convoy.climate.data.cf import ATTRIBUTES
-from convoy.climate.data.conventions import ELEVATION, Layout, VariableParams
+from convoy.climate.data.conventions import check_mean, check_names, path_of, without_round_off
 from convoy.climate.data.domains import Days, Domain, Fields, Grid
-from convoy.climate.data.netcdf import FileFacts
-from convoy.climate.data.sides import Read, Side, common_days, extent, side
+from convoy.climate.data.netcdf import time_of
+from convoy.climate.data.sides import Part as FilePart
+from convoy.climate.data.sides import Side, common_days, extent, side
+from convoy.climate.data.variables import ELEVATION, VariableParams, row_of
 from convoy.climate.downscaling.inference.io import Part
 from convoy.climate.downscaling.inference.surface import Ground
 from convoy.climate.downscaling.models import Downscaling, checked
@@ -46,24 +47,23 @@ class Application:
         self.grid: Grid = ground.fine
         self.variables = variables(stored.config)
         ranges = stored.config["range"]
-        self._record = Record(self.days, {name: ranges[name] for name in inputs.layouts})
-        self._means = {name: _Mean(name, inputs.file_of(name, self.days)) for name in inputs.layouts}
+        self._record = Record(self.days, {name: ranges[name] for name in inputs.parts})
+        self._means = {name: _Mean(name, inputs.part_of(name, self.days)) for name in inputs.parts}
 
-    def parts(self, read: Read, report: Callable[[str, int, int], None]) -> Iterator[Part]:
+    def parts(self, report: Callable[[str, int, int], None]) -> Iterator[Part]:
         """Spans of days and their fields (T, H, W); `report` is told how far that is.
 
-        read: gives values of the inputs' files. A day on which an input is missing in all cells has no fine
-        field: NaN.
+        A day on which an input is missing in all cells has no fine field: NaN.
         """
         length = max(1, VALUES_A_BLOCK // self._side.cells)
         for start in range(0, len(self.days), length):
-            for span, fields in self._parts(start, self.days.at(slice(start, start + length)), read):
+            for span, fields in self._parts(start, self.days.at(slice(start, start + length))):
                 yield span, fields
                 report("days", span.stop, len(self.days))
 
-    def _parts(self, start: int, days: Days, read: Read) -> Iterator[Part]:
+    def _parts(self, start: int, days: Days) -> Iterator[Part]:
         """Those of a block of days, the first of which is the day `start`."""
-        inputs = {name: self._fields(name, days, read) for name in self._side.layouts}
+        inputs = {name: self._fields(name, days) for name in self._side.parts}
         absent = self._record.note(days, inputs)
         ground = self._ground
         block = Domain(
@@ -81,11 +81,11 @@ class Application:
                 field[absent[chosen]] = np.nan
             yield slice(start + chosen.start, start + chosen.stop), fields
 
-    def _fields(self, name: str, days: Days, read: Read) -> Fields:
+    def _fields(self, name: str, days: Days) -> Fields:
         """An input on these days, (T, h, w)."""
         fields = np.full((len(days), *self._side.grid.shape), np.nan, np.float32)
-        for at, found in self._side.slices(name, days, read):
-            fields[at] = found
+        for at, found in self._side.slices(name, days):
+            fields[at], _ = without_round_off(name, found)
         self._means[name].note(fields)
         return fields
 
@@ -108,7 +108,7 @@ class Application:
         )
 
     def _left_out(self) -> Iterator[str]:
-        for name in self._side.layouts:
+        for name in self._side.parts:
             if left_out := (days := len(self._side.days(name))) - len(self.days):
                 yield f"{name}: {_share(left_out, days)} are left out: another input lacks them"
 
@@ -158,7 +158,7 @@ class _Found:
     def lines(self, days: int) -> Iterator[str]:
         if self.outside_days:
             _, value, day = self.farthest
-            known = f"{self.low:.6g} to {self.high:.6g} {ATTRIBUTES[self.name]['units']}"
+            known = f"{self.low:.6g} to {self.high:.6g} {row_of(self.name).units}".rstrip()
             yield (
                 f"{self.name}: {_share(self.outside_days, days)} have values outside the {known} that the "
                 f"model was trained on; the farthest is {value:.6g}, on {day}"
@@ -175,8 +175,8 @@ class _Found:
 class _Mean:
     """The mean of one input, which may betray a wrong unit as soon as a year of days is in."""
 
-    def __init__(self, name: str, layout: Layout) -> None:
-        self.name, self.layout = name, layout
+    def __init__(self, name: str, part: FilePart) -> None:
+        self.name, self.part = name, part
         self.days = self.values = 0
         self.sum = 0.0
 
@@ -188,7 +188,7 @@ class _Mean:
         self.values += int(known.sum())
         self.sum += float(fields.sum(dtype=np.float64, where=known))
         if self.days >= _DAYS_OF_A_MEAN:
-            self.layout.check_mean(self.name, self.sum / self.values)
+            check_mean(self.part.data, self.name, self.sum / self.values)
 
 
 def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, VariableParams]:
@@ -196,7 +196,9 @@ def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, Va
     return {name: VariableParams(name=names.get(name), units=units.get(name)) for name in {**names, **units}}
 
 
-def inputs_side(files: Sequence[FileFacts], stored: StoredModel, given: Mapping[str, VariableParams]) -> Side:
+def inputs_side(
+    files: Sequence[xr.Dataset], stored: StoredModel, given: Mapping[str, VariableParams]
+) -> Side:
     """How the model's inputs lie in these files, variables and years in any order; `given` are `settings`.
 
     Raises ConvoyError for what is no sound downscaling model, a name that it does not need, a file without
@@ -212,33 +214,30 @@ def inputs_side(files: Sequence[FileFacts], stored: StoredModel, given: Mapping[
     for name in given:
         if name not in (*inputs, ELEVATION):
             raise ConvoyError(f"no input '{name}' to name: the model needs {', '.join(inputs)}")
-    for facts in files:
-        for name, variable in facts.variables.items():
-            time = facts.time_of(name)
-            if time is not None and variable.shape[variable.dims.index(time[0])] == 0:
-                raise ConvoyError(f"{facts.path}: no days in it: '{time[0]}' has length 0")
+    for raw in files:
+        for time in (time_of(raw, str(name)) for name in raw.variables):
+            if time is not None and raw.sizes[time[0]] == 0:
+                raise ConvoyError(f"{path_of(raw)}: no days in it: '{time[0]}' has length 0")
     of_inputs = {name: value for name, value in given.items() if name != ELEVATION}
-    conventions.check_names(files, of_inputs)
-    return side("input", files, of_inputs, inputs, inputs)
+    check_names(files, of_inputs)
+    return side("input", files, of_inputs, inputs, inputs, stored.config.get("units", {}))
 
 
 def attributes(
-    files: Sequence[FileFacts], stored: StoredModel, version: str, model_sha256: str
+    files: Sequence[xr.Dataset], stored: StoredModel, version: str, model_sha256: str
 ) -> dict[str, str]:
     """The output's own attributes (CF-1.11, 2.6.2): no dates, so that the same input gives the same bytes.
 
     What the files say of themselves is told once; of their histories the first, as NCO's ncrcat does.
     version: of convoy; model_sha256: of the model folder's manifest.
     """
-    names = [PurePath(facts.path).name for facts in files]
+    names = [PurePath(path_of(raw)).name for raw in files]
     all_of_them = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
     made = f"convoy {version} downscale, model {stored.config['kind']}, sha256 {model_sha256[:16]}"
-    what = ATTRIBUTES[stored.config["target"]]["long_name"]
+    what = row_of(stored.config["target"]).long_name
 
     def said(name: str) -> list[str]:
-        return list(
-            dict.fromkeys(str(facts.attributes[name]) for facts in files if facts.attributes.get(name))
-        )
+        return list(dict.fromkeys(str(raw.attrs[name]) for raw in files if raw.attrs.get(name)))
 
     found = {
         "title": f"{what}, downscaled from {all_of_them}",
@@ -249,9 +248,9 @@ def attributes(
     return found | ({"references": "; ".join(references)} if (references := said("references")) else {})
 
 
-def is_downscaled(facts: FileFacts) -> bool:
+def is_downscaled(raw: xr.Dataset) -> bool:
     """Whether a file was made by `convoy downscale`: by its `source`, as `attributes` has it."""
-    return re.match(r"convoy \S+ downscale, ", str(facts.attributes.get("source", ""))) is not None
+    return re.match(r"convoy \S+ downscale, ", str(raw.attrs.get("source", ""))) is not None
 
 
 def slice_days(fine: Grid) -> int:
@@ -262,7 +261,7 @@ def slice_days(fine: Grid) -> int:
 def variables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """CF attributes of what a model gives: its target and, where it has one, the standard deviation."""
     target = config["target"]
-    own = ATTRIBUTES[target]
+    own = row_of(target).attributes
     kelvin = own["units"] == "K"
     found = {target: {**own, **({"units_metadata": "temperature: on_scale"} if kelvin else {})}}
     if config.get("network", {}).get("spread") == "normal":

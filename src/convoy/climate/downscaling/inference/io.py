@@ -6,10 +6,14 @@ from contextlib import contextmanager
 from math import ceil, prod
 from pathlib import Path
 
+import netCDF4
 import numpy as np
+import xarray as xr
 
-from convoy.climate.data.cf import dataset, days_a_chunk, declare
+from convoy.climate.data.datasets import FILL, dataset, days_a_chunk
 from convoy.climate.data.domains import Days, Fields, Grid
+from convoy.climate.data.io import write_dataset
+from convoy.climate.data.variables import VARIABLES
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_file
 
@@ -26,19 +30,33 @@ def write(
     NaN where missing; remarks: asked after the last part, what becomes the file's `comment`. Raises
     ConvoyError where the disk is too small.
     """
-    with (
-        atomic_file(path) as partial,
-        _in_one_line(path),
-        dataset(partial, grid, days, attributes) as file,
-    ):
+    with atomic_file(path) as partial, _in_one_line(path):
         chunk = days_a_chunk(len(days), grid.shape)
+        write_dataset(partial, _empty(grid, days, variables, attributes))
         _check_room(path, len(variables) * ceil(len(days) / chunk) * chunk * prod(grid.shape) * 4)
-        stored = {name: declare(file, name, of_variable) for name, of_variable in variables.items()}
-        for span, fields in parts:
-            for name, field in fields.items():
-                variable = stored[name]
-                variable[span] = np.where(np.isnan(field), variable._FillValue, field)
-        file.comment = remarks()
+        with netCDF4.Dataset(str(partial), "a") as file:
+            file.set_auto_mask(False)
+            stored = {
+                name: file.createVariable(
+                    name, "f4", ("time", "lat", "lon"), fill_value=FILL, chunksizes=(chunk, *grid.shape)
+                )
+                for name in variables
+            }
+            for name, of_variable in variables.items():
+                stored[name].setncatts({"long_name": name.replace("_", " "), **of_variable})
+            for span, fields in parts:
+                for name, field in fields.items():
+                    stored[name][span] = np.where(np.isnan(field), FILL, field)
+            file.comment = remarks()
+
+
+def _empty(
+    grid: Grid, days: Days, variables: Mapping[str, Mapping[str, str]], attributes: Mapping[str, str]
+) -> xr.Dataset:
+    """The file without its variables, which are written day by day: xarray writes them whole."""
+    of_height = [name for name, row in VARIABLES.items() if row.height_m is not None and name in variables]
+    flat = np.zeros(grid.shape, np.float32)
+    return dataset(grid, days, dict.fromkeys(of_height, flat), attributes).drop_vars(of_height)
 
 
 @contextmanager
@@ -59,6 +77,8 @@ def _in_one_line(path: Path) -> Iterator[None]:
 def _check_room(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < needed:
-        raise ConvoyError(
-            f"{path}: {needed / 1e9:.1f} GB needed, {free / 1e9:.1f} GB free; name another place"
-        )
+        raise ConvoyError(f"{path}: {_size(needed)} needed, {_size(free)} free; name another place")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.2g} MB"

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
+import xarray as xr
 
-from convoy.climate.data import static_fields as ground
-from convoy.climate.data.conventions import ELEVATION, Layout, VariableParams, check_names, layout, require
+from convoy.climate.data.conventions import Settings, check_names, path_of
+from convoy.climate.data.datasets import fields_of, grid_of
 from convoy.climate.data.domains import Axis, Fields, Grid
-from convoy.climate.data.netcdf import FileFacts
 from convoy.climate.data.regridding import whole_ratio
 from convoy.climate.data.sides import Side, extent
+from convoy.climate.data.static_fields import above_sea_floor, heights, static_fields
+from convoy.climate.data.variables import ELEVATION
 from convoy.climate.downscaling import models
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
@@ -39,28 +41,24 @@ class Ground:
     columns: slice
 
 
-def heights_layout(facts: FileFacts, settings: Mapping[str, VariableParams]) -> Layout:
-    """How the heights lie in an orography's file; ConvoyError where there are none.
+def heights_of(raw: xr.Dataset, settings: Settings) -> xr.Dataset:
+    """The heights of an orography's file under the convention; ConvoyError where there are none.
 
     settings: by our names, what the file calls a variable and its units, where that is not as usual.
     """
     of_heights = {name: value for name, value in settings.items() if name == ELEVATION}
-    check_names([facts], of_heights)
-    found = layout(facts, of_heights, (ELEVATION,))
-    require([facts], [found], (ELEVATION,))
-    assert found is not None
-    return found
+    check_names([raw], of_heights)
+    return heights(raw, of_heights)
 
 
-def ground_for(stored: StoredModel, inputs: Side, heights: tuple[Layout, Fields] | None) -> Ground:
-    """The ground for inputs that lie so: by `heights` (their layout and what the file has), or the own one.
+def ground_for(stored: StoredModel, inputs: Side, fine: xr.Dataset | None) -> Ground:
+    """The ground for inputs that lie so: by the heights of a fine grid (see `heights_of`), or the own one.
 
     Raises ConvoyError where the input's grid is not the model's own and no heights are given, and see
     `other_ground`.
     """
-    if heights is not None:
-        fine, raw = heights
-        return other_ground(stored, inputs.grid, fine.grid, fine.fields(ELEVATION, raw), fine.path)
+    if fine is not None:
+        return other_ground(stored, inputs.grid, grid_of(fine), fields_of(fine, ELEVATION), path_of(fine))
     own = own_ground(stored, inputs.grid)
     if own is None:
         _refuse_foreign(stored, inputs.grid, inputs.path)
@@ -94,16 +92,14 @@ def other_ground(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, 
         _covered(wide, narrow, path, name)
         for wide, narrow, name in ((grid.lat, fine.lat, "latitudes"), (grid.lon, fine.lon, "longitudes"))
     )
-    coarse = Grid(_cut(grid.lat, rows), _cut(grid.lon, columns))
+    coarse = grid.at(rows, columns)
     network = config.get("network", {})
     if network.get("conserve") == "softmax" and whole_ratio(coarse, fine) is None:
         raise ConvoyError(
             f"{path}: the model conserves by 'softmax', which needs fine cells that divide the input's evenly"
         )
-    height_m = np.nan_to_num(height_m)
-    if height_m.min() < ground.LOWEST_LAND_M:  # the sea floor
-        height_m = np.maximum(height_m, 0)
-    static, coarse_static = ground.static_fields(height_m, np.ones(fine.shape, bool), coarse, fine)
+    everywhere = np.ones(fine.shape, bool)
+    static, coarse_static = static_fields(above_sea_floor(height_m), everywhere, coarse, fine)
     needed = config.get("scaling", {}).get("static_names", ())
     if missing := [name for name in needed if name not in static]:
         raise ConvoyError(
@@ -160,10 +156,6 @@ def _covered(wide: Axis, narrow: Axis, path: str, name: str) -> slice:
             f"expected at least {FEWEST_CELLS}"
         )
     return slice(int(cells[0]), int(cells[-1]) + 1)
-
-
-def _cut(axis: Axis, cells: slice) -> Axis:
-    return Axis(axis.centres[cells], axis.bounds[cells])
 
 
 def _step(axis: Axis) -> float:
