@@ -1,12 +1,14 @@
-"""Adagrad by rows against PyTorch's own."""
+"""Adagrad with another rate for tables, by PyTorch's own and as a CUDA graph can record it."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from convoy.nn.text import BagOfWordsModel
-from convoy.training.adagrad import BESIDE_TABLES, EPSILON, RowAdagrad
+from convoy.training.adagrad import EPSILON, REST, adagrad, table_groups
 from convoy.training.loop import seeded
+from convoy.training.params import TrainingParams
+from convoy.training.recipes import Optimiser
 
 RATE = 0.3
 
@@ -33,8 +35,21 @@ def train(model: nn.Module, optimiser: torch.optim.Optimizer, count: int = 12) -
     return model.state_dict()
 
 
+def by_recipe(model: nn.Module, decay: float, recordable: bool) -> torch.optim.Optimizer:
+    """At the first step, where the rate of the recipe is its peak; `recordable`: as on a GPU."""
+    optimiser = Optimiser(
+        model, TrainingParams(recipe="adagrad_linear", learning_rate=RATE, weight_decay=decay), 10
+    )
+    if recordable:
+        optimiser.torch = adagrad(table_groups(model, decay), torch.tensor(RATE))
+    else:
+        assert optimiser.at_step(0) == RATE
+    return optimiser.torch
+
+
+@pytest.mark.parametrize("recordable", [False, True])
 @pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_it_steps_as_that_of_torch_does(decay: float) -> None:
+def test_tables_learn_at_the_rate_and_other_weights_at_a_share_of_it(decay: float, recordable: bool) -> None:
     ours, theirs = network(), network()
     table, *rest = theirs.parameters()
     groups = [
@@ -42,39 +57,16 @@ def test_it_steps_as_that_of_torch_does(decay: float) -> None:
         {"params": [weight for weight in rest if weight.ndim > 1], "weight_decay": decay},
         {"params": [weight for weight in rest if weight.ndim == 1]},
     ]
-    expected = train(theirs, torch.optim.Adagrad(groups, lr=RATE * BESIDE_TABLES, eps=EPSILON))
-    found = train(ours, RowAdagrad(ours, RATE, decay))
-    assert ours.embedding.sparse == (decay == 0)
+    expected = train(theirs, torch.optim.Adagrad(groups, lr=RATE * REST, eps=EPSILON))
+    found = train(ours, by_recipe(ours, decay, recordable))
     for name, values in found.items():
         torch.testing.assert_close(values, expected[name], rtol=1e-5, atol=1e-6)
 
 
-def test_a_rate_on_the_device_and_dense_gradients_give_the_same() -> None:
-    """As on a GPU, where a recorded graph reads the rate from a tensor."""
-    ours, again = network(), network()
-    expected = train(ours, RowAdagrad(ours, RATE, 0.0))
-    optimiser = RowAdagrad(again, torch.tensor(RATE), 0.0)
-    again.embedding.sparse = False
-    for name, values in train(again, optimiser).items():
-        torch.testing.assert_close(values, expected[name], rtol=1e-5, atol=1e-6)
-
-
-def test_words_that_no_batch_held_stay_as_they_were() -> None:
+@pytest.mark.parametrize("recordable", [False, True])
+def test_words_that_no_batch_held_stay_as_they_were(recordable: bool) -> None:
     model = network()
     before = model.embedding.weight.detach().clone()
-    train(model, RowAdagrad(model, RATE, 0.0))
+    train(model, by_recipe(model, 0.0, recordable))
     assert torch.equal(model.embedding.weight[[0, 29]], before[[0, 29]])
     assert not torch.equal(model.embedding.weight[5], before[5])
-
-
-def test_a_gradient_summed_over_two_passes_counts_once_a_row() -> None:
-    results = []
-    for sparse in (True, False):
-        model = network()
-        optimiser = RowAdagrad(model, RATE, 0.0)
-        model.embedding.sparse = sparse
-        for tokens, labels in batches(2):
-            nn.functional.cross_entropy(model(tokens), labels).backward()
-        optimiser.step()
-        results.append(model.embedding.weight.detach())
-    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convoy.nn.kernels.bags import mean_of_rows
+from convoy.nn.kernels.switch import enabled
 from convoy.nn.kernels.token_convolution import window_maxima
 
 PADDING, UNKNOWN = 0, 1
@@ -49,7 +49,9 @@ class TextCNN(nn.Module):
         return self._pooled(tokens_NL)
 
     def _pooled(self, tokens_NL: Tensor) -> Tensor:
-        if tokens_NL.is_cpu or (tokens_NL.is_cuda and _in_bfloat16("cuda")):
+        if tokens_NL.is_cpu and enabled("token_convolution"):
+            return self._looked_up(tokens_NL)
+        if tokens_NL.is_cuda and _in_bfloat16("cuda") and enabled("token_convolution_cuda"):
             return self._looked_up(tokens_NL)
         return self._convolved(tokens_NL)
 
@@ -117,8 +119,6 @@ class BagOfWordsModel(nn.Module):
 
     def get_embedding(self, tokens_NL: Tensor) -> Tensor:
         """(N, L) -> (N, embedding_dim): the masked mean."""
-        if tokens_NL.is_cpu:
-            return mean_of_rows(tokens_NL, self.embedding.weight, self.embedding.sparse)
         return F.embedding_bag(tokens_NL, self.embedding.weight, mode="mean", padding_idx=PADDING)
 
 

@@ -1,37 +1,46 @@
-"""Adagrad for embedding tables: a step costs what the rows of the batch's own words cost."""
+"""Adagrad for networks that look words up in embedding tables."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
-
-from convoy.nn.kernels import bags
+from torch import Tensor, nn
 
 # A row of a table is in the gradient of few batches, every other weight in that of each.
-BESIDE_TABLES = 0.02
+REST = 0.02
 EPSILON = 1e-10
 
 
-class RowAdagrad(torch.optim.Optimizer):
-    """Adagrad (Duchi et al., 2011) with the rate `lr` for the embedding tables of `network`.
+def table_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: embedding tables, other weights, and biases, which do not decay.
 
-    All other weights learn at `BESIDE_TABLES` of it. On the CPU, without weight decay, the tables are asked
-    for sparse gradients; a row that a batch lacks would not move anyway, so the steps are the same. Can be
-    recorded as part of a CUDA graph; `lr` is then a tensor.
+    The key `share` is the part of the learning rate by which a group learns: 1 for tables, else `REST`.
     """
+    tables = [module.weight for module in network.modules() if isinstance(module, nn.Embedding)]
+    rest = [weight for weight in network.parameters() if all(weight is not table for table in tables)]
+    return [
+        {"params": tables, "share": 1.0, "weight_decay": weight_decay},
+        {
+            "params": [weight for weight in rest if weight.ndim > 1],
+            "share": REST,
+            "weight_decay": weight_decay,
+        },
+        {"params": [weight for weight in rest if weight.ndim <= 1], "share": REST, "weight_decay": 0.0},
+    ]
 
-    def __init__(self, network: nn.Module, lr: float | torch.Tensor, weight_decay: float) -> None:
-        tables = [module for module in network.modules() if isinstance(module, nn.Embedding)]
-        for table in tables:
-            table.sparse = table.weight.is_cpu and not weight_decay
-        own = [table.weight for table in tables]
-        rest = [weight for weight in network.parameters() if all(weight is not other for other in own)]
-        groups = [
-            {"params": own, "share": 1.0, "weight_decay": weight_decay},
-            {"params": [weight for weight in rest if weight.ndim > 1], "weight_decay": weight_decay},
-            {"params": [weight for weight in rest if weight.ndim <= 1], "weight_decay": 0.0},
-        ]
-        super().__init__(groups, {"lr": lr, "share": BESIDE_TABLES})
+
+def adagrad(groups: list[dict[str, Any]], lr: float | Tensor) -> torch.optim.Optimizer:
+    """Adagrad (Duchi et al., 2011): of PyTorch, or one for CUDA graphs where `lr` is a tensor."""
+    if isinstance(lr, Tensor):
+        return RecordableAdagrad(groups, lr)
+    return torch.optim.Adagrad(groups, lr=lr, eps=EPSILON, fused=True)
+
+
+class RecordableAdagrad(torch.optim.Optimizer):
+    """The steps of torch.optim.Adagrad, with a learning rate that is read from a tensor on the device."""
+
+    def __init__(self, groups: list[dict[str, Any]], lr: Tensor) -> None:
+        super().__init__(groups, {"lr": lr, "share": 1.0})
         for group in self.param_groups:
             for weight in group["params"]:
                 self.state[weight]["sum"] = torch.zeros_like(weight, requires_grad=False)
@@ -46,9 +55,6 @@ class RowAdagrad(torch.optim.Optimizer):
             for weight in group["params"]:
                 gradient, total = weight.grad, self.state[weight]["sum"]
                 if gradient is None:
-                    continue
-                if gradient.is_sparse:
-                    bags.adagrad(weight, total, gradient, rate, EPSILON)
                     continue
                 if group["weight_decay"]:
                     gradient = gradient.add(weight, alpha=group["weight_decay"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convoy.training.adagrad import RowAdagrad
+from convoy.training.adagrad import adagrad, table_groups
 from convoy.training.params import Recipe, TrainingParams
 
 
@@ -68,7 +68,7 @@ class Optimiser:
 
     def _build(self, recipe: Recipe, network: nn.Module, decay: float, cuda: bool) -> torch.optim.Optimizer:
         if recipe == "adagrad_linear":
-            return RowAdagrad(network, self.rate, decay)
+            return adagrad(table_groups(network, decay), self.rate)
         groups = _groups(network.parameters(), decay)
         if recipe == "sgd_cosine":
             return torch.optim.SGD(groups, lr=self.rate, momentum=0.9, fused=True)
@@ -91,7 +91,7 @@ class Optimiser:
             self.rate.fill_(rate)
         else:
             for group in self.torch.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("share", 1.0)
         return rate
 
 

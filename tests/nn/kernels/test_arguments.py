@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from convoy.nn.kernels import lookup, word_scan
-from convoy.nn.kernels.bags import mean_of_rows
 from convoy.nn.kernels.token_convolution import window_maxima
 from tests.support.tiny import KERNELS, flat, textcnn_tensors
 
@@ -25,8 +24,6 @@ TOKENS, OFFSETS = flat([[1, 2, 3], [4]])
     torch.tensor([1, 2]), torch.tensor([[2**40]]), torch.tensor([[1.0]]),
 ])  # fmt: skip
 def test_tokens_that_are_no_rows_of_the_embedding(tokens):
-    with pytest.raises(ValueError, match="token"):
-        mean_of_rows(tokens, EMBEDDING)
     with pytest.raises(ValueError, match="token"):
         window_maxima(tokens, EMBEDDING, WEIGHTS, torch.ones(6), torch.zeros(6), 1e-5)
 
@@ -81,7 +78,7 @@ def test_texts_that_cannot_be_scanned(data, starts):
 BOUNDS = """
 import numpy as np, torch
 from convoy.nn.kernels import lookup
-from convoy.nn.text import BagOfWordsModel, TextCNN
+from convoy.nn.text import TextCNN
 from convoy.streamrec.classification.tokens import encode, fit
 from tests.support.tiny import flat, random_texts, textcnn_tensors
 texts = ["", "a", "a tale of two cit\u00e9s", "one road", "\u6620\u753b x", "caf\u00e9 \u2019s " * 9]
@@ -93,9 +90,9 @@ for sizes in ((3, 4, 5), (1, 2), (7,)):
         model(*flat([*random_texts(30), [], [1], [49] * 60]))
     lengths = torch.tensor([0, 1, 9, 2, 3, 9, 4, 5])
     tokens = torch.randint(1, 40, (8, 9)) * (torch.arange(9) < lengths[:, None])
-    for network in (TextCNN(40, 6, 5, sizes, 4), BagOfWordsModel(40, 6, 4)):
-        network(tokens).sum().backward()
-        network.eval()(tokens)
+    network = TextCNN(40, 6, 5, sizes, 4)
+    network(tokens).sum().backward()
+    network.eval()(tokens)
 print("within bounds")
 """
 

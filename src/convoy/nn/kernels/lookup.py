@@ -23,6 +23,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from convoy.core.errors import ConvoyError
+from convoy.nn.kernels import lookup_plain
+from convoy.nn.kernels.switch import enabled
 
 NORM_EPS = 1e-5  # of nn.BatchNorm1d
 # Tables are far larger than the caches. Asking for the rows of the tenth next token doubles the speed.
@@ -72,7 +74,7 @@ class TextCNNLookup:
         """(T,) int32, (N + 1,) int64 -> (N, dimension) float32, nowhere negative; no token gives zeros."""
         _check(tokens, offsets, self.vocab_size)
         filters = self.dimension // len(self.kernel_sizes)
-        maxima = _maxima(filters)
+        maxima = _maxima(filters) if enabled("lookup") else lookup_plain.maxima
         longest = int(np.diff(offsets).max(initial=0))
         vectors = np.empty((len(offsets) - 1, self.dimension), np.float32)
 
@@ -106,8 +108,9 @@ class BagOfWordsLookup:
         """(T,) int32, (N + 1,) int64 -> (N, dimension) float32; no token gives zeros."""
         _check(tokens, offsets, self.vocab_size)
         vectors = np.empty((len(offsets) - 1, self.dimension), np.float32)
+        means = _means if enabled("lookup") else lookup_plain.means
         _in_threads(
-            lambda low, high: _means(self.embedding, tokens, offsets, low, high, vectors), len(vectors)
+            lambda low, high: means(self.embedding, tokens, offsets, low, high, vectors), len(vectors)
         )
         return vectors
 
@@ -163,7 +166,8 @@ def _table(embedding_VE: Float32, weight_FEk: npt.NDArray[np.float64]) -> Float3
     weights_EK = weights.reshape(dimension, -1)
     table = np.empty((len(embedding_VE), weights_EK.shape[1]), np.float32)
     # Not left to BLAS, whose sums may depend on the number of its threads.
-    _in_threads(lambda low, high: _project(embedding_VE, weights_EK, low, high, table), len(table))
+    project = _project if enabled("lookup") else lookup_plain.project
+    _in_threads(lambda low, high: project(embedding_VE, weights_EK, low, high, table), len(table))
     table[0] = 0  # padding: what lies outside a text
     return table
 

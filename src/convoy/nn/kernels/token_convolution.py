@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from convoy.nn.kernels import token_convolution_loops as loops
-from convoy.nn.kernels.bags import check_tokens
 
 
 class WindowMaxima(torch.autograd.Function):
@@ -111,7 +110,7 @@ def window_maxima(
     kernels = tuple(weight.shape[2] for weight in weights_FEk)
     _check_sizes(embedding_VE, weights_FEk, gamma_D, beta_D, statistics)
     if tokens_NL.is_cpu:
-        check_tokens(tokens_NL, embedding_VE)
+        _check_tokens(tokens_NL, embedding_VE)
     function: type[torch.autograd.Function] = WindowMaxima
     if tokens_NL.is_cuda:
         from convoy.nn.kernels import token_convolution_cuda as windows_cuda
@@ -133,6 +132,18 @@ def _check_sizes(
     norms = [tuple(gamma_D.shape), tuple(beta_D.shape)]
     if norms != [(total,)] * 2 or (statistics is not None and tuple(statistics.shape) != (2, total)):
         raise ValueError(f"scale and shift {norms}: expected {total} filters, and as many statistics")
+
+
+def _check_tokens(tokens_NL: Tensor, embedding_VE: Tensor) -> None:
+    """Raise ValueError for tokens that are no rows of the embedding: compiled loops would read elsewhere."""
+    if tokens_NL.dtype != torch.int64 or tokens_NL.dim() != 2:
+        raise ValueError(f"tokens: expected int64 (N, L), found {tokens_NL.dtype} {tuple(tokens_NL.shape)}")
+    if embedding_VE.dtype != torch.float32 or embedding_VE.dim() != 2:
+        raise ValueError(f"embedding: expected float32 (V, E), found {embedding_VE.dtype}")
+    if tokens_NL.numel():
+        least, greatest = (int(value) for value in tokens_NL.aminmax())
+        if least < 0 or greatest >= len(embedding_VE):
+            raise ValueError(f"token ids {least} to {greatest}; expected 0 to {len(embedding_VE) - 1}")
 
 
 def _columns(weights_FEk: tuple[Tensor, ...], sign_D: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from convoy.core.errors import ConvoyError
 from convoy.nn.kernels import word_scan as scan
+from convoy.nn.kernels.switch import enabled
 
 PADDING, UNKNOWN = 0, 1
 SPECIAL_TOKENS = ("[PAD]", "[UNK]")
@@ -50,7 +51,8 @@ def fit(texts: Texts | Iterable[str], kind: Kind, vocab_size: int, min_count: in
     more than a few rows have characters from U+3000 on.
     """
     array = _large_strings(texts)
-    if kind == "word" and (counts := _counted(array)) is not None:
+    counts = _counted(array) if kind == "word" and enabled("word_scan") else None
+    if counts is not None:
         ordered = sorted(word for word, count in counts.items() if count >= min_count)
         ordered.sort(key=counts.__getitem__, reverse=True)
         words = [*SPECIAL_TOKENS, *ordered][:vocab_size]
@@ -67,7 +69,7 @@ def encode(tokenizer_json: str, texts: Texts, max_tokens: int) -> Tokens:
     """
     array = _large_strings(texts)
     library, table = _prepared(tokenizer_json)
-    if table is None:
+    if table is None or not enabled("word_scan"):
         rows, tokens = np.arange(len(array)), np.empty(0, np.int32)
         lengths = np.zeros(len(array), np.int64)
     else:
