@@ -1,13 +1,24 @@
-"""What a model of a task is to everyone else: one row that stages, reports, tracking and the CLI read."""
+"""What a model and a task are to everyone else: values that stages, reports, tracking and the CLI read."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy.typing as npt
+from pydantic import Field
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from convoy.core.artifact import StoredModel
+
+Item = TypeVar("Item")
+Measured = TypeVar("Measured")
+Source = TypeVar("Source")
 
 Role: TypeAlias = Literal["baseline", "network"]
 Export: TypeAlias = Literal["embeddings", "served"]
@@ -80,3 +91,223 @@ def names_of(models: Mapping[str, Model], role: Role, among: Iterable[str] | Non
     """Names of the models with this role, in the registry's order; `among`: only those of these names."""
     wanted = models.keys() if among is None else set(among)
     return tuple(name for name, model in models.items() if model.role == role and name in wanted)
+
+
+Metrics = Mapping[str, float]
+
+METRICS = "metrics.json"
+"""Name in `Outputs.evaluation` of the metrics file."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluated model: the content of its metrics file, and of the comparison file where there is one."""
+
+    model: str
+    metrics: Mapping[str, Any]
+    comparison: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of DVC that make up a task's models: paths below `root`; `{model}` is a model's name.
+
+    A model counts as trained and evaluated where `folder` and the metrics file are outputs of dvc.lock.
+    """
+
+    root: Path
+    folder: str
+    evaluation: Mapping[str, str]
+    """Name in the run's folder `evaluation` -> file that the evaluate stage writes."""
+    plots: str | None
+    datasets: tuple[str, ...]
+    """Data sets whose md5 is recorded; `dataset` is the one that models are trained and tested on."""
+    dataset: str
+    compare_stage: str
+    comparison: str
+    """The comparison file."""
+    comparison_files: tuple[str, ...]
+    """Patterns of the files that the run of all models keeps as artifacts."""
+    data_stages: tuple[str, ...]
+    """The stages whose params all models share."""
+    selected: str | None = None
+    """The param of the compare stage that lists the models in use; None where all are."""
+
+    def of(self, pattern: str, model: str) -> Path:
+        """The path of one of the patterns above for `model`."""
+        return self.root / pattern.format(model=model)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Which figure ranks models; `validation` is the column of curve.csv that ranks new versions."""
+
+    metric: str
+    lower_is_better: bool
+    validation: str
+
+    def best(self, items: Iterable[Item], figure: Callable[[Item], float | None]) -> Item:
+        """The item with the best figure, the first of equal ones; None counts as worst."""
+
+        def key(item: Item) -> float:
+            value = figure(item)
+            if value is None:
+                return float("inf")
+            return value if self.lower_is_better else -value
+
+        return min(items, key=key)
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Charts on the pages of an experiment. Metrics in one tuple share a chart."""
+
+    bars: tuple[tuple[str, ...], ...]
+    lines: tuple[tuple[str, ...], ...]
+    reference_lines: tuple[str, ...]
+    """Final metrics that are drawn as level lines over all epochs."""
+    pictures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Texts and tables on MLflow's pages."""
+
+    about: str
+    description: str
+    version_note: str
+    columns: tuple[str, ...]
+    """Metrics in the table of runs."""
+    version_tags: tuple[str, ...]
+    """Metrics among the tags of a version."""
+    charts: Charts
+    table_header: tuple[str, ...]
+    table_row: Callable[[Evaluated], tuple[str, ...]]
+    headline: Callable[[Evaluated], str]
+    """The result of a model in a few words without markup."""
+    summary: Callable[[Evaluated], str]
+    """The result of a model in a few sentences."""
+    comparison: Callable[[Mapping[str, Any]], tuple[str, list[str]]]
+    """The headline and the findings of a comparison file."""
+
+
+class PromotionParams(Section):
+    """What a version has to show before it becomes champion."""
+
+    margin: float = Field(
+        0.005, ge=0, lt=1,
+        description="accuracy: the 95% interval of the difference must exclude a larger loss",
+    )  # fmt: skip
+    rmse_margin: float = Field(
+        0.01, ge=0, lt=1,
+        description="downscaling: the same of 1 - RMSE / RMSE of the champion",
+    )  # fmt: skip
+    max_ece: float = Field(0.1, ge=0, le=1, description="expected calibration error on the test split")
+    resamples: int = Field(
+        2000, ge=100, le=100_000, description="bootstrap samples of items and seeds, or of blocks of days"
+    )
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of the bootstrap")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better a candidate is than the champion on the same `n` test cases, with its 95% interval."""
+
+    difference: float
+    low: float
+    high: float
+    n: int
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A difference of two versions of which only summary metrics are known: its upper limit, and words."""
+
+    high: float
+    words: str
+
+
+@dataclass(frozen=True)
+class VersionComparison(Generic[Measured, Source]):
+    """How two versions of a task are compared on the same test split."""
+
+    file: str
+    """Name in the run's folder `evaluation` of what was measured case by case."""
+    read: Callable[[Path], Measured]
+    """Reads that file; raises ConvoyError where it is missing or broken."""
+    test_split: Callable[[Measured, Mapping[str, str]], str]
+    """A hash of the test cases, given the md5s of the data; equal ones allow a paired comparison."""
+    checks: Callable[[Mapping[str, Any], Measured, PromotionParams], list[str]]
+    """The acceptance checks that the metrics file fails, in words."""
+    margin: Callable[[PromotionParams], float]
+    """The largest loss that is allowed."""
+    difference: Callable[[Measured, Measured, int, int], Difference]
+    """Candidate, champion, resamples and seed; raises ConvoyError where the test cases differ."""
+    describe: Callable[[Difference, float], str]
+    """A difference and the margin in words: which loss the interval excludes."""
+    estimate: Callable[[Metrics, Metrics], Estimate | None]
+    """The same from the metrics of two versions alone; None where these are incomplete."""
+    figure: Callable[[Metrics], str | None]
+    """The metric that identifies a version for a reader, in words."""
+    source: str
+    """The data set, by its name in `Outputs.datasets`, on which a version can be measured again."""
+    read_source: Callable[[Path], Source]
+    remeasure: Callable[[Source, Measured, Any], Measured]
+    """What a served model would have measured on the test cases of the candidate."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the tables that a served model takes."""
+
+    name: str
+    kind: Literal["text", "numbers"]
+    required: bool = True
+
+
+class ServedModel(Protocol):
+    """A stored model that answers tables."""
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that it takes."""
+
+    def predict(self, model_input: "pd.DataFrame") -> "pd.DataFrame":
+        """One row of answers per row; raises ConvoyError for a table that it cannot read."""
+
+    def fault(self) -> str | None:
+        """What is wrong with its answer to a probe of its own, or None."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How MLflow serves a model: `loader` is the module with `_load_pyfunc`, `examples` reads rows to try."""
+
+    loader: str
+    serve: "Callable[[StoredModel], ServedModel]"
+    examples: "Callable[[Path], pd.DataFrame]"
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task: names in MLflow, outputs, metrics, pages, and how versions are compared and served."""
+
+    experiment: str
+    registered: str
+    models: Mapping[str, ModelSpec[Any, Any]]
+    """The registry; the models that export `served` are registered as versions, all others are runs only."""
+    ranking: Ranking
+    outputs: Outputs
+    data_name: Callable[[Mapping[str, Any]], str]
+    """The data in a few words, from the params of `Outputs.data_stages`."""
+    figures: Callable[[str, Mapping[str, Any]], dict[str, float]]
+    """The final metrics of a model, flat, from its name and metrics file."""
+    pages: Pages
+    versions: VersionComparison[Any, Any]
+    serving: Serving
+
+    def best(self, models: Iterable[Evaluated]) -> Evaluated:
+        """The model with the best figure."""
+        return self.ranking.best(
+            models, lambda one: self.figures(one.model, one.metrics).get(self.ranking.metric)
+        )

@@ -132,7 +132,11 @@ def test_only_publish_needs_tracking_and_only_when_it_runs():
         if any("/tracking/" in file for file in stage_modules.required(stage))
     }
     assert tracking == {"publish"}
-    probe = "import sys, convoy.cli.app, convoy.core.stage, convoy.training.event_log, convoy.tracking.live; "
+    # MLflow's settings are made before it is imported, by the commands that use it.
+    probe = "import sys, convoy.cli.app, convoy.cli.artifacts, convoy.core.stage, convoy.training.event_log; "
+    probe += "import convoy.projects, convoy.tracking.live, convoy.tracking.publish; "
+    probe += "import convoy.tracking.registry.promotion, convoy.tracking.lineage.chain; "
+    probe += "import convoy.tracking.dashboard.server; "
     probe += "print([name for name in sys.modules if name.split('.')[0] in ('mlflow', 'torch')])"
     done = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"

@@ -11,8 +11,8 @@ from tests.contracts.stage_modules import ROOT
 
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "pipelines").rglob("*.py"))
-# Disk access is in `convoy.core.files` and in modules with these names.
-DISK = re.compile(r"(\w+_)?io|data|netcdf(_child)?|headers|classic")
+# Disk access is in `convoy.core.files` and in modules with these names; a `task` names its readers.
+DISK = re.compile(r"(\w+_)?io|data|netcdf(_child)?|headers|classic|task")
 PURE = [
     path for path in SOURCES if {"streamrec", "climate"} & set(path.parts) and not DISK.fullmatch(path.stem)
 ]

@@ -13,7 +13,9 @@ import pytest
 from convoy.core.files import sha256
 from convoy.embeddings.io import STATUSES
 from convoy.streamrec.classification.prediction import Predictor
-from convoy.tracking import packaging, store
+from convoy.streamrec.classification.task import TASK as CLASSIFICATION
+from convoy.tracking import store
+from convoy.tracking.registry import loading, packaging
 from tests.support.trained import Product
 
 NAME = "streamrec-text"
@@ -31,9 +33,7 @@ def make(folder: Path, product: Product) -> Path:
         content = {"convoy.content": sha256(product.folders["bow"] / "manifest.json")}
         run = client.create_run(experiment, tags=content).info.run_id
         model = client.create_logged_model(experiment, "bow", run, content)
-        saved = packaging.save(
-            product.folders["bow"], frame(rows_of(product)), folder / "saved", run, model.model_id
-        )
+        saved = save(product.folders["bow"], rows_of(product), folder / "saved", run, model.model_id)
         client.log_model_artifacts(model.model_id, str(saved))
         client.finalize_logged_model(model.model_id, "READY")
         client.create_registered_model(NAME)
@@ -41,6 +41,16 @@ def make(folder: Path, product: Product) -> Path:
         client.set_registered_model_alias(NAME, "champion", version.version)
         (folder / "ids.json").write_text(json.dumps({"run": run, "model": model.model_id}))
     return folder
+
+
+def save(model_folder: Path, rows: Rows, target: Path, *ids: str) -> Path:
+    """The model folder with these rows as examples, as `convoy publish` packs it."""
+    return packaging.save(CLASSIFICATION.serving, model_folder, frame(rows), target, *ids)
+
+
+def loaded(uri: str) -> Any:
+    """What our own loading gives."""
+    return loading.load(store.client(), uri, CLASSIFICATION.serving)
 
 
 def rows_of(product: Product) -> Rows:

@@ -1,5 +1,6 @@
 """Commands of ours as processes, real MLflow servers, and a proxy that makes trouble before one."""
 
+import base64
 import contextlib
 import os
 import re
@@ -138,8 +139,12 @@ def stop(server: subprocess.Popen) -> None:
     server.wait()
 
 
+USER, SECRET = "reader", "long-secret-word"
+LOGIN = base64.b64encode(f"{USER}:{SECRET}".encode()).decode()
+
+
 class Trouble:
-    """A proxy before a real server: `well`, `slow` (each answer comes 30 s late) or `ill` (answers 500)."""
+    """A proxy before a real server: `well`, `slow` (30 s late), `ill` (500), `guarded` (401)."""
 
     def __init__(self, upstream: str) -> None:
         self.upstream, self.mode = upstream, "well"
@@ -150,6 +155,10 @@ class Trouble:
             def handle_any(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else None
+                if trouble.mode == "guarded" and self.headers.get("Authorization") != f"Basic {LOGIN}":
+                    trouble.refused += 1
+                    self.send_error(401)
+                    return
                 if trouble.mode == "ill":
                     trouble.refused += 1
                     self.send_error(500)

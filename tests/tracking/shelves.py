@@ -17,12 +17,13 @@ from convoy.core import statistics
 from convoy.core.files import MANIFEST, sha256, write_json
 from convoy.streamrec.classification import io as predictions
 from convoy.streamrec.classification.io import Predictions
-from convoy.tracking import packaging, store
-from convoy.tracking.task import Task
-from convoy.tracking.text import Text
+from convoy.streamrec.classification.task import TASK as CLASSIFICATION
+from convoy.tasks import TaskSpec
+from convoy.tracking import store
+from convoy.tracking.registry import packaging
 from tests.support.trained import Product
 
-TEXT = Text()
+TEXT = CLASSIFICATION
 MODEL = TEXT.registered
 EXAMPLE = pd.DataFrame({"title": ["A tale"], "synopsis": ["of two cats"]})
 ITEMS = 1000
@@ -94,7 +95,7 @@ def add(
 
 def publish(
     client: MlflowClient, model_folder: Path, evaluation: Path, kind: str, data: dict[str, str] | None = None,
-    task: Task = TEXT, example: pd.DataFrame = EXAMPLE,
+    task: TaskSpec = TEXT, example: pd.DataFrame = EXAMPLE,
 ) -> int:  # fmt: skip
     """Register the model folder as a version, with a run of its own, and make it the challenger."""
     known = client.get_experiment_by_name(task.experiment)
@@ -109,15 +110,16 @@ def publish(
     client.set_terminated(run)
     model = client.create_logged_model(experiment, kind, run, tags)
     saved = model_folder.with_name(f"{model_folder.name}-{model.model_id}")
-    packaging.save(model_folder, example, saved, run, model.model_id)
+    packaging.save(task.serving, model_folder, example, saved, run, model.model_id)
     client.log_model_artifacts(model.model_id, str(saved))
     shutil.rmtree(saved)
     client.finalize_logged_model(model.model_id, "READY")
     if not client.search_registered_models(f"name = '{task.registered}'"):
         client.create_registered_model(task.registered)
+    measured = task.versions.read(evaluation / task.versions.file)
     test = json.loads((evaluation / "metrics.json").read_text())["test"]
     tags |= {
-        "convoy.test_split": task.judge.test_split(evaluation / task.judge.file, data or {}),
+        "convoy.test_split": task.versions.test_split(measured, data or {}),
         "convoy.data": json.dumps(data or {}),
         **{f"test_{key}": str(value) for key, value in test.items()},
     }

@@ -79,11 +79,12 @@ def flavour_of_scikit_learn(folder: Path, mark: Path) -> None:
 
 
 def code_in_place_of_ours(folder: Path, mark: Path) -> None:
-    for name in ("convoy", "convoy/tracking", "convoy/core", "safetensors", "tokenizers", "numba"):
+    for name in ("convoy", "convoy/streamrec", "convoy/core", "safetensors", "tokenizers", "numba"):
         (folder / "code" / name).mkdir(parents=True)
         (folder / "code" / name / "__init__.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     loader = f"open({str(mark)!r}, 'w').close()\ndef _load_pyfunc(path): return None\n"
-    (folder / "code/convoy/tracking/pyfunc.py").write_text(loader)
+    (folder / "code/convoy/streamrec/classification.py").write_text(loader)
+    (folder / "code/convoy/core/mlmodel.py").write_text(loader)
     edit(folder, code="code")
 
 
@@ -116,16 +117,17 @@ AROUND: tuple[Change, ...] = (
     code_in_place_of_ours, data_elsewhere, a_link,
 )  # fmt: skip
 FOREIGN: tuple[Change, ...] = (loader_of_its_own, model_from_code)
+LOADER = r"expected the loader convoy\.streamrec\.classification\.serving( or convoy\.climate\.\S+)?"
 WORDS: dict[Change, str] = {
     pickle_in_the_data: r"data/bow/model\.pkl: not in the manifest",
     weight: r"model\.safetensors: sha256 differs from the manifest",
     pickle_beside: r"python_model\.pkl: not a file that MLflow writes",
     weight_with_a_new_manifest: r"manifest\.json: expected the sha256 \w{64} that MLmodel names, found",
-    loader_of_pickles: r"MLmodel: expected the loader convoy\.tracking\.pyfunc, found mlflow\.pyfunc\.model",
+    loader_of_pickles: rf"MLmodel: {LOADER}, found mlflow\.pyfunc\.model",
     flavour_of_scikit_learn: r"expected the flavour python_function alone, found python_function, sklearn",
     code_in_place_of_ours: "MLmodel: names the code path 'code', and ours have no code",
-    loader_of_its_own: r"expected the loader convoy\.tracking\.pyfunc, found planted",
-    model_from_code: r"expected the loader convoy\.tracking\.pyfunc, found mlflow.*code_model",
+    loader_of_its_own: f"{LOADER}, found planted",
+    model_from_code: f"{LOADER}, found mlflow.*code_model",
     data_elsewhere: r"expected data in data/NAME, found '\.\./elsewhere/bow'",
     a_link: r"weights: (a link, and ours hold none|not in the manifest)",
     weight_with_all_pins_of_the_folder: r"expected the sha256 \w{64} that the store names, found \w{64}",

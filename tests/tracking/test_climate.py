@@ -14,15 +14,18 @@ from mlflow.exceptions import MlflowException
 from convoy.climate.data import io as grids
 from convoy.climate.data.domains import EPOCH, Days
 from convoy.climate.downscaling import models
+from convoy.climate.downscaling.fields_model import FieldsModel
+from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, sha256
-from convoy.tracking import dashboard, packaging, pyfunc, store
-from convoy.tracking.downscaling import Downscaling
-from convoy.tracking.fields_model import FieldsModel
-from convoy.tracking.lineage import lineage
+from convoy.projects import TASKS
+from convoy.tracking import store
+from convoy.tracking.dashboard import server
+from convoy.tracking.lineage.chain import lineage
 from convoy.tracking.publish import publish
-from convoy.training import event_log as journal
+from convoy.tracking.registry import loading, packaging
+from convoy.training import event_log
 from tests.tracking import climates, shelves
 from tests.tracking.packaged import of_mlflow
 
@@ -39,7 +42,7 @@ def project(climate, repository, client):
 
 @pytest.fixture
 def published(project):
-    publish()
+    publish(TASKS)
     return store.client()
 
 
@@ -92,7 +95,7 @@ def test_the_smallest_error_comes_first_and_is_told_in_words(published):
     state = json.loads(json.loads(tags["mlflow.sharedViewState.convoy"])["state"])
     assert state["orderByKey"] == "metrics.`test_rmse`"
     assert state["orderByAsc"] is True
-    assert "it cannot go there" in found["ridge"].data.tags["mlflow.note.content"]
+    assert "the model cannot be applied there" in found["ridge"].data.tags["mlflow.note.content"]
     files = {file.path for file in published.list_artifacts(parent.info.run_id)}
     assert {"report.html", "comparison.json", "errors.png", "spectra.png"} <= files
     assert "get-artifact?path=notes/errors.png" in note
@@ -112,19 +115,19 @@ def test_the_challenger_is_the_best_of_the_networks_by_validation(published):
 
 def test_publishing_again_changes_nothing(published, project):
     before = shelves.rows(project)
-    assert set(publish()) == {EXPERIMENT}
+    assert set(publish(TASKS)) == {EXPERIMENT}
     assert shelves.rows(project) == before
 
 
 def test_a_live_run_is_taken_over_with_its_times(project, monkeypatch):
     monkeypatch.setenv("CONVOY_TRACKING", "off")
     facts = {"task": EXPERIMENT, "model": "residual", "key": "k", "seeds": [0], "device": "cpu", "params": {}}
-    with journal.recorded(facts, "convoy.tracking.live") as live:
+    with event_log.recorded(facts, "convoy.tracking.live") as live:
         for epoch in (1, 2):
             live.epoch(0, {"epoch": epoch, "train_loss": 1.0, "validation_rmse": 2.0})
         live.finished(sha256(climates.DATA / "models" / "residual" / MANIFEST))
-    publish()
-    (record,) = journal.records()
+    publish(TASKS)
+    (record,) = event_log.records()
     client = store.client()
     found = runs(client)
     assert set(found) == {*climates.KINDS, "all"}
@@ -136,9 +139,9 @@ def test_any_subset_is_published_without_a_comparison_too(project):
     shutil.rmtree(climates.DATA / "plots")
     (climates.DATA / "metrics" / "comparison.json").unlink()
     climates.lock(project, ("bicubic",))
-    assert set(publish()[EXPERIMENT]) == {"bicubic"}
+    assert set(publish(TASKS)[EXPERIMENT]) == {"bicubic"}
     climates.lock(project, ("residual", "bicubic"))
-    assert set(publish()[EXPERIMENT]) == {"residual", "bicubic"}
+    assert set(publish(TASKS)[EXPERIMENT]) == {"residual", "bicubic"}
     client = store.client()
     assert len(client.search_model_versions(f"name = '{MODEL}'")) == 1
 
@@ -147,14 +150,14 @@ def test_what_climate_models_no_longer_names_may_be_missing(project):
     """DVC keeps the entries of stages that dvc.yaml no longer has, but does not bring their outputs."""
     climates.lock(project, climates.KINDS, left=("srcnn",))
     shutil.rmtree(climates.DATA / "models" / "srcnn")
-    found = publish()
+    found = publish(TASKS)
     assert set(found[EXPERIMENT]) == set(climates.KINDS) - {"srcnn"}
 
 
 def test_one_that_was_just_compared_must_not_be_missing(project):
     shutil.rmtree(climates.DATA / "models" / "srcnn")
     with pytest.raises(ConvoyError, match="data/climate/models/srcnn: no such output"):
-        publish()
+        publish(TASKS)
 
 
 def test_both_tasks_stand_side_by_side(built, climate, tmp_path, empty_store, monkeypatch):
@@ -167,17 +170,17 @@ def test_both_tasks_stand_side_by_side(built, climate, tmp_path, empty_store, mo
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlruns' / 'mlflow.db'}")
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.chdir(project)
-    found = publish()
+    found = publish(TASKS)
     assert {task: len(models) for task, models in found.items()} == {"streamrec/text": 4, EXPERIMENT: 4}
     client = store.client()
     assert len(runs(client, "streamrec/text")) == len(runs(client)) == 5
     assert {model.name for model in client.search_registered_models()} == {MODEL, "streamrec-text"}
-    guide = "\n".join(dashboard._guide(client, "http://here/"))
+    guide = "\n".join(server._guide(client, TASKS, "http://here/"))
     assert guide.index("streamrec/text, best first") < guide.index("climate/downscaling, best first")
 
 
 def test_the_dashboard_leads_to_what_is_there(published):
-    guide = dashboard._guide(published, "http://here/")
+    guide = server._guide(published, TASKS, "http://here/")
     assert len(guide) == 4
     assert "climate/downscaling, best first" in guide[1]
     assert guide[3].endswith(f"#/models/{MODEL}")
@@ -200,7 +203,10 @@ def test_a_version_gives_the_fields_of_the_evaluate_stage(published):
     ordinal = np.array([cftime.date2num(date, EPOCH, calendar) for date in dates])
     domain = replace(domain, days=Days(calendar, ordinal))
     expected = models.downscale(stored, domain)[0].reshape(len(table), -1)
-    for loaded in (pyfunc.load(f"models:/{MODEL}@challenger"), of_mlflow(f"models:/{MODEL}@challenger")):
+    for loaded in (
+        loading.load(published, f"models:/{MODEL}@challenger", DOWNSCALING.serving),
+        of_mlflow(f"models:/{MODEL}@challenger"),
+    ):
         answer = loaded.predict(table)
         assert list(answer.columns) == ["date", "tasmax"]
         assert answer["date"].tolist() == table["date"].tolist()
@@ -270,7 +276,12 @@ def test_a_network_with_a_spread_serves_it_and_one_that_was_trained_on_a_gpu_run
     config["training"]["device"] = "cuda"
     folders.write(tmp_path / "wide", config, tensors, None, curve)
     _, table = days(2)
-    saved = packaging.save(tmp_path / "wide", Downscaling().examples(), tmp_path / "saved")
+    saved = packaging.save(
+        DOWNSCALING.serving,
+        tmp_path / "wide",
+        DOWNSCALING.serving.examples(climates.DATA),
+        tmp_path / "saved",
+    )
     answer = of_mlflow(saved).predict(table)
     assert list(answer.columns) == ["date", "tasmax", "tasmax_sd"]
     assert (np.stack(answer["tasmax_sd"]) > 0).all()
@@ -286,7 +297,7 @@ def test_lineages_of_climate_s_outputs(published, project):
         f"runs:/{version.run_id}",
     ):  # fmt: skip
         lines: list[str] = []
-        lineage(what, lines.append)
+        lineage(what, TASKS, lines.append)
         text = "\n".join(lines)
         assert f"models:/{MODEL}/{version.version} @challenger" in text, what
         assert "data/climate/grids: md5 " in text
@@ -294,4 +305,4 @@ def test_lineages_of_climate_s_outputs(published, project):
     changed = climates.DATA / "models" / kind / "model.safetensors"
     changed.write_bytes(changed.read_bytes()[:-1] + b"?")
     with pytest.raises(ConvoyError, match=r"model\.safetensors"):
-        lineage(f"models:/{MODEL}@challenger", lines.append)
+        lineage(f"models:/{MODEL}@challenger", TASKS, lines.append)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from convoy.tracking import views
-from convoy.tracking.downscaling import Downscaling
-from convoy.tracking.text import Text
+from convoy.projects import TASKS
+from convoy.streamrec.classification.task import TASK as CLASSIFICATION
+from convoy.tracking.dashboard import views
 from tests.tracking.servers import dashboard, free_port
 
 WINDOW: Any = {"width": 1500, "height": 950}
@@ -23,7 +23,7 @@ SLOW = 60_000.0  # milliseconds: the first page waits for imports of the server
 
 def test_a_view_fits_into_a_tag_of_any_store() -> None:
     # Servers of earlier releases refuse longer ones.
-    for task in (Text(), Downscaling()):
+    for task in TASKS:
         assert all(len(value) < 5000 for value in views.tags(task).values())
 
 
@@ -106,21 +106,19 @@ def finds_the_best_model(page: Page, project: Path) -> None:
     expect(first.locator('[col-id="attributes.`Run Name`"]')).to_contain_text(f"{best(project)} · synthetic")
     accuracy = metrics(project)[best(project)]["accuracy"]
     expect(first.locator('[col-id="metrics.`test_accuracy`"]')).to_have_text(str(accuracy))
-    for name in Text.columns:
+    for name in CLASSIFICATION.pages.columns:
         expect(page.get_by_test_id(f"sort-header-{name}")).to_be_visible()
     expect(page.get_by_text("Best on synthetic default 1,000")).to_be_visible()
-    expect(page.get_by_role("link", name=f"{accuracy:.1%} of test items rightly named")).to_be_visible()
+    expect(page.get_by_role("link", name=f"accuracy {accuracy:.1%} on test items")).to_be_visible()
 
 
 def finds_curves_and_bayes(page: Page, screenshots: Path) -> None:
     """The charts of all runs: curves beside the Bayes accuracy, and the confusion pictures side by side."""
     cards = page.get_by_test_id("experiment-view-compare-runs-card")
     page.locator('label:has(input[value="CHART"])').click()
-    curve = cards.filter(has_text="validation_accuracy vs Bayes accuracy")
+    curve = cards.filter(has_text="validation_accuracy vs bayes")
     expect(curve.locator(".scatterlayer .trace").first).to_be_visible()
-    expect(
-        cards.filter(has_text="test_accuracy vs Bayes accuracy").locator(".bars .point").first
-    ).to_be_visible()
+    expect(cards.filter(has_text="test_accuracy vs bayes").locator(".bars .point").first).to_be_visible()
     page.set_viewport_size(TALL)
     for name, count in (("accuracy", 1), ("confusion", 4), ("curve", 2)):
         images = cards.filter(has=page.get_by_text(name, exact=True)).locator("img")
@@ -134,7 +132,7 @@ def finds_curves_and_bayes(page: Page, screenshots: Path) -> None:
 def finds_the_run(page: Page, project: Path, screenshots: Path) -> None:
     """A model's own page: words and pictures, its curve, and the confusion picture in full."""
     accuracy = f"{metrics(project)['textcnn']['accuracy']:.1%}"
-    expect(page.get_by_text(f"TextCNN: {accuracy} of test items rightly named")).to_be_visible()
+    expect(page.get_by_text(f"TextCNN: accuracy {accuracy} on test items")).to_be_visible()
     page.screenshot(path=screenshots / "4-run.png")
     page.get_by_text("Show more").click()
     for image in ("confusion", "curve", "reliability"):
@@ -165,7 +163,7 @@ def finds_the_versions(page: Page, project: Path, screenshots: Path) -> None:
     page.screenshot(path=screenshots / "8-model.png")
     challenger.get_by_role("link", name=re.compile("^Version")).click()
     expect(page.get_by_text("Registered At:")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"^(TextCNN|Bag of words): \d"))).to_have_count(1)
+    expect(page.get_by_text(re.compile(r"^(TextCNN|Bag of words): accuracy \d"))).to_have_count(1)
     expect(page.get_by_text("challenger")).to_be_visible()
     cells = page.get_by_role("row", name=re.compile(r"^test_accuracy "))
     shown = {f"{metrics(project)[kind]['accuracy']:.6g}" for kind in ("bow", "textcnn")}

@@ -1,5 +1,6 @@
 """Rollbacks, kills and emptied stores: the store follows the lines of data/decisions.jsonl."""
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -10,77 +11,78 @@ import pytest
 from mlflow import MlflowClient
 
 from convoy.core.errors import ConvoyError
-from convoy.tracking import decisions, ledger, store
-from convoy.tracking.decisions import replay, rollback
-from convoy.tracking.promotion import RefusedError, promote
+from convoy.tracking import store
+from convoy.tracking.registry import decisions, ledger, state
+from convoy.tracking.registry.decisions import replay, rollback
+from convoy.tracking.registry.promotion import RefusedError, promote
 from tests.tracking import shelves
 from tests.tracking.servers import convoy
-from tests.tracking.shelves import MODEL, aliases, history, lines, tags
+from tests.tracking.shelves import MODEL, TEXT, aliases, history, lines, tags
 
 
 def replayed(client):
     with store.turn("publish"):
-        replay(client, MODEL)
+        replay(client, TEXT)
 
 
 def test_rollback_goes_back_one_by_one_and_never_forward(client, repository, add):
     with pytest.raises(ConvoyError, match="no version of it"):
-        rollback(MODEL)
+        rollback(TEXT)
     add("bow", 600)
     with pytest.raises(ConvoyError, match="no champion to go back from"):
-        rollback(MODEL)
-    promote(MODEL)
+        rollback(TEXT)
+    promote(TEXT)
     for right in (700, 800):
         add("bow", right)
-        promote(MODEL)
-    said = rollback(MODEL, "odd categories")
+        promote(TEXT)
+    said = rollback(TEXT, "odd categories")
     assert said == f"rollback: {MODEL} version 2 (bow) is champion again: odd categories"
     assert aliases(client) == {"champion": 2}
     assert tags(client, 3)["rolled_back_because"] == "odd categories"
     assert tags(client, 3)["rolled_back_to"] == "version 2 (bow, accuracy 70.0%)"
     assert tags(client, 2)["restored_because"] == "odd categories"
-    rollback(MODEL)
+    rollback(TEXT)
     assert aliases(client) == {"champion": 1}
     with pytest.raises(
         ConvoyError, match=r"version 1 \(bow\) stays champion, no earlier one has a version here"
     ):
-        rollback(MODEL)
+        rollback(TEXT)
     assert [line["action"] for line in lines(repository)] == ["promoted"] * 3 + ["rollback"] * 2
-    promote(MODEL, "3")
-    rollback(MODEL)
+    promote(TEXT, "3")
+    rollback(TEXT)
     assert aliases(client) == {"champion": 1}
 
 
 def test_rollback_passes_over_what_has_no_version_any_more(client, add):
     for right in (600, 700, 800):
         add("bow", right)
-        promote(MODEL)
+        promote(TEXT)
     client.delete_model_version(MODEL, "2")
-    assert "version 1 (bow) is champion again" in rollback(MODEL)
+    assert "version 1 (bow) is champion again" in rollback(TEXT)
 
 
 def test_a_champion_set_by_hand_is_the_one_to_beat_and_to_go_back_to(client, repository, add):
     for right in (600, 800):
         add("bow", right)
-        promote(MODEL)
+        promote(TEXT)
     add("bow", 700)
     client.set_registered_model_alias(MODEL, "champion", 3)
     replayed(client)
     assert aliases(client)["champion"] == 3
     add("bow", 750)
-    assert "over version 3" in promote(MODEL)
-    rollback(MODEL)
+    assert "over version 3" in promote(TEXT)
+    rollback(TEXT)
     assert aliases(client)["champion"] == 3
-    rollback(MODEL)
+    rollback(TEXT)
     assert aliases(client)["champion"] == 2
 
 
 def test_rollback_knows_what_another_checkout_decided(client, repository, add):
     for right in (600, 800):
         add("bow", right)
-        promote(MODEL)
+        promote(TEXT)
     (repository / "data/decisions.jsonl").unlink()
-    rollback(MODEL)
+    rollback(TEXT)
     assert aliases(client) == {"champion": 1}
 
 
@@ -94,7 +96,7 @@ WRITES = (
 )
 
 
-def state(client):
+def seen_by_a_reader(client):
     """Aliases, what versions say of decisions, and the history, without times."""
     found = client.get_registered_model(MODEL)
     numbers = [version.version for version in client.search_model_versions(f"name = '{MODEL}'")]
@@ -104,12 +106,12 @@ def state(client):
         for key, value in tags(client, number).items()
         if "_at" not in key
     }
-    return aliases(client), words, history(client), json.loads(found.tags[decisions.STATE])["contents"]
+    return aliases(client), words, history(client), json.loads(found.tags[state.FOLLOWED])["contents"]
 
 
 def test_a_kill_after_any_write_is_mended_by_the_next_command(client, repository, add, tmp_path, monkeypatch):
     add("bow", 600)
-    promote(MODEL)
+    promote(TEXT)
     add("textcnn", 900)
     left = {"writes": 0}
 
@@ -131,14 +133,14 @@ def test_a_kill_after_any_write_is_mended_by_the_next_command(client, repository
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{copy / 'mlruns' / 'mlflow.db'}")
         left["writes"] = writes
         try:
-            promote(MODEL)
+            promote(TEXT)
             killed = False
         except Killed:
             killed = True
         left["writes"] = 1000
         again = store.client()
         replayed(again)
-        seen.append(state(again))
+        seen.append(seen_by_a_reader(again))
         assert len(lines(copy)) == 2
         before = shelves.rows(copy)
         replayed(again)
@@ -150,9 +152,10 @@ def test_a_kill_after_any_write_is_mended_by_the_next_command(client, repository
     assert seen[-1][0] == {"champion": 2}
 
 
-KILLED_AFTER_THE_LINE = f"""
+KILLED_AFTER_THE_LINE = """
 import os, signal
-from convoy.tracking import ledger, promotion
+from convoy.streamrec.classification.task import TASK as CLASSIFICATION
+from convoy.tracking.registry import ledger, promotion
 append = ledger.append
 
 def appended(decision):
@@ -160,7 +163,7 @@ def appended(decision):
     os.kill(os.getpid(), signal.SIGKILL)
 
 ledger.append = appended
-promotion.promote("{MODEL}")
+promotion.promote(CLASSIFICATION)
 """
 
 
@@ -170,7 +173,7 @@ def test_a_kill_between_line_and_alias_is_mended(client, repository, add):
     assert done.returncode == -signal.SIGKILL
     assert aliases(client) == {"challenger": 1}
     assert len(lines(repository)) == 1
-    assert promote(MODEL, "1").startswith("kept: ")
+    assert promote(TEXT, "1").startswith("kept: ")
     assert aliases(client) == {"champion": 1}
     assert [line["action"] for line in lines(repository)] == ["promoted", "kept"]
 
@@ -179,9 +182,9 @@ def test_a_kill_between_line_and_alias_is_mended(client, repository, add):
 def two(client, repository, add, tmp_path):
     """Two versions, of which the second is champion over the first; and both as they were published."""
     add("bow", 600)
-    promote(MODEL)
+    promote(TEXT)
     add("textcnn", 900)
-    promote(MODEL)
+    promote(TEXT)
     return [(tmp_path / "models" / name, tmp_path / "evaluation" / name) for name in ("bow-0", "textcnn-1")]
 
 
@@ -209,7 +212,7 @@ def test_an_emptied_store_gets_its_champion_back_by_content(two, emptied, reposi
     assert aliases(client) == {"champion": 1}
     assert tags(client, 1)["promoted_over"] == "version 2 (bow, accuracy 60.0%)"
     assert history(client)[1].startswith("promoted version 1 (textcnn, accuracy 90.0%) over version 2 (bow, ")
-    rollback(MODEL)
+    rollback(TEXT)
     assert aliases(client) == {"champion": 2}
 
 
@@ -228,7 +231,7 @@ def test_what_came_after_the_last_decision_is_the_challenger_again(two, emptied,
 def test_a_refused_challenger_is_the_challenger_again(two, emptied, add, client):
     add("bow", 850)
     with pytest.raises(RefusedError):
-        promote(MODEL)
+        promote(TEXT)
     assert aliases(client) == {"champion": 2, "challenger": 3}
     bow, textcnn = two
     client = emptied()
@@ -248,7 +251,7 @@ def test_without_the_content_of_the_champion_there_is_none_until_it_comes(two, e
     with pytest.raises(
         RefusedError, match=r"the last champion, textcnn, is not in this store; −30\.0 points"
     ):
-        promote(MODEL, "bow")
+        promote(TEXT, "bow")
     shelves.publish(client, *textcnn, "textcnn")
     replayed(client)
     assert aliases(client) == {"champion": 2}
@@ -256,47 +259,47 @@ def test_without_the_content_of_the_champion_there_is_none_until_it_comes(two, e
 
 def test_a_torn_last_line_was_never_decided(client, repository, add):
     add("bow", 600)
-    promote(MODEL)
+    promote(TEXT)
     file = repository / "data/decisions.jsonl"
     whole = file.read_bytes()
     file.write_bytes(whole + whole[:100])
     assert len(ledger.read(MODEL)) == 1
-    promote(MODEL, "1")
+    promote(TEXT, "1")
     assert [line["action"] for line in lines(repository)] == ["promoted", "kept"]
     file.write_bytes(file.read_bytes()[:-1])  # an editor that ends no line
     assert len(ledger.read(MODEL)) == 2
-    promote(MODEL, "1")
+    promote(TEXT, "1")
     assert [line["action"] for line in lines(repository)] == ["promoted", "kept", "kept"]
 
 
 def test_a_conflict_of_git_is_named_and_nothing_is_decided(client, repository, add):
     add("bow", 600)
-    promote(MODEL)
+    promote(TEXT)
     file = repository / "data/decisions.jsonl"
     file.write_bytes(b"<<<<<<< HEAD\n" + file.read_bytes())
     with pytest.raises(
         ConvoyError, match=r"decisions.jsonl, line 1: expected a decision as JSON, found b'<<<<<<<"
     ):
-        promote(MODEL)
+        promote(TEXT)
     assert file.read_bytes().count(b"\n") == 2
 
 
 def test_lines_about_other_models_are_left_alone(client, repository, add):
     add("bow", 600)
-    promote(MODEL)
+    promote(TEXT)
     file = repository / "data/decisions.jsonl"
     other = json.loads(file.read_text()) | {"model": "other", "id": "x"}
     file.write_text(file.read_text() + json.dumps(other) + "\n")
     before = shelves.rows(repository)
     replayed(client)
-    replay(client, "other")
+    replay(client, dataclasses.replace(TEXT, registered="other"))
     assert shelves.rows(repository) == before
     assert len(ledger.read(MODEL)) == 1
 
 
 def test_the_words_fit_into_any_store():
     contents = [f"{number:064x}" for number in range(500)]
-    text = decisions._State(contents, [content[-12:] for content in contents]).text
+    text = state.Followed(contents, [content[-12:] for content in contents]).text
     assert len(text) < 5000  # PostgreSQL refuses longer tags
 
 
@@ -304,14 +307,16 @@ def test_publish_rebuilds_the_aliases_too(published_project, monkeypatch):
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{published_project / 'mlruns' / 'mlflow.db'}")
     monkeypatch.chdir(published_project)
-    shelf = decisions.settled(store.client(), MODEL)
-    textcnn = next(one for one in shelf.versions if one.tags["convoy.model"] == "textcnn")
-    assert decisions.settle(store.client(), decisions.decided("promoted", shelf, textcnn, "a test"), None)
+    model = decisions.current(store.client(), TEXT)
+    textcnn = next(one for one in model.versions if one.tags["convoy.model"] == "textcnn")
+    assert decisions.decide(
+        store.client(), TEXT, decisions.new_decision("promoted", model, textcnn, "a test"), None
+    )
     shutil.rmtree(published_project / "mlruns")
     (published_project / "mlruns").mkdir()
     again = f"sqlite:///{published_project / 'mlruns' / 'again.db'}"
     assert convoy(published_project, "publish", MLFLOW_TRACKING_URI=again).returncode == 0
     monkeypatch.setenv("MLFLOW_TRACKING_URI", again)
-    shelf = decisions.settled(store.client(), MODEL)
-    assert decisions.content(shelf.champion) == textcnn.tags["convoy.content"]
-    assert shelf.champion.tags["promoted_because"] == "a test"
+    model = decisions.current(store.client(), TEXT)
+    assert state.content(model.champion) == textcnn.tags["convoy.content"]
+    assert model.champion.tags["promoted_because"] == "a test"

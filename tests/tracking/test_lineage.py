@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from convoy.core.errors import ConvoyError
+from convoy.projects import TASKS
 from convoy.tracking import dvclock, store
-from convoy.tracking.lineage import lineage
-from convoy.tracking.tree import Node, checked
+from convoy.tracking.lineage.chain import lineage
+from convoy.tracking.lineage.tree import Node, checked
 from tests.tracking.servers import convoy, free_port, mlflow_server
 
 EMBEDDINGS = "data/streamrec/embeddings/textcnn"
@@ -35,14 +36,14 @@ def version(project):
 def told(what):
     """The lines of a lineage in which nothing differs."""
     lines: list[str] = []
-    lineage(str(what), lines.append)
+    lineage(str(what), TASKS, lines.append)
     assert all(line.endswith(("  ok", "  not here")) for line in lines)
     return lines
 
 
 def fault(what):
     with pytest.raises(ConvoyError) as caught:
-        lineage(str(what), list[str]().append)
+        lineage(str(what), TASKS, list[str]().append)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -192,7 +193,7 @@ def test_a_version_without_its_workspace_is_known_by_what_the_store_holds(projec
     (project / "dvc.lock").unlink()
     lines: list[str] = []
     with pytest.raises(ConvoyError, match=r"no dvc\.lock in .*, so nothing ties it to its data"):
-        lineage(f"models:/streamrec-text/{version.version}", lines.append)
+        lineage(f"models:/streamrec-text/{version.version}", TASKS, lines.append)
     assert lines[0].endswith("  ok")
     assert any("git commit" in line and line.endswith("ok") for line in lines)
     assert any("dvc.lock holds others now  not here" in line for line in lines)

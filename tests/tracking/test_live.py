@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from convoy.training import event_log as journal
+from convoy.training import event_log
 from tests.tracking.servers import (
     convoy,
     environment,
@@ -68,8 +68,8 @@ def query(store: Path, sql: str) -> list[tuple[Any, ...]]:
         return []
 
 
-def journals(folder: Path) -> list[journal.Record]:
-    found = [journal.read(path) for path in (folder / "mlruns" / "journal").glob("*.jsonl")]
+def journals(folder: Path) -> list[event_log.Record]:
+    found = [event_log.read(path) for path in (folder / "mlruns" / "journal").glob("*.jsonl")]
     return [record for record in found if record is not None]
 
 
@@ -89,7 +89,7 @@ def same_points(store: Path, folder: Path) -> None:
     found = query(
         store,
         "SELECT t.value, m.key, m.step, m.timestamp FROM metrics m JOIN tags t USING (run_uuid) "
-        "WHERE t.key = 'convoy.journal' AND m.key IN ('train_loss', 'validation_loss')",
+        "WHERE t.key = 'convoy.event_log' AND m.key IN ('train_loss', 'validation_loss')",
     )
     assert sorted(found) == sorted(expected)
     assert expected
@@ -160,7 +160,7 @@ def test_eight_trainings_at_once_in_postgresql(empty: Path, postgres: str, tmp_p
             assert cursor.fetchall() == [("FINISHED", 8)]
             cursor.execute(
                 "SELECT t.value, m.step, m.timestamp FROM metrics m JOIN tags t USING (run_uuid) "
-                "WHERE t.key = 'convoy.journal' AND m.key = 'train_loss'"
+                "WHERE t.key = 'convoy.event_log' AND m.key = 'train_loss'"
             )
             found = sorted(cursor.fetchall())
     expected = [

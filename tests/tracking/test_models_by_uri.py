@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from convoy.climate.downscaling import daily_io as daily
+from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core import artifact as folders
 from convoy.core.files import write_json
-from convoy.tracking.downscaling import Downscaling
 from tests.cli.test_app import invoke, refused
 from tests.support import downscaled, gridfiles
 from tests.tracking import shelves
@@ -44,7 +44,7 @@ def version(client, add, repository, network, home):
     rows = {name: [day.ravel() for day in field[:2]] for name, field in days.inputs.items()}
     example = pd.DataFrame({"date": days.days.labels[:2], **rows})
     shelves.publish(
-        client, repository / "network", repository / "evaluation", "residual", {"grids": "1"}, Downscaling(),
+        client, repository / "network", repository / "evaluation", "residual", {"grids": "1"}, DOWNSCALING,
         example,
     )  # fmt: skip
     return client.get_model_version("climate-downscaling", "1")

@@ -15,12 +15,11 @@ import yaml
 from convoy.core.errors import ConvoyError
 from convoy.core.files import sha256
 from convoy.streamrec.classification.prediction import Predictor
-from convoy.tracking import packaging
-from convoy.tracking.text_model import TextModel
+from convoy.streamrec.classification.text_model import TextModel
 from tests.conftest import ROOT
 from tests.support import trained
 from tests.tracking import packaged
-from tests.tracking.packaged import NAME, check_same, frame, of_mlflow
+from tests.tracking.packaged import NAME, check_same, frame, of_mlflow, save
 from tests.tracking.servers import environment, free_port, stop, wait_for
 from tests.tracking.tampering import flip
 
@@ -43,7 +42,7 @@ def rows(product):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_folder_holds_the_model_and_words_no_code(product, rows, tmp_path, kind):
-    folder = packaging.save(product.folders[kind], frame(rows), tmp_path / "saved", "r1", "m-1")
+    folder = save(product.folders[kind], rows, tmp_path / "saved", "r1", "m-1")
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     copied = {f"data/{kind}/{path.name}" for path in product.folders[kind].iterdir()}
     assert files == WRITTEN | copied
@@ -51,7 +50,9 @@ def test_a_saved_folder_holds_the_model_and_words_no_code(product, rows, tmp_pat
     described = yaml.safe_load((folder / "MLmodel").read_text())
     assert described["metadata"] == {"content": sha256(product.folders[kind] / "manifest.json")}
     assert (described["run_id"], described["model_id"]) == ("r1", "m-1")
-    assert described["flavors"]["python_function"]["loader_module"] == "convoy.tracking.pyfunc"
+    assert (
+        described["flavors"]["python_function"]["loader_module"] == "convoy.streamrec.classification.serving"
+    )
     assert described["flavors"]["python_function"]["code"] is None
     outputs = {column["name"]: column for column in json.loads(described["signature"]["outputs"])}
     assert {name: column["type"] for name, column in outputs.items()} == {
@@ -77,11 +78,11 @@ def test_a_saved_folder_holds_the_model_and_words_no_code(product, rows, tmp_pat
 
 def test_what_is_changed_or_shows_nothing_is_not_saved(product, rows, tmp_path):
     copied = shutil.copytree(product.folders["bow"], tmp_path / "bow")
-    with pytest.raises(ConvoyError, match="no rows to show"):
-        packaging.save(copied, frame(([], [])), tmp_path / "saved")
+    with pytest.raises(ConvoyError, match="no rows as an example"):
+        save(copied, ([], []), tmp_path / "saved")
     flip(copied / "model.safetensors")
     with pytest.raises(ConvoyError, match=r"model\.safetensors: sha256 differs"):
-        packaging.save(copied, frame(rows), tmp_path / "saved")
+        save(copied, rows, tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
 
 
@@ -89,13 +90,13 @@ def test_a_project_of_uv_in_the_current_folder_is_left_alone(product, rows, tmp_
     for name in ("uv.lock", "pyproject.toml"):
         (tmp_path / name).write_text("version = 1\n")
     monkeypatch.chdir(tmp_path)
-    folder = packaging.save(product.folders["linear"], frame(rows), tmp_path / "saved")
+    folder = save(product.folders["linear"], rows, tmp_path / "saved")
     assert {path.name for path in folder.iterdir()} == {*WRITTEN, "data"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_mlflow_loads_a_saved_folder(product, rows, tmp_path, kind):
-    folder = packaging.save(product.folders[kind], frame(rows), tmp_path / "saved")
+    folder = save(product.folders[kind], rows, tmp_path / "saved")
     predictor = Predictor(product.stored(kind))
     loaded = of_mlflow(folder)
     check_same(loaded.predict(frame(rows)), predictor, rows)

@@ -11,31 +11,31 @@ import pytest
 
 from convoy.core import params
 from convoy.core.errors import ConvoyError
+from convoy.projects import task_of
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.classification import data as corpus
 from convoy.streamrec.classification import models
 from convoy.streamrec.classification.io import Predictions
+from convoy.streamrec.classification.promotion import difference
+from convoy.tasks import PromotionParams
 from convoy.tracking import dvclock, store
-from convoy.tracking.accuracy import Accuracy
-from convoy.tracking.decisions import rollback
-from convoy.tracking.promotion import PromotionParams, RefusedError, promote
+from convoy.tracking.registry.decisions import rollback
+from convoy.tracking.registry.promotion import RefusedError, promote
 from tests.conftest import ROOT
 from tests.tracking import shelves
 from tests.tracking.servers import convoy, free_port, mlflow_server
-from tests.tracking.shelves import MODEL, aliases, figures, history, lines, predicted, tags
-
-difference = Accuracy().difference
+from tests.tracking.shelves import MODEL, TEXT, aliases, figures, history, lines, predicted, tags
 
 
 def refused(*arguments):
     with pytest.raises(RefusedError) as caught:
-        promote(MODEL, *arguments)
+        promote(TEXT, *arguments)
     return str(caught.value)
 
 
 def test_the_first_champion_is_judged_by_the_checks_alone(client, repository, add):
     add("bow", 600)
-    said = promote(MODEL)
+    said = promote(TEXT)
     assert said == f"promoted: {MODEL} version 1 (bow) is champion: no champion before; all checks pass"
     assert aliases(client) == {"champion": 1}
     (line,) = lines(repository)
@@ -50,9 +50,9 @@ def test_the_first_champion_is_judged_by_the_checks_alone(client, repository, ad
 def test_better_is_promoted_worse_refused_the_same_kept_and_all_of_it_told(client, repository, add):
     add("bow", 600)
     add("textcnn", 900)
-    promote(MODEL, "bow")
+    promote(TEXT, "bow")
     assert aliases(client) == {"champion": 1, "challenger": 2}
-    said = promote(MODEL)
+    said = promote(TEXT)
     assert (
         "version 2 (textcnn) is champion, over version 1 (bow): +30.0 points of accuracy on the same 1,000"
         in said
@@ -64,7 +64,7 @@ def test_better_is_promoted_worse_refused_the_same_kept_and_all_of_it_told(clien
     )
     assert "so a loss of more than 0.5 points cannot be excluded; all checks pass" in line
     assert line.endswith("; version 2 (textcnn) stays champion")
-    assert promote(MODEL) == f"kept: {MODEL} version 2 (textcnn): is the champion already; nothing changed"
+    assert promote(TEXT) == f"kept: {MODEL} version 2 (textcnn): is the champion already; nothing changed"
     assert aliases(client) == {"champion": 2}
     actions = [line["action"] for line in lines(repository)]
     assert actions == ["promoted", "promoted", "refused", "kept"]
@@ -83,23 +83,23 @@ def test_better_is_promoted_worse_refused_the_same_kept_and_all_of_it_told(clien
 
 def test_a_loss_within_the_margin_is_allowed_and_one_that_may_be_larger_is_not(client, add):
     add("bow", 900)
-    promote(MODEL)
+    promote(TEXT)
     add("textcnn", 899)
-    assert "−0.1 points of accuracy" in promote(MODEL)
+    assert "−0.1 points of accuracy" in promote(TEXT)
     add("bow", 897)
     assert "cannot be excluded" in refused("challenger", PromotionParams(margin=0.001))
-    assert "is excluded" in promote(MODEL, "challenger", PromotionParams(margin=0.01))
+    assert "is excluded" in promote(TEXT, "challenger", PromotionParams(margin=0.01))
 
 
 def test_the_difference_agrees_with_the_normal_approximation():
     first, second = predicted(650, seeds=3), predicted(620)
     found = difference(first, second, 4000, 0)
     width = 1.96 * math.sqrt(0.03 * 0.97 / 1000)
-    assert found["difference"] == pytest.approx(0.03)
-    assert found["low"] == pytest.approx(0.03 - width, abs=1e-3)
-    assert found["high"] == pytest.approx(0.03 + width, abs=1e-3)
-    assert found["mcnemar_p"] == pytest.approx(2 * 0.5**30)
-    assert difference(second, first, 4000, 0)["difference"] == pytest.approx(-0.03)
+    assert found.difference == pytest.approx(0.03)
+    assert found.low == pytest.approx(0.03 - width, abs=1e-3)
+    assert found.high == pytest.approx(0.03 + width, abs=1e-3)
+    assert found.details["mcnemar_p"] == pytest.approx(2 * 0.5**30)
+    assert difference(second, first, 4000, 0).difference == pytest.approx(-0.03)
 
 
 def test_pairs_are_made_by_id_whatever_the_order():
@@ -115,8 +115,8 @@ def test_pairs_are_made_by_id_whatever_the_order():
 
 def test_equal_predictions_of_few_items_prove_little():
     many, few = predicted(900), predicted(18, items=20)
-    assert difference(many, many, 200, 0)["low"] > -0.005
-    assert difference(few, few, 200, 0)["low"] < -0.1
+    assert difference(many, many, 200, 0).low > -0.005
+    assert difference(few, few, 200, 0).low < -0.1
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_equal_predictions_of_few_items_prove_little():
     [
         (figures(predicted(900), ece=0.3), "calibration error 0.300, at most 0.1 is allowed"),
         (figures(predicted(900), log_loss=None), "log_loss not finite"),
-        (figures(predicted(899)), "its predictions are 90.0% right, its figures say 89.9%"),
+        (figures(predicted(899)), "the accuracy of its predictions is 90.0%, that of its metrics file 89.9%"),
         (
             figures(predicted(900)) | {"majority": {"category": "a", "accuracy": 0.89}},
-            "accuracy 90.0%, from 88.0%, is not above that of always naming 'a', 89.0%",
+            "(95% confidence interval from 88.0%) is not above that of always predicting 'a', 89.0%",
         ),
     ],
 )
@@ -155,20 +155,20 @@ def test_a_version_is_named_by_number_alias_or_kind(client, add):
     add("bow", 600)
     add("bow", 700)
     add("textcnn", 900)
-    assert "version 2 (bow) is champion" in promote(MODEL, "bow")
-    assert "kept" in promote(MODEL, "champion")
+    assert "version 2 (bow) is champion" in promote(TEXT, "bow")
+    assert "kept" in promote(TEXT, "champion")
     for which, what in (("7", "no version 7"), ("linear", "no linear")):
         with pytest.raises(ConvoyError, match=f"{what}; name a number or a kind of: version 3"):
-            promote(MODEL, which)
+            promote(TEXT, which)
     with pytest.raises(ConvoyError, match="nothing: none of our registered models; expected streamrec-text"):
-        promote("nothing")
+        task_of("nothing")
     with pytest.raises(ConvoyError, match="expected a version number, an alias or a kind of model"):
-        promote(MODEL, " ")
+        promote(TEXT, " ")
 
 
 def test_other_test_items_need_the_texts_in_the_workspace(client, repository, add, two_networks):
     add("bow", 600)
-    promote(MODEL)
+    promote(TEXT)
     items = two_networks.corpus.items(corpus.TRAIN)
     names = np.asarray(two_networks.corpus.categories)
     ids = two_networks.corpus.item_ids.take(pa.array(items))
@@ -184,10 +184,10 @@ def test_other_test_items_need_the_texts_in_the_workspace(client, repository, ad
     with pytest.raises(
         ConvoyError, match=r"were tested on different items, and .*catalogue.parquet is not the"
     ):
-        promote(MODEL)
+        promote(TEXT)
     assert len(lines(repository)) == 1
     add("textcnn", 0, found=found, data={"catalogue.parquet": md5})
-    promote(MODEL)
+    promote(TEXT)
     assert lines(repository)[1]["difference"]["difference"] == pytest.approx(1 - bow)
     assert lines(repository)[1]["difference"]["n"] == len(items)
 
@@ -216,7 +216,7 @@ def test_eight_at_once_are_eight_decisions_and_one_champion(client, repository, 
 def test_the_commands(client, repository, add):
     add("bow", 600)
     add("textcnn", 900)
-    promote(MODEL)
+    promote(TEXT)
     worse = convoy(repository, "promote", "bow")
     assert worse.returncode == 1
     assert worse.stdout.startswith(f"convoy: refused: {MODEL} version 1 (bow): −30.0 points")
@@ -237,15 +237,15 @@ def test_the_same_against_a_server(repository, two_networks, tmp_path, monkeypat
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
         client = store.client()
         shelves.add(client, two_networks, tmp_path, "bow", 600)
-        promote(MODEL)
+        promote(TEXT)
         shelves.add(client, two_networks, tmp_path, "textcnn", 900)
-        promote(MODEL)
+        promote(TEXT)
         assert "cannot be excluded" in refused("bow")
         assert aliases(client) == {"champion": 2}
-        rollback(MODEL)
+        rollback(TEXT)
         assert aliases(client) == {"champion": 1}
     with pytest.raises(ConvoyError, match=r"MLflow at http://127\.0\.0\.1"):
-        promote(MODEL)
+        promote(TEXT)
     assert len(lines(repository)) == 4
 
 

@@ -11,21 +11,23 @@ from convoy.climate.data import io as grids
 from convoy.climate.downscaling import daily_io as daily
 from convoy.climate.downscaling import models
 from convoy.climate.downscaling.daily_io import Daily
+from convoy.climate.downscaling.fields_model import FieldsModel
+from convoy.climate.downscaling.promotion import difference, remeasure
+from convoy.climate.downscaling.task import TASK as DOWNSCALING
+from convoy.climate.downscaling.task import read_grids
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
 from convoy.core.files import write_json
-from convoy.tracking import dvclock, ledger
-from convoy.tracking.daily_errors import DailyErrors
-from convoy.tracking.decisions import rollback
-from convoy.tracking.downscaling import Downscaling
-from convoy.tracking.fields_model import FieldsModel
-from convoy.tracking.promotion import PromotionParams, RefusedError, promote
+from convoy.tasks import PromotionParams
+from convoy.tracking import dvclock
+from convoy.tracking.registry import ledger
+from convoy.tracking.registry.decisions import rollback
+from convoy.tracking.registry.promotion import RefusedError, promote
 from tests.tracking import climates, shelves
 from tests.tracking.shelves import aliases, history, lines, tags
 
 MODEL = "climate-downscaling"
 DAYS = 120
-difference = DailyErrors().difference
 
 
 def errors(rmse, days=DAYS, first=0, seed=0, noise=0.0):
@@ -52,9 +54,7 @@ def add(client, climate, tmp_path):
     """Publishes the residual network with a content and daily errors of its own, as the challenger."""
     stored = folders.read(climate / climates.DATA / "models" / "residual")
     grids.read_facts(climate / climates.DATA / "grids")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Downscaling, "data", climate / climates.DATA)
-        example = Downscaling().examples()
+    example = DOWNSCALING.serving.examples(climate / climates.DATA)
 
     def add(found, metrics=None, data=None):
         number = len(list(tmp_path.glob("models/*")))
@@ -63,7 +63,7 @@ def add(client, climate, tmp_path):
         daily.write(evaluation / "daily.parquet", {"residual": {"test": found}})
         write_json(evaluation / "metrics.json", metrics or figures(found.rmse))
         return shelves.publish(
-            client, folder, evaluation, "residual", data or {"grids": "1"}, Downscaling(), example
+            client, folder, evaluation, "residual", data or {"grids": "1"}, DOWNSCALING, example
         )
 
     return add
@@ -71,52 +71,54 @@ def add(client, climate, tmp_path):
 
 def refused(*arguments):
     with pytest.raises(RefusedError) as caught:
-        promote(MODEL, *arguments)
+        promote(DOWNSCALING, *arguments)
     return str(caught.value)
 
 
 def test_better_is_promoted_worse_refused_with_the_reason_and_all_of_it_told(client, repository, add):
     add(errors(1.0))
-    said = promote(MODEL)
+    said = promote(DOWNSCALING)
     assert said == f"promoted: {MODEL} version 1 (residual) is champion: no champion before; all checks pass"
     add(errors(0.9, seed=2, noise=0.1))
-    said = promote(MODEL)
-    assert "RMSE 0.9 against 1 on the same 120 test days, skill +10.0% (95% interval +" in said
+    said = promote(DOWNSCALING)
+    assert (
+        "RMSE 0.9 compared with 1 on the same 120 test days, skill +10.0% (95% confidence interval +" in said
+    )
     assert "so an RMSE more than 1.0% larger is excluded; all checks pass" in said
     assert aliases(client, MODEL) == {"champion": 2}
     line = refused("1")
-    assert "RMSE 1 against 0.9 on the same 120 test days, skill −11.1%" in line
+    assert "RMSE 1 compared with 0.9 on the same 120 test days, skill −11.1%" in line
     assert "so an RMSE more than 1.0% larger cannot be excluded; all checks pass" in line
     assert line.endswith("; version 2 (residual) stays champion")
     assert tags(client, 2, MODEL)["promoted_over"] == "version 1 (residual, RMSE 1)"
     assert history(client, MODEL)[1].startswith("promoted version 2 (residual, RMSE 0.9) over version 1 (")
     assert [one["difference"]["n"] for one in lines(repository)[1:]] == [120, 120]
-    rollback(MODEL)
+    rollback(DOWNSCALING)
     assert aliases(client, MODEL)["champion"] == 1
 
 
 def test_a_loss_within_the_margin_is_allowed(client, add):
     add(errors(1.0))
-    promote(MODEL)
+    promote(DOWNSCALING)
     add(errors(1.005))
     assert "cannot be excluded" in refused("challenger", PromotionParams(rmse_margin=0.001))
-    assert "is excluded" in promote(MODEL)
+    assert "is excluded" in promote(DOWNSCALING)
 
 
 def test_the_difference_is_skill_and_its_interval_that_of_blocks():
     noisy = errors(1.0, seed=3, noise=0.5)
     found = difference(errors(0.8, seed=4, noise=0.5), noisy, 4000, 0)
-    assert found["difference"] == pytest.approx(0.2)
-    assert found["low"] < 0.2 < found["high"]
+    assert found.difference == pytest.approx(0.2)
+    assert found.low < 0.2 < found.high
     scaled = Daily(noisy.domain, noisy.ordinal, noisy.squared_error * 0.81)
     same = difference(scaled, noisy, 200, 0)
-    assert (same["low"], same["high"]) == pytest.approx((0.1, 0.1))
+    assert (same.low, same.high) == pytest.approx((0.1, 0.1))
     # The ratio of two means of blocks, by the delta method.
     first, second = (
         part.squared_error.reshape(4, 30).mean(axis=1) for part in (errors(0.8, seed=4, noise=0.5), noisy)
     )
     spread = np.std(first / first.mean() - second / second.mean()) / math.sqrt(4) / 2 * 0.8
-    assert (found["high"] - found["low"]) / 2 == pytest.approx(1.96 * spread, rel=0.25)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * spread, rel=0.25)
 
 
 def test_days_are_paired_whatever_the_order_and_must_be_the_same():
@@ -133,8 +135,8 @@ def test_days_without_an_error_count_in_neither():
     first, second = errors(0.9, seed=5, noise=0.3), errors(1.0)
     first.squared_error[:30] = np.nan
     found = difference(first, second, 200, 0)
-    assert found["n"] == DAYS - 30
-    assert found["champion_rmse"] == pytest.approx(math.sqrt(second.squared_error[30:].mean()))
+    assert found.n == DAYS - 30
+    assert found.details["champion_rmse"] == pytest.approx(math.sqrt(second.squared_error[30:].mean()))
 
 
 def test_several_trainings_count_by_their_mean_and_their_spread():
@@ -142,26 +144,26 @@ def test_several_trainings_count_by_their_mean_and_their_spread():
     lucky = replace(flat, squared_error=np.full(DAYS, 0.64))
     both = replace(lucky, others=(flat.squared_error,))
     sure, unsure = (difference(candidate, flat, 200, 0) for candidate in (lucky, both))
-    assert [sure[end] for end in ("difference", "low", "high")] == pytest.approx([0.2, 0.2, 0.2])
-    assert [unsure[end] for end in ("difference", "low", "high")] == pytest.approx([0.1, 0.0, 0.2])
-    assert unsure["rmse"] == pytest.approx(0.9)
+    assert [sure.difference, sure.low, sure.high] == pytest.approx([0.2, 0.2, 0.2])
+    assert [unsure.difference, unsure.low, unsure.high] == pytest.approx([0.1, 0.0, 0.2])
+    assert unsure.details["rmse"] == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(
     ("metrics", "fault"),
     [
-        (figures(0.9), "the RMSE of its days is 1, its figures say 0.9"),
+        (figures(0.9), "the RMSE of its days is 1, that of its metrics file 0.9"),
         (figures(1.0, mae=None), "mae not known"),
         (
             figures(1.0, skill=0.02, low=-0.01),
             (
-                "not surely below that of the best baseline, ridge, 1.02 "
-                "(skill +2.0%, 95% interval −1.0% to +7.0%)"
+                "not significantly below that of the best baseline, ridge, 1.02 "
+                "(skill +2.0%, 95% confidence interval −1.0% to +7.0%)"
             ),
         ),
         (
             figures(1.0, skill=-0.02, low=None),
-            "1 is not surely below that of the best baseline, ridge, 0.98 (skill −2.0%)",
+            "1 is not significantly below that of the best baseline, ridge, 0.98 (skill −2.0%)",
         ),
     ],
 )
@@ -182,7 +184,7 @@ def test_a_stored_model_with_a_changed_byte_is_refused(client, repository, add):
 
 def test_other_test_days_need_the_grids_in_the_workspace(client, repository, add, climate):
     add(errors(1.0))
-    promote(MODEL)
+    promote(DOWNSCALING)
     made = climate / climates.DATA
     own = daily.read(made / "daily" / "residual.parquet")["residual"]["test"]
     better = Daily(own.domain, own.ordinal, own.squared_error * 0.81)
@@ -190,10 +192,10 @@ def test_other_test_days_need_the_grids_in_the_workspace(client, repository, add
     with pytest.raises(
         ConvoyError, match=r"tested on different items, and data/climate/grids is not the one"
     ):
-        promote(MODEL)
+        promote(DOWNSCALING)
     shutil.copytree(made / "grids", repository / climates.DATA / "grids")
     add(better, data={"grids": dvclock.md5(made / "grids")})
-    promote(MODEL)
+    promote(DOWNSCALING)
     found = lines(repository)[-1]["difference"]
     assert found["champion_rmse"] == pytest.approx(own.rmse, rel=1e-5)
     assert found["difference"] == pytest.approx(0.1, abs=1e-4)
@@ -204,7 +206,7 @@ def test_every_training_of_the_champion_is_measured_again(climate):
     stored = folders.read(climate / climates.DATA / "models" / "residual")
     other = {name: array * 1.5 if "network." in name else array for name, array in stored.tensors.items()}
     both = replace(stored, seeds={0: stored.tensors, 7: other})
-    found = DailyErrors().again(grids_of, None, FieldsModel(both))
+    found = remeasure(read_grids(grids_of), None, FieldsModel(both))
     (domain,) = grids.read(grids_of, "test")
     weights = np.cos(np.radians(domain.fine.lat.centres))[:, None] * np.ones(domain.fine.shape)
     for errors_again, tensors in zip(found.trainings.T, (stored.tensors, other), strict=True):
@@ -216,16 +218,16 @@ def test_every_training_of_the_champion_is_measured_again(climate):
 
 def test_without_its_days_the_last_champion_is_the_one_to_beat(client, repository, add):
     add(errors(1.0))
-    promote(MODEL)
+    promote(DOWNSCALING)
     (line,) = ledger.read(MODEL)
-    gone = replace(line.side, content="0" * 64)
+    gone = replace(line.version, content="0" * 64)
     client.delete_registered_model_alias(MODEL, "champion")
     client.delete_registered_model_tag(MODEL, "convoy.champions")
     (repository / "data/decisions.jsonl").unlink()
-    ledger.append(replace(line, side=gone))
+    ledger.append(replace(line, version=gone))
     add(errors(1.3))
     assert (
         "the last champion, residual, is not in this store; skill −30.0% on the same test days" in refused()
     )
     add(errors(1.01))
-    assert "skill −1.0% on the same test days; all checks pass" in promote(MODEL)
+    assert "skill −1.0% on the same test days; all checks pass" in promote(DOWNSCALING)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convoy.training import event_log as journal
+from convoy.training import event_log
 from tests.tracking.servers import convoy, free_port, mlflow_server, train
 
 MODELS = {"bow", "textcnn", "linear", "linear_pairs"}
@@ -175,7 +175,7 @@ def test_a_live_run_becomes_the_run_of_its_content(project: Path, model: str) ->
     published = convoy(project, "publish")
     assert published.returncode == 0, published.stdout
     (path,) = (project / "mlruns" / "journal").glob("*.jsonl")
-    record = journal.read(path)
+    record = event_log.read(path)
     assert record is not None
     times = query(
         project,

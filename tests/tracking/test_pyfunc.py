@@ -15,11 +15,13 @@ from convoy.cli.app import app
 from convoy.core import artifact as models
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.classification.prediction import Predictor
-from convoy.tracking import pyfunc, store
+from convoy.streamrec.classification.task import TASK as CLASSIFICATION
+from convoy.tracking import store
+from convoy.tracking.registry.checked_artifacts import CheckedArtifacts
 from tests.conftest import ROOT
 from tests.support import trained
 from tests.tracking import packaged
-from tests.tracking.packaged import NAME, check_same, frame, of_mlflow, uploaded, uris
+from tests.tracking.packaged import NAME, check_same, frame, loaded, of_mlflow, uploaded, uris
 from tests.tracking.servers import environment
 from tests.tracking.tampering import (
     AROUND,
@@ -51,8 +53,8 @@ def test_every_uri_loads_by_us_and_by_mlflow_where_the_checkout_was_moved_to(rep
     rows = packaged.rows_of(product)
     predictor = Predictor(product.stored("bow"))
     for uri in uris(repository):
-        for loaded in (pyfunc.load(uri), of_mlflow(uri)):
-            check_same(loaded.predict(frame(rows)), predictor, rows)
+        for model in (loaded(uri), of_mlflow(uri)):
+            check_same(model.predict(frame(rows)), predictor, rows)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_every_uri_loads_by_us_and_by_mlflow_where_the_checkout_was_moved_to(rep
 )
 def test_uris_that_name_nothing_are_told_in_one_line(repository, uri, words):
     with pytest.raises(ConvoyError, match=words) as refused:
-        pyfunc.load(uri)
+        loaded(uri)
     assert "\n" not in str(refused.value)
 
 
@@ -77,7 +79,7 @@ def test_a_store_that_lost_the_files_is_told(repository):
     shutil.rmtree(uploaded(repository))
     for uri in uris(repository)[:3]:
         with pytest.raises(ConvoyError, match=f"^{uri}: "):
-            pyfunc.load(uri)
+            loaded(uri)
 
 
 def test_what_publish_did_not_make_is_refused(repository):
@@ -87,7 +89,7 @@ def test_what_publish_did_not_make_is_refused(repository):
     client.delete_tag(ids["run"], "convoy.content")
     for uri in uris(repository):
         with pytest.raises(ConvoyError, match=rf"{uri}: no tag convoy\.content, so `convoy publish` did not"):
-            pyfunc.load(uri)
+            loaded(uri)
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_our_own_loading_refuses_it_unrun(repository, mark, change):
     change(uploaded(repository), mark)
     for uri in uris(repository):
         with pytest.raises(ConvoyError, match=WORDS[change]) as refused:
-            pyfunc.load(uri)
+            loaded(uri)
         assert str(refused.value).startswith(uri)
         assert "\n" not in str(refused.value)
     assert not mark.exists()
@@ -132,7 +134,7 @@ def test_mlflow_s_loading_refuses_it_unrun(repository, mark, change):
 def test_artifacts_of_a_local_store_are_not_handed_out(repository, mark, change):
     folder = uploaded(repository)
     change(folder, mark)
-    artifacts = pyfunc.CheckedArtifacts(folder.as_uri())
+    artifacts = CheckedArtifacts(folder.as_uri(), lambda: [CLASSIFICATION.serving.loader])
     with pytest.raises(ConvoyError, match=WORDS[change]):
         artifacts.download_artifacts("")
     assert Path(artifacts.download_artifacts("MLmodel")).is_file()

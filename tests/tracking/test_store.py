@@ -8,9 +8,9 @@ import pytest
 
 from convoy.core.errors import ConvoyError
 from convoy.tracking import store
-from convoy.tracking.decisions import rollback
+from convoy.tracking.registry.decisions import rollback
 from tests.tracking.servers import free_port
-from tests.tracking.shelves import MODEL
+from tests.tracking.shelves import TEXT
 
 AGAIN = "move it away, and `convoy publish` makes it again"
 
@@ -94,5 +94,5 @@ def test_a_postgresql_that_does_not_run_or_has_no_driver(repository, monkeypatch
 def test_a_rollback_makes_no_store(repository):
     (repository / "mlruns" / "mlflow.db").unlink()
     with pytest.raises(ConvoyError, match=r"no store at .*; `convoy publish` makes it"):
-        rollback(MODEL)
+        rollback(TEXT)
     assert not (repository / "mlruns" / "mlflow.db").exists()

@@ -222,9 +222,10 @@ def publish() -> None:
 
 
 def _publish() -> None:
+    from convoy.projects import TASKS
     from convoy.tracking.publish import publish
 
-    publish()
+    publish(TASKS)
 
 
 DASHBOARD_EXAMPLE = """\b
@@ -240,9 +241,10 @@ def dashboard(port: Annotated[int, typer.Option(help="Of 127.0.0.1.")] = 5000) -
 
 
 def _dashboard(port: int) -> None:
-    from convoy.tracking.dashboard import serve
+    from convoy.projects import TASKS
+    from convoy.tracking.dashboard.server import serve
 
-    serve(port)
+    serve(port, TASKS)
 
 
 PROMOTE_EXAMPLE = """\b
@@ -268,9 +270,10 @@ def promote(
 
 
 def _promote(which: str, model: str) -> None:
-    from convoy.tracking.promotion import promote
+    from convoy.projects import task_of
+    from convoy.tracking.registry.promotion import promote
 
-    print(promote(model, which))
+    print(promote(task_of(model), which))
 
 
 ROLLBACK_EXAMPLE = """\b
@@ -291,9 +294,10 @@ def rollback(
 
 
 def _rollback(model: str, reason: str | None) -> None:
-    from convoy.tracking.decisions import rollback
+    from convoy.projects import task_of
+    from convoy.tracking.registry.decisions import rollback
 
-    print(rollback(model, reason))
+    print(rollback(task_of(model), reason))
 
 
 LINEAGE_EXAMPLE = """\b
@@ -318,9 +322,10 @@ def lineage(
 
 
 def _lineage(what: str) -> None:
-    from convoy.tracking.lineage import lineage
+    from convoy.projects import TASKS
+    from convoy.tracking.lineage.chain import lineage
 
-    lineage(what, lambda line: print(line, flush=True))
+    lineage(what, TASKS, lambda line: print(line, flush=True))
 
 
 def _finish(action: Callable[[], Any]) -> NoReturn:

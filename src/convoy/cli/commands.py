@@ -71,10 +71,11 @@ def stored_model(named: str) -> "tuple[StoredModel, str]":
 
     try:
         client = store.existing(store.LIVE_TIMEOUT)  # which makes MLflow's settings, before it is imported
-        from convoy.tracking import pyfunc
+        from convoy.projects import TASKS
+        from convoy.tracking.registry.loading import stored
 
         with store.reachable():
-            return pyfunc.stored(client, named)
+            return stored(client, named, [task.serving.loader for task in TASKS])
     except OutOfReachError as error:
         raise ConvoyError(f"{error.what}; name a model folder, or try again") from None
 

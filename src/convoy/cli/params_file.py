@@ -22,8 +22,7 @@ from convoy.streamrec.classification.embedding import EmbedParams
 from convoy.streamrec.classification.evaluate import EvaluateParams
 from convoy.streamrec.classification.models import MODELS
 from convoy.streamrec.classification.sweep import SweepParams
-from convoy.tasks import ModelSpec, names_of
-from convoy.tracking.promotion import PromotionParams
+from convoy.tasks import ModelSpec, PromotionParams, names_of
 from convoy.training.params import TrainParams
 
 HEAD = """\

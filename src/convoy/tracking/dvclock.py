@@ -39,10 +39,10 @@ def read(path: Path = Path("dvc.lock")) -> dict[str, Entry]:
         raise ConvoyError(f"{path}: not a whole lock file; run `make repro`, which mends it") from None
 
 
-def key(entries: Iterable[Entry]) -> str:
-    """A hash of everything that these entries hold: commands, deps, params, outputs."""
+def key(entries: Iterable[Entry], name: str = "") -> str:
+    """A hash of everything that these entries hold (commands, deps, params, outputs), and of a name."""
     contents = {entry.stage: entry.content for entry in entries}
-    text = json.dumps(contents, sort_keys=True, default=str)
+    text = json.dumps([name, contents], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

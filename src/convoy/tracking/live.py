@@ -1,6 +1,6 @@
-"""Beside a running training: sends its journal to MLflow and measures the machine, in a process of its own.
+"""Follows a running training in a process of its own: sends its event log to MLflow and measures the machine.
 
-`python -m convoy.tracking.live JOURNAL` is started by the training and never waited for. It ends soon after
+`python -m convoy.tracking.live EVENT_LOG` is started by the training and never waited for. It ends soon after
 the training has; what it could not send, `convoy publish` sends later.
 """
 
@@ -10,37 +10,49 @@ import os
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
-from convoy.training import event_log as journal
+from convoy.tracking import runs, store
+from convoy.tracking.masking import mask
+from convoy.tracking.runs import Sample
+from convoy.training import event_log
 from convoy.training.event_log import Record
 
-LOOK, SAMPLE = 1.0, 5.0  # seconds between looks at the journal, and between samples of the machine
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+LOOK, SAMPLE = 1.0, 5.0  # seconds between looks at the event log, and between samples of the machine
 LONGEST_PAUSE = 60.0  # seconds, after a store that does not answer
 
 
 def main(path: Path) -> None:
-    """Follow the journal until its training has ended, then send the rest."""
+    """Follow the event log until its training has ended, then send the rest."""
     os.nice(10)  # imports and uploads take what training leaves
     ended = threading.Event()
     sampler = threading.Thread(target=_sample, args=(path, ended), daemon=True)
     sampler.start()
     try:
         _follow(path)
+    except Exception:
+        # Of a bug the log keeps the traceback, in which the address of a store may stand.
+        print(mask(traceback.format_exc()), flush=True)
+        raise SystemExit(1) from None
     finally:
         ended.set()
         sampler.join(timeout=1)
 
 
-def samples(path: Path) -> list[dict[str, Any]]:
-    """The system metrics measured beside the journal at `path`, oldest first."""
+def samples(path: Path) -> list[Sample]:
+    """The system metrics measured during the training with the event log at `path`, oldest first."""
     found = []
     with contextlib.suppress(FileNotFoundError):
         for line in system_file(path).read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
+            with contextlib.suppress(ValueError, KeyError):
+                figures = json.loads(line)
+                found.append(Sample(figures.pop("time"), figures))
     return found
 
 
@@ -55,11 +67,9 @@ def sent_file(path: Path) -> Path:
 
 
 def _follow(path: Path) -> None:
-    from convoy.tracking import store
-
     client, shown, pause, next_try = None, None, 0.0, 0.0
     while True:
-        record = journal.read(path)
+        record = event_log.read(path)
         if record is None:
             return
         over = record.status != "RUNNING"
@@ -80,22 +90,18 @@ def _follow(path: Path) -> None:
         time.sleep(LOOK)
 
 
-def deliver(client: Any, record: Record) -> None:
-    """Send the journal as it stands; one that has ended is marked as sent."""
-    from convoy.tracking import runs, store
-
+def deliver(client: "MlflowClient", record: Record) -> None:
+    """Send the event log as it stands; one that has ended is marked as sent."""
     with store.reachable(), store.turn(record.id):
         runs.send(client, record, samples(record.path))
         if record.status != "RUNNING":
             sent_file(record.path).write_text(store.mark(), encoding="utf-8")
 
 
-def deliver_all(client: Any) -> int:
-    """Send every journal that has ended and is not yet with this store; returns how many."""
-    from convoy.tracking import store
-
+def deliver_all(client: "MlflowClient") -> int:
+    """Send every event log that has ended and is not yet with this store; returns how many."""
     count = 0
-    for record in journal.records():
+    for record in event_log.records():
         sent = sent_file(record.path)
         known = sent.is_file() and sent.read_text(encoding="utf-8") == store.mark()
         if record.status != "RUNNING" and not known:
@@ -109,7 +115,7 @@ def _sample(path: Path, ended: threading.Event) -> None:
     import psutil
 
     gpus = _gpus()
-    record = journal.read(path)
+    record = event_log.read(path)
     trainer = None
     with contextlib.suppress(psutil.Error):
         trainer = psutil.Process(record.start["pid"]) if record is not None else None

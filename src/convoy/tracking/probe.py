@@ -6,7 +6,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from convoy.core.errors import ConvoyError
-from convoy.training import event_log as journal
+from convoy.tracking.masking import mask
+from convoy.training.event_log import repository
 
 MAKE_AGAIN = "move it away, and `convoy publish` makes it again from DVC's outputs"
 _SERVERS, _DATA_BASES = ("http", "https"), ("postgresql", "mysql", "mssql")
@@ -31,7 +32,7 @@ def sqlite_file(uri: str) -> Path | None:
 def probe(uri: str, shown: str, timeout: int) -> None:
     """Raise ConvoyError, in one line, where `uri` is no store that can be used; it may not be made yet.
 
-    `shown` is the URI without its password; `timeout` is in seconds. Servers are asked when they are used.
+    `shown` is the URI without secrets; `timeout` is in seconds. Servers are asked when they are used.
     """
     scheme = urlsplit(uri).scheme.partition("+")[0]
     path = sqlite_file(uri)
@@ -48,8 +49,8 @@ def probe(uri: str, shown: str, timeout: int) -> None:
 
 
 def in_short(error: BaseException) -> str:
-    """An error's own words in one line of bounded length."""
-    reason = " ".join(str(error).split())
+    """An error's own words in one line of bounded length, without secrets."""
+    reason = mask(" ".join(str(error).split()))
     return reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 3]}..."
 
 
@@ -62,7 +63,7 @@ def _probe_file(path: Path, timeout: int) -> None:
     folder = path.absolute().parent
     if folder.exists() and not folder.is_dir():
         raise ConvoyError(f"{folder}: a file, where the folder of MLflow's store should be; move it away")
-    if not folder.exists() and folder != journal.repository() / "mlruns":
+    if not folder.exists() and folder != repository() / "mlruns":
         raise ConvoyError(
             f"{folder}: no such folder for MLflow's store {path.name}; make it, or name another"
         )

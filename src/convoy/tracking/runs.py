@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,10 @@ _NOT_FIGURES = {"event", "time", "seed", "epoch"}
 
 
 def experiment(client: "MlflowClient", name: str, description: str = "", **tags: str) -> str:
-    """The id of the experiment, made where it is missing; a server chooses where its artifacts lie."""
+    """The id of the experiment, made where it is missing, restored where it was deleted.
+
+    A server chooses where its artifacts lie.
+    """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -32,6 +36,9 @@ def experiment(client: "MlflowClient", name: str, description: str = "", **tags:
                 raise
         found = client.get_experiment_by_name(name)
     assert found is not None
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+        print(f"{name}: its experiment was deleted in MLflow; it is restored with its runs", flush=True)
     wanted = {NOTE: description, **tags} if description else tags
     for key, value in wanted.items():
         if found.tags.get(key) != value:
@@ -40,10 +47,39 @@ def experiment(client: "MlflowClient", name: str, description: str = "", **tags:
 
 
 def find(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[Run]":
-    """The runs with these tags (`journal` stands for `convoy.journal`), oldest first."""
+    """The runs with these tags (`event_log` stands for `convoy.event_log`), oldest first."""
+    from mlflow.entities import ViewType
+
+    return _found(client, experiment_id, tags, ViewType.ACTIVE_ONLY)
+
+
+def restored(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[Run]":
+    """The first run with these tags that somebody deleted, restored; none where nobody did."""
+    from mlflow.entities import ViewType
+
+    for run in _found(client, experiment_id, tags, ViewType.DELETED_ONLY)[:1]:
+        client.restore_run(run.info.run_id)
+        print(f"publish: run {run.info.run_name} was deleted in MLflow; it is restored", flush=True)
+        return [client.get_run(run.info.run_id)]
+    return []
+
+
+def _found(client: "MlflowClient", experiment_id: str, tags: Mapping[str, str], view: int) -> "list[Run]":
     terms = [f"tags.`convoy.{key}` = '{value}'" for key, value in tags.items()]
-    found = client.search_runs([experiment_id], " and ".join(terms), max_results=1000)
+    found = client.search_runs([experiment_id], " and ".join(terms), view, max_results=1000)
     return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def lacks(client: "MlflowClient", run_id: str, paths: Iterable[str]) -> bool:
+    """Whether an artifact of the run is missing, by their paths there."""
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        if folder not in found:
+            found[folder] = {file.path for file in client.list_artifacts(run_id, folder or None)}
+        if path not in found[folder]:
+            return True
+    return False
 
 
 def sole(
@@ -105,15 +141,22 @@ def _of_seed(key: str, seed: int, first_seed: int) -> str:
     return key if seed == first_seed else f"seed_{seed}/{key}"
 
 
-def system_points(samples: Iterable[Mapping[str, Any]]) -> "list[Metric]":
+@dataclass(frozen=True)
+class Sample:
+    """The machine at one time, in milliseconds since 1970: metric name -> value."""
+
+    time: int
+    figures: Mapping[str, float]
+
+
+def system_points(samples: Iterable[Sample]) -> "list[Metric]":
     """System metrics under the names that MLflow's own page of them expects."""
     from mlflow.entities import Metric
 
     return [
-        Metric(f"system/{key}", value, sample["time"], step)
+        Metric(f"system/{key}", value, sample.time, step)
         for step, sample in enumerate(samples)
-        for key, value in sample.items()
-        if key != "time"
+        for key, value in sample.figures.items()
     ]
 
 
@@ -138,15 +181,15 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def send(client: "MlflowClient", record: Record, samples: Sequence[Mapping[str, Any]]) -> "Run":
-    """Bring the run of a journal to where the journal is: points with their own times, and its status."""
+def send(client: "MlflowClient", record: Record, samples: Sequence[Sample]) -> "Run":
+    """Bring the run of an event log to where the log is: points with their own times, and its status."""
     start = record.start
     task = experiment(client, start["task"])
     tags = {
-        "convoy.journal": record.id,
+        "convoy.event_log": record.id,
         "convoy.task": start["task"],
         "convoy.model": start["model"],
-        "convoy.core.stage": start["stage"] or "",
+        "convoy.stage": start["stage"] or "",
         "convoy.seeds": ", ".join(str(seed) for seed in start["seeds"]),
         "convoy.device": start["device"],
         "convoy.times": MEASURED,

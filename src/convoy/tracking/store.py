@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from convoy.core.errors import ConvoyError
+from convoy.tracking.masking import MASK, mask
 from convoy.tracking.probe import MAKE_AGAIN, OutOfReachError, in_short, is_broken, probe, sqlite_file
-from convoy.training import event_log as journal
+from convoy.training import event_log
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 # MLflow's own defaults wait four minutes for a dead server, at each call.
 _SETTINGS = {
@@ -28,6 +28,8 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # Lines with the address of each run, and with the password in it.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -37,20 +39,21 @@ LIVE_TIMEOUT, PUBLISH_TIMEOUT = 10, 60  # seconds for one request
 def uri() -> str:
     """The tracking URI; the SQLite file's path is absolute, found from the repository's root."""
     named = os.environ.get("MLFLOW_TRACKING_URI")
-    return named or f"sqlite:///{journal.repository() / 'mlruns' / 'mlflow.db'}"
+    return named or f"sqlite:///{event_log.repository() / 'mlruns' / 'mlflow.db'}"
 
 
 def shown() -> str:
-    """The tracking URI without the password that it may hold, for messages."""
+    """The tracking URI without the secrets that it may hold, for messages."""
     try:
-        parts = urlsplit(uri())
+        urlsplit(uri())
     except ValueError:
         raise ConvoyError("MLFLOW_TRACKING_URI: not a URI, such as http://127.0.0.1:5000") from None
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.password else uri()
+    return mask(uri()).replace(f"{MASK}@", "")
 
 
 def mark() -> str:
     """A hash that stands for this store where the URI, which may hold a password, must not be written."""
+    _credentials_to_variables()
     return hashlib.sha256(uri().encode()).hexdigest()
 
 
@@ -65,7 +68,7 @@ def artifacts(tracking_uri: str | None = None) -> Path:
     for candidate in (tracking_uri, os.environ.get("_MLFLOW_SERVER_FILE_STORE"), uri()):
         if candidate and (path := sqlite_file(candidate)) is not None:
             return path.resolve().parent / "artifacts"
-    return journal.repository() / "mlruns" / "artifacts"
+    return event_log.repository() / "mlruns" / "artifacts"
 
 
 def artifact_location(experiment: str) -> str | None:
@@ -77,16 +80,12 @@ def artifact_location(experiment: str) -> str | None:
     return None if is_server() else f"convoy:///{experiment}"
 
 
-def artifact_repository(
-    artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
-) -> "ArtifactRepository":
-    """The files that a `convoy:` URI stands for; MLflow finds this by the entry point in pyproject.toml."""
+def artifact_folder(artifact_uri: str, tracking_uri: str | None = None) -> Path:
+    """The folder that a `convoy:` URI stands for."""
     from mlflow.utils.uri import validate_path_is_safe
 
-    from convoy.tracking.pyfunc import CheckedArtifacts
-
     path = validate_path_is_safe(unquote(urlsplit(artifact_uri).path).strip("/"))
-    return CheckedArtifacts((artifacts(tracking_uri) / path).as_uri(), tracking_uri, registry_uri)
+    return artifacts(tracking_uri) / path
 
 
 def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
@@ -94,6 +93,7 @@ def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
 
     Raises ConvoyError where it cannot be reached, or was made by another version of MLflow.
     """
+    _credentials_to_variables()
     for name, value in {**_SETTINGS, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}.items():
         os.environ.setdefault(name, value)
     probe(uri(), shown(), timeout)
@@ -108,6 +108,15 @@ def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
             if (path := sqlite_file(uri())) is not None:
                 _readers_do_not_wait(path)
     return found
+
+
+def _credentials_to_variables() -> None:
+    """Move user and password of a server's URI to the variables that MLflow reads, since it prints URIs."""
+    parts = urlsplit(uri())
+    if is_server() and parts.username and parts.password:
+        os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password)
+        os.environ["MLFLOW_TRACKING_URI"] = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def existing(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
@@ -134,6 +143,11 @@ def reachable() -> Iterator[None]:
     except RequestException as error:
         raise OutOfReachError(f"MLflow at {shown()}: {in_short(error)}") from error
     except (MlflowException, SQLAlchemyError) as error:
+        if "error code 401" in str(error) or getattr(error, "error_code", "") == "UNAUTHENTICATED":
+            raise ConvoyError(
+                f"MLflow at {shown()}: refused user and password (HTTP status 401); set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+            ) from error
         if "database schema" in str(error):
             raise ConvoyError(_other_version(error)) from error
         what = f"MLflow at {shown()}: {in_short(error)}"
@@ -162,7 +176,7 @@ def turn(name: str) -> Iterator[None]:
 
     SQLite has one writer at a time: there all names are one. A server serves several.
     """
-    folder = journal.folder()
+    folder = event_log.folder()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f".{name if is_server() else 'store'}.lock", "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -197,6 +197,10 @@ def _locked(file: IO[bytes]) -> bool:
     return False
 
 
+# What a commit has to hold to make the same outputs; the pipeline's own outputs in git do not count.
+_CODE = (":/src", ":/pipelines", ":/params.yaml", ":/dvc.yaml", ":/requirements.lock")
+
+
 def circumstances(root: Path | None = None) -> dict[str, Any]:
     """What a run or a decision stands in: stage, experiment, who, and the commit of `root` or of here."""
     root = root or Path.cwd()
@@ -204,7 +208,7 @@ def circumstances(root: Path | None = None) -> dict[str, Any]:
         "stage": os.environ.get("DVC_STAGE"),
         "experiment": os.environ.get("DVC_EXP_NAME"),
         "commit": git(root, "rev-parse", "HEAD"),
-        "dirty": bool(git(root, "status", "--porcelain", "--untracked-files=no")),
+        "dirty": bool(git(root, "status", "--porcelain", "--untracked-files=no", "--", *_CODE)),
         "pid": os.getpid(),
         "user": _user(),
         "author": git(root, "config", "user.name"),

@@ -1,26 +1,29 @@
 """`convoy lineage`: from embeddings to the model version, its run, the commit and the data, and back.
 
 Every hash on the way is computed anew and compared with what was recorded. What lies in another place, or has
-moved on, cannot be compared and is said not to be here.
+moved on, cannot be compared and is marked "not here".
 """
 
 import contextlib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.core.mlmodel import check
 from convoy.embeddings import io as embeddings
+from convoy.tasks import TaskSpec
 from convoy.tracking import dvclock, store
+from convoy.tracking.lineage.tree import Node, checked
+from convoy.tracking.lineage.workspace import SHORT, Workspace
+from convoy.tracking.outputs import EVALUATION, Trained, trained
+from convoy.tracking.probe import in_short
+from convoy.tracking.registry.listing import all_versions, no_such_version
 from convoy.tracking.runs import PARENT
-from convoy.tracking.task import EVALUATION, Task, Trained
-from convoy.tracking.tasks import TASKS
-from convoy.tracking.tree import Node, checked
-from convoy.tracking.workspace import SHORT, Workspace
-from convoy.training import event_log as journal
+from convoy.training.event_log import git, repository
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,7 +36,7 @@ _NAMED = 3  # differences that the last line names
 _LONGEST = 160  # characters of why the store cannot be asked
 
 
-def lineage(what: str, show: Callable[[str], Any]) -> None:
+def lineage(what: str, tasks: Sequence[TaskSpec], show: Callable[[str], Any]) -> None:
     """Show the tree of a path or a URI line by line.
 
     Raises ConvoyError, after the tree, where a check failed or there is no dvc.lock, and before it for what
@@ -42,7 +45,7 @@ def lineage(what: str, show: Callable[[str], Any]) -> None:
     uri = _URI.fullmatch(what)
     if not what.strip() or (uri is not None and not uri[2]):
         raise ConvoyError(f"lineage: expected a path or {_URIS}, found '{what}'")
-    chain = _Chain(journal.repository())
+    chain = _Chain(repository(), tasks)
     if uri is not None:
         tree = chain.of_uri(what, uri[1], uri[2])
     else:
@@ -67,9 +70,11 @@ def lineage(what: str, show: Callable[[str], Any]) -> None:
 class _Chain:
     """Both sides of a lineage: the workspace, and the store as far as it can be reached."""
 
-    def __init__(self, root: Path) -> None:
-        self.workspace = Workspace(root, self._registered)
-        self.tasks: dict[str, Task] = {task.registered: task for task in TASKS}
+    def __init__(self, root: Path, tasks: Sequence[TaskSpec]) -> None:
+        datasets = [task.outputs.root / name for task in tasks for name in task.outputs.datasets]
+        self.workspace = Workspace(root, datasets, self._registered)
+        self.tasks = tasks
+        self.loaders = tuple(task.serving.loader for task in tasks)
         self._client: MlflowClient | None = None
         self._above: set[str] = set()  # contents whose versions stand above in the tree
 
@@ -115,9 +120,8 @@ class _Chain:
         return nodes or [Node(f"no registered version has the content {content[:SHORT]}", "not here")]
 
     def _all_versions(self) -> "list[ModelVersion]":
-        from convoy.tracking.versions import all_versions
-
-        return [version for name in self.tasks for version in all_versions(self.client(), name)]
+        client = self.client()
+        return [version for task in self.tasks for version in all_versions(client, task.registered)]
 
     def _versions(self, content: str) -> "list[ModelVersion]":
         return [one for one in self._all_versions() if content and one.tags.get("convoy.content") == content]
@@ -130,7 +134,8 @@ class _Chain:
         uri = f"models:/{version.name}/{version.version}"
         kind = version.tags.get("convoy.model")
         node = checked(
-            f"{uri}{aliases} ({kind}): content {content[:SHORT]}", _stored_fault(client, version, uri)
+            f"{uri}{aliases} ({kind}): content {content[:SHORT]}",
+            _stored_fault(client, version, uri, self.loaders),
         )
         if with_run and version.run_id is not None:
             run = self._find_run(version.run_id)
@@ -169,25 +174,25 @@ class _Chain:
             mine = f"tags.`{PARENT}` = '{info.run_id}'"
             node.below += [self._run(one) for one in self.client().search_runs([info.experiment_id], mine)]
             return node
-        task = next((task for task in TASKS if task.experiment == experiment), None)
+        task = next((task for task in self.tasks if task.experiment == experiment), None)
         if task is None or "convoy.lock_key" not in tags:
             return node
-        trained, text = self._trained(run), f"dvc.lock entries: key {tags['convoy.lock_key'][:SHORT]}"
-        if trained is not None:
+        model, text = self._trained(run), f"dvc.lock entries: key {tags['convoy.lock_key'][:SHORT]}"
+        if model is not None:
             node.below.append(Node(text, "ok"))
         else:
             node.below.append(Node(f"{text}: dvc.lock holds others now", "not here"))
         inputs = run.inputs.dataset_inputs if run.inputs is not None else []
         for dataset in (one.dataset for one in inputs):
-            node.below.append(self._data((task.data / dataset.name).as_posix(), dataset.digest))
-        if trained is not None:
-            node.below += self._figures(run, trained)
+            node.below.append(self._data((task.outputs.root / dataset.name).as_posix(), dataset.digest))
+        if model is not None:
+            node.below += self._figures(run, model)
         return node
 
     def _trained(self, run: "Run") -> Trained | None:
         """The model of today's dvc.lock that a run is about, or None where that has moved on."""
         key = run.data.tags.get("convoy.lock_key")
-        models = [model for task in TASKS for model in task.trained(self.workspace.lock)]
+        models = [model for task in self.tasks for model in trained(task, self.workspace.lock)]
         return next((model for model in models if model.key == key), None)
 
     def _commit(self, tags: dict[str, str]) -> Node:
@@ -195,7 +200,7 @@ class _Chain:
         dirty = " with uncommitted changes" if tags.get("convoy.dirty") == "true" else ""
         if not re.fullmatch("[0-9a-f]{7,64}", commit):
             return Node("git commit: none was recorded", "not here")
-        there = journal.git(self.workspace.root, "cat-file", "-e", f"{commit}^{{commit}}")
+        there = git(self.workspace.root, "cat-file", "-e", f"{commit}^{{commit}}")
         return Node(f"git commit {commit[:SHORT]}{dirty}", "not here" if there is None else "ok")
 
     def _data(self, name: str, digest: str) -> Node:
@@ -208,14 +213,14 @@ class _Chain:
             return Node(text, "not here")
         return checked(text, f"md5 {now[:SHORT]} now")
 
-    def _figures(self, run: "Run", trained: Trained) -> list[Node]:
+    def _figures(self, run: "Run", model: Trained) -> list[Node]:
         """The run's copies of what the evaluate stage wrote, against dvc.lock."""
         from mlflow.exceptions import MlflowException
 
-        outs = {path: md5 for entry in trained.stages for path, md5 in entry.outs.items()}
+        outs = {path: md5 for entry in model.stages for path, md5 in entry.outs.items()}
         nodes = []
         with tempfile.TemporaryDirectory(prefix="convoy-lineage-") as scratch:
-            for name, path in trained.evaluation.items():
+            for name, path in model.evaluation.items():
                 name, md5 = f"{EVALUATION}/{name}", outs.get(path.as_posix(), "")
                 text = f"artifact {name}: md5 {md5[:SHORT]} of {path}"
                 try:
@@ -229,17 +234,17 @@ class _Chain:
 
     def _in_the_workspace(self, content: str, run: "Run") -> list[Node]:
         """The model folder of this content with all that it was made from, and embeddings made with it."""
-        space, trained = self.workspace, self._trained(run)
+        space, model = self.workspace, self._trained(run)
         folders = space.model_folders()
         for name, weights in folders.items():
             if sha256(space.root / name / MANIFEST) == content:
                 return [space.model(space.root / name), *self._embeddings(weights)]
         text = f"model folder with the content {content[:SHORT]} of {run.data.tags.get('convoy.model')}"
-        if trained is None or space.md5(trained.folder.as_posix()) is None:
+        if model is None or space.md5(model.folder.as_posix()) is None:
             return [Node(f"{text}: none in the workspace", "not here")]
         return [
-            checked(text, f"{trained.folder} holds another one"),
-            space.model(space.root / trained.folder),
+            checked(text, f"{model.folder} holds another one"),
+            space.model(space.root / model.folder),
         ]
 
     def _embeddings(self, weights: str) -> list[Node]:
@@ -256,8 +261,6 @@ def _resolved(client: "MlflowClient", uri: str, rest: str, known: "list[ModelVer
     """The version that a models:/ URI names."""
     from mlflow.exceptions import MlflowException
 
-    from convoy.tracking.versions import none_such
-
     name, at, alias = rest.partition("@")
     with contextlib.suppress(MlflowException):
         if at:
@@ -268,15 +271,15 @@ def _resolved(client: "MlflowClient", uri: str, rest: str, known: "list[ModelVer
     for version in known:
         if (version.model_id or str(version.source).rpartition("/")[2]) == rest:
             return version
-    raise none_such(uri, known)
+    raise no_such_version(uri, known)
 
 
-def _stored_fault(client: "MlflowClient", version: "ModelVersion", uri: str) -> str | None:
+def _stored_fault(
+    client: "MlflowClient", version: "ModelVersion", uri: str, loaders: Sequence[str]
+) -> str | None:
     """What is wrong with the files that the store keeps of a version."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
-
-    from convoy.tracking import pyfunc
 
     content = version.tags.get("convoy.content")
     if content is None:
@@ -285,9 +288,9 @@ def _stored_fault(client: "MlflowClient", version: "ModelVersion", uri: str) -> 
         try:
             place = client.get_model_version_download_uri(version.name, version.version)
             folder = Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))
-            check_manifest(pyfunc.verify(folder, content))
+            check_manifest(check(folder, loaders, content).model_folder)
         except ConvoyError as error:
             return re.sub(rf"{re.escape(scratch)}(/artifacts)?", uri, str(error))
         except (MlflowException, OSError) as error:
-            return f"its files cannot be had: {' '.join(str(error).split())[:200]}"
+            return f"its files cannot be had: {in_short(error)}"
     return None

@@ -6,32 +6,34 @@ output of an earlier state of the source or the data is told from one of today's
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from convoy.core import artifact as models
+from convoy.core.artifact import WEIGHTS
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
 from convoy.embeddings import io as embeddings
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
-from convoy.tracking.text import Text
-from convoy.tracking.tree import Node, checked
+from convoy.tracking.lineage.tree import Node, checked
 
 SHORT = 12  # characters of a hash that are shown
 _NAMED = 3  # changed files that a line names
 
 
 class Workspace:
-    """The checkout at `root`; `registered` gives what the store knows of a model folder's content."""
+    """The checkout at `root`; `registered` returns what the store knows of a model folder's content.
 
-    def __init__(self, root: Path, registered: Callable[[str], list[Node]]) -> None:
+    `datasets` are the paths of the tasks' data, below `root`.
+    """
+
+    def __init__(self, root: Path, datasets: Sequence[Path], registered: Callable[[str], list[Node]]) -> None:
         """Raise ConvoyError for a dvc.lock that is torn; there may be none."""
-        self.root, self._registered = root, registered
+        self.root, self._datasets, self._registered = root, datasets, registered
         there = (root / "dvc.lock").is_file()
         self.lock: dict[str, Entry] = dvclock.read(root / "dvc.lock") if there else {}
         self.makers = {path: entry for entry in self.lock.values() for path in entry.outs}
@@ -46,7 +48,7 @@ class Workspace:
                 break
             if embeddings.is_embeddings(folder):
                 return self.embeddings(folder)
-            if (folder / models.WEIGHTS).is_file():
+            if (folder / WEIGHTS).is_file():
                 return self.model(folder)
             if self.name(folder) in self.makers:
                 return self.output(self.name(folder))
@@ -108,7 +110,7 @@ class Workspace:
         """An output of dvc.lock and, below it, what its stage read."""
         if name in self._shown:
             return Node(name, self._shown[name].state, again=True)
-        if (self.root / name / models.WEIGHTS).is_file():
+        if (self.root / name / WEIGHTS).is_file():
             return self.model(self.root / name)
         node = self._shown[name] = self._made(name)
         return node
@@ -118,9 +120,9 @@ class Workspace:
         found = {}
         for name in self.makers:
             with contextlib.suppress(ConvoyError, KeyError, TypeError):
-                if (self.root / name / models.WEIGHTS).exists():
+                if (self.root / name / WEIGHTS).exists():
                     manifest = read_json(self.root / name / MANIFEST)
-                    found[name] = manifest["files"][models.WEIGHTS]["sha256"]
+                    found[name] = manifest["files"][WEIGHTS]["sha256"]
         return found
 
     def _described(self, text: str, fault: str | None, facts: dict[str, Any], name: str | None) -> Node:
@@ -140,7 +142,7 @@ class Workspace:
         of_stage = [name for name in folders if entry is not None and name in entry.deps]
         for name in of_stage or folders:
             if folders[name] == digest:
-                file = self.root / name / models.WEIGHTS
+                file = self.root / name / WEIGHTS
                 fault = None if sha256(file) == digest else f"sha256 {sha256(file)[:SHORT]} now"
                 node = checked(f"{text} of {self.name(file)}", fault)
                 node.below.append(self.model(self.root / name))
@@ -153,15 +155,16 @@ class Workspace:
 
     def _catalogue(self, digest: str, entry: Entry | None) -> Node:
         text = f"catalogue sha256 {digest[:SHORT]}"
-        name = (Text.data / "catalogue.parquet").as_posix()
-        file = self.root / name
-        if file.is_file() and sha256(file) == digest:
-            below = [self.output(name)] if name in self.makers else []
-            return Node(f"{text} of {name}", "ok", below)
-        if entry is not None and name in entry.deps and file.is_file():
-            node = checked(f"{text} of {name}", "another one lies there now")
-            node.below.append(self.output(name))
-            return node
+        files = [path.as_posix() for path in self._datasets if (self.root / path).is_file()]
+        for name in files:
+            if sha256(self.root / name) == digest:
+                below = [self.output(name)] if name in self.makers else []
+                return Node(f"{text} of {name}", "ok", below)
+        for name in files:
+            if entry is not None and name in entry.deps:
+                node = checked(f"{text} of {name}", "another one lies there now")
+                node.below.append(self.output(name))
+                return node
         return Node(f"{text}: no such catalogue here", "not here")
 
     def _made(self, name: str) -> Node:

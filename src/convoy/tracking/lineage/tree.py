@@ -1,4 +1,4 @@
-"""A chain of checks as a readable tree: every line says what was looked at and ends with what was found."""
+"""A chain of checks as a readable tree: every line names what was checked and ends with the result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -5,10 +5,12 @@ the address. The form of the tag is that of MLflow 3.17's pages; a page that doe
 arrangement.
 """
 
+import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from convoy.tracking.task import Task
+from convoy.tasks import Charts, TaskSpec
 
 VIEW, TITLE = "convoy", "Best first"
 TAG = f"mlflow.sharedViewState.{VIEW}"
@@ -19,7 +21,7 @@ _WIDTHS = {_NAME: 260, _NOTE: 330, _MODELS: 110}  # pixels
 _FIGURE_WIDTH = 122
 
 
-def tags(task: Task) -> dict[str, str]:
+def tags(task: TaskSpec) -> dict[str, str]:
     """The experiment's tags: pages for training, and the view."""
     # Older servers refuse values of more than 5,000 characters.
     packed = json.dumps(state(task), separators=(",", ":"))
@@ -27,9 +29,17 @@ def tags(task: Task) -> dict[str, str]:
     return {**KIND, TAG: json.dumps(envelope, separators=(",", ":"))}
 
 
-def state(task: Task) -> dict[str, Any]:
+def saved(tags: Mapping[str, str]) -> dict[str, Any] | None:
+    """The view among an experiment's tags; None where there is none, or somebody wrote something else."""
+    with contextlib.suppress(KeyError, ValueError, TypeError):
+        state = json.loads(json.loads(tags[TAG])["state"])
+        return state if isinstance(state, dict) else None
+    return None
+
+
+def state(task: TaskSpec) -> dict[str, Any]:
     """The table's columns and order, and the charts, as MLflow's pages keep them."""
-    figures = [f"metrics.`{name}`" for name in task.columns]
+    figures = [f"metrics.`{name}`" for name in task.pages.columns]
     order = [_NAME, *figures, _NOTE, _MODELS, "runDateAndNestInfo", "duration"]
     sections = (
         _section("results", "Results on the test split", 2, 340),
@@ -39,8 +49,8 @@ def state(task: Task) -> dict[str, Any]:
     )
     return {
         "searchFilter": "",
-        "orderByKey": f"metrics.`{task.best_metric}`",
-        "orderByAsc": task.lower_is_better,
+        "orderByKey": f"metrics.`{task.ranking.metric}`",
+        "orderByAsc": task.ranking.lower_is_better,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
@@ -53,7 +63,7 @@ def state(task: Task) -> dict[str, Any]:
         "runsHidden": [],
         "runsVisibilityMap": {},
         "runsHiddenMode": "FIRST_10_RUNS",
-        "compareRunCharts": _charts(task),
+        "compareRunCharts": _charts(task.pages.charts),
         "compareRunSections": sections,
         "viewMaximized": False,
         "runListHidden": False,
@@ -90,18 +100,18 @@ def _section(uuid: str, name: str, columns: int, height: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _charts(task: Task) -> list[dict[str, Any]]:
-    bars = [{"type": "BAR", **_metrics("results", names)} for names in task.bars]
+def _charts(charts: Charts) -> list[dict[str, Any]]:
+    bars = [{"type": "BAR", **_metrics("results", names)} for names in charts.bars]
     lines = [
         {"type": "LINE", **_metrics("curves", names), "xAxisKey": "step", "yAxisKey": "metric",
          "xAxisScaleType": "linear", "scaleType": "linear", "lineSmoothness": 0, "range": {},
          "selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False,
          "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True}
-        for names in task.lines
+        for names in charts.lines
     ]  # fmt: skip
     pictures = [
         {"type": "IMAGE", **_card("pictures", name), "imageKeys": [name], "step": 0, "showRunParams": False}
-        for name in task.pictures
+        for name in charts.pictures
     ]
     return [*bars, *lines, *pictures]
 

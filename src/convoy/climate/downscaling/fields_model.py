@@ -2,9 +2,8 @@
 
 import contextlib
 import re
-import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cftime
 import numpy as np
@@ -15,10 +14,8 @@ from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
 from convoy.climate.downscaling import models
 from convoy.climate.downscaling.models import checked
 from convoy.core.artifact import StoredModel
-from convoy.tracking.pyfunc import InputError
-
-if TYPE_CHECKING:
-    from mlflow.types import Schema
+from convoy.core.errors import ConvoyError
+from convoy.tasks import Column
 
 DATE = "date"
 SPREAD = "_sd"  # after the target's name: the column of its standard deviation
@@ -27,34 +24,36 @@ _PROBED = "2001-07-01"
 
 
 class FieldsModel:
-    """Predicts days on the ground that the model was fitted on."""
+    """Predicts days on the grid and terrain that the model was fitted on."""
 
     def __init__(self, stored: StoredModel) -> None:
         """Raise ConvoyError for what is no sound model of ours."""
         self._stored = checked(stored)
-        self._turn = threading.Lock()
         self._coarse, self._fine, self._coarse_static, self._static = models.home(stored)
         self.target: str = stored.config["target"]
         self.inputs: list[str] = list(stored.config["inputs"])
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
+    def columns(self) -> tuple[Column, ...]:
+        """A date, and a list of numbers per input."""
+        return (Column(DATE, "text"), *(Column(name, "numbers") for name in self.inputs))
+
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """The date and the fine field of each row, and its standard deviation where the model has one.
 
         `model_input` has a column `date` (YYYY-MM-DD) and one per input variable; each of its values is the
         coarse field of the day as one list, row by row from south to north, each from west to east, in SI
-        units. Fine fields are given likewise. Raises InputError for other columns, lengths and dates.
+        units. Fine fields are given likewise. Raises ConvoyError for other columns, lengths and dates.
         """
         if not isinstance(model_input, pd.DataFrame):
-            raise InputError(f"input: expected a table, found {type(model_input).__name__}")
+            raise ConvoyError(f"input: expected a table, found {type(model_input).__name__}")
         names = [str(name) for name in model_input.columns]
         expected = [DATE, *self.inputs]
         if sorted(names) != sorted(expected):
-            raise InputError(f"input: expected the columns {', '.join(expected)}, found {', '.join(names)}")
+            raise ConvoyError(f"input: expected the columns {', '.join(expected)}, found {', '.join(names)}")
         days = self._days(model_input[DATE].tolist())
         fields = {name: self._fields(name, model_input[name].tolist()) for name in self.inputs}
         answer = {DATE: days.labels}
-        with self._turn:
-            found = self._found(days, fields)
+        found = self._found(days, fields)
         for name, field in zip((self.target, f"{self.target}{SPREAD}"), found, strict=True):
             if field is not None:
                 answer[name] = [day.ravel().astype(np.float32) for day in field]
@@ -67,12 +66,6 @@ class FieldsModel:
     def trainings(self) -> list[models.Downscaling]:
         """Every training of the model, for any domain; the first is the one that is served."""
         return [models.Downscaling(self._stored, seed) for seed in self._stored.seeds]
-
-    def schema(self) -> "Schema":
-        """A date, and a list of numbers per input."""
-        from mlflow.types.schema import Array, ColSpec, Schema
-
-        return Schema([ColSpec("string", DATE), *(ColSpec(Array("double"), name) for name in self.inputs)])
 
     def fault(self) -> str | None:
         """What is wrong with its answer to level fields in the middle of what it was trained on, or None."""
@@ -111,7 +104,7 @@ class FieldsModel:
             numbers = _numbers(value)
             if numbers is None or numbers.shape != (height * width,):
                 found = "no list of numbers" if numbers is None else f"an array of shape {numbers.shape}"
-                raise InputError(
+                raise ConvoyError(
                     f"{name}, row {row}: expected {height * width} numbers, {height} rows from south to "
                     f"north of {width} from west to east; found {found}"
                 )
@@ -133,6 +126,6 @@ def _ordinal(date: Any, row: int, calendar: str) -> int:
         with contextlib.suppress(ValueError):  # there is no such day
             day = cftime.datetime(*map(int, parts.groups()), calendar=calendar)
             return int(cftime.date2num(day, EPOCH, calendar))
-    raise InputError(
+    raise ConvoyError(
         f"{DATE}, row {row}: expected a day as YYYY-MM-DD in the calendar {calendar}, found {repr(date)[:40]}"
     )

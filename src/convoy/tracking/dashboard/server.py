@@ -18,14 +18,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
-from convoy.tracking import store, views
-from convoy.tracking.tasks import TASKS
-from convoy.training import event_log as journal
+from convoy.tasks import TaskSpec
+from convoy.tracking import store
+from convoy.tracking.dashboard import views
+from convoy.training.event_log import repository
 
 if TYPE_CHECKING:
     from flask import Response
@@ -52,7 +53,7 @@ if (!location.hash) location.replace("#/experiments");
 })(%s)"""
 
 
-def serve(port: int) -> None:
+def serve(port: int, tasks: Sequence[TaskSpec]) -> None:
     """Serve until Ctrl-C; with a server elsewhere, say where it is."""
     if not 0 < port < 65536:
         raise ConvoyError(f"port {port}: expected 1 to 65535, such as `make dashboard PORT=8000`")
@@ -70,7 +71,7 @@ def serve(port: int) -> None:
             with _serving(chosen) as server:
                 if not server.answers():
                     continue
-                print("\n".join(_guide(client, f"http://{HOST}:{chosen}/")), flush=True)
+                print("\n".join(_guide(client, tasks, f"http://{HOST}:{chosen}/")), flush=True)
                 server.process.wait()
                 raise server.failure("the server ended by itself")
     print("dashboard: ended")
@@ -138,7 +139,7 @@ class _Server:
     def failure(self, what: str) -> ConvoyError:
         """Its last line, and where all of them are kept."""
         said = self.said() or "no word of it"
-        kept = journal.repository() / "mlruns" / "dashboard.log"
+        kept = repository() / "mlruns" / "dashboard.log"
         place = ""
         with contextlib.suppress(OSError):
             kept.write_text(f"{said}\n", encoding="utf-8")
@@ -196,12 +197,12 @@ def _end_with_the_dashboard() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _guide(client: "MlflowClient", address: str) -> list[str]:
+def _guide(client: "MlflowClient", tasks: Sequence[TaskSpec], address: str) -> list[str]:
     """Where to look first."""
     from mlflow.exceptions import MlflowException
 
     lines = []
-    for task in TASKS:
+    for task in tasks:
         experiment = client.get_experiment_by_name(task.experiment)
         if experiment is None or not client.search_runs([experiment.experiment_id], max_results=1):
             continue
@@ -235,12 +236,11 @@ def _first_visit() -> dict[str, str]:
     from mlflow import MlflowClient
 
     kept: dict[str, Any] = dict(FIRST_VISIT)
-    client = MlflowClient(store.uri(), store.uri())
-    for task in TASKS:
-        experiment = client.get_experiment_by_name(task.experiment)
-        if experiment is not None and views.TAG in experiment.tags:
-            arranged = json.loads(json.loads(experiment.tags[views.TAG])["state"])
-            page = f'ExperimentPage-["{experiment.experiment_id}"]-ReactComponentState'
+    for experiment in MlflowClient(store.uri(), store.uri()).search_experiments():
+        arranged = views.saved(experiment.tags)
+        if arranged is not None:
+            identity = experiment.experiment_id
+            page = f'ExperimentPage-["{identity}"]-ReactComponentState'
             kept[f"MLflowLocalStorage-1.1-{page}"] = arranged
-            kept[f"MLflowLocalStorage-1.1-ExperimentView-{experiment.experiment_id}-expandRows"] = True
+            kept[f"MLflowLocalStorage-1.1-ExperimentView-{identity}-expandRows"] = True
     return {key: json.dumps(value) for key, value in kept.items()}

@@ -1,11 +1,11 @@
-"""What was decided about model versions: one line of JSON per decision, in git, as data/decisions.jsonl.
+"""The decisions about model versions: one line of JSON each, in git, as data/decisions.jsonl.
 
     {"time": "2026-01-31T12:00:00.000+00:00", "action": "promoted", "model": "streamrec-text",
      "kind": "textcnn", "version": 2, "content": sha256, "metrics": {...},
      "former": {"kind", "version", "content", "metrics"}, "difference": {...}, "reason": ..., "who", "commit"}
 
-The line comes first; the store follows it. Versions are known by their content: a rebuilt store may number
-them otherwise.
+The line is written first; the store follows it. Versions are identified by their content: a rebuilt store may
+number them otherwise.
 """
 
 import contextlib
@@ -20,17 +20,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convoy.core.errors import ConvoyError
-from convoy.training import event_log as journal
+from convoy.training.event_log import repository
 
 Action = Literal["promoted", "refused", "kept", "rollback"]
 
 
 @dataclass(frozen=True)
-class Side:
+class VersionRecord:
     """A version as it stood when the decision was made; `test_split` is a hash of what it was tested on."""
 
     kind: str
-    version: int
+    number: int
     content: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     test_split: str = ""
@@ -38,7 +38,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Decision:
-    """One line; `side` is the version that it is about, `former` the champion before it.
+    """One line; `version` is the one that it is about, `former` the champion before it.
 
     `challenger` and `others` are the contents of the challenger after it and of all other versions: what is
     in none of the lines is newer than they are.
@@ -46,8 +46,8 @@ class Decision:
 
     action: Action
     model: str
-    side: Side
-    former: Side | None
+    version: VersionRecord
+    former: VersionRecord | None
     reason: str
     difference: Mapping[str, float] | None = None
     challenger: str | None = None
@@ -58,20 +58,20 @@ class Decision:
     commit: str | None = None
 
     @property
-    def crowns(self) -> bool:
-        """Whether it changes who is champion."""
+    def changes_champion(self) -> bool:
+        """Whether another version became champion by it."""
         return self.action in ("promoted", "rollback")
 
 
 def path() -> Path:
-    """Where the decisions of the repository stand."""
-    return journal.repository() / "data" / "decisions.jsonl"
+    """The repository's file of decisions."""
+    return repository() / "data" / "decisions.jsonl"
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def exclusive() -> Iterator[None]:
     """Wait until no other process of this repository decides anything."""
-    folder = journal.repository() / "mlruns"
+    folder = repository() / "mlruns"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".decisions.lock", "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -103,7 +103,7 @@ def read(model: str) -> list[Decision]:
 
 
 def append(decision: Decision) -> None:
-    """Write the line, so that it is on disk or not there at all; call it inside `alone`."""
+    """Write the line, so that it is on disk or not there at all; call it inside `exclusive`."""
     file = path()
     line = json.dumps(_plain(decision), ensure_ascii=False, allow_nan=False).encode() + b"\n"
     try:
@@ -122,14 +122,14 @@ def append(decision: Decision) -> None:
         raise ConvoyError(f"{file}: cannot be written: {error.strerror}; nothing was decided") from None
 
 
-def crowned(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:
+def champions(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:
     """The contents that were champion one after another, the present one last, after more decisions.
 
-    A rollback takes away what it left: the next one goes further back, never forward again.
+    A rollback removes the champion that it replaces: the next one goes further back, never forward again.
     """
     found = list(stack)
     for decision in decisions:
-        content = decision.side.content
+        content = decision.version.content
         if decision.action == "rollback":
             found = _up_to(found, content) if content in found else [content]
         elif decision.action == "promoted":
@@ -167,11 +167,16 @@ def _write(descriptor: int, line: bytes) -> None:
 
 
 def _plain(decision: Decision) -> dict[str, Any]:
-    values = asdict(decision)
-    side = values.pop("side")
+    """The decision as it stands in its line: that of its version first, without what is not known."""
+    values = {key: value for key, value in vars(decision).items() if value is not None or key == "former"}
+    version, former = values.pop("version"), values.pop("former")
     first = {key: values.pop(key) for key in ("time", "action", "model")}
-    found = {**first, **side, **values}
-    return {key: value for key, value in found.items() if value is not None or key == "former"}
+    return {**first, **_plain_record(version), "former": former and _plain_record(former), **values}
+
+
+def _plain_record(record: VersionRecord) -> dict[str, Any]:
+    values = asdict(record)
+    return {"kind": values.pop("kind"), "version": values.pop("number"), **values}
 
 
 def _parsed(line: bytes) -> Decision | None:
@@ -183,8 +188,8 @@ def _parsed(line: bytes) -> Decision | None:
         return Decision(
             action=values["action"],
             model=str(values["model"]),
-            side=_side(values),
-            former=None if former is None else _side(former),
+            version=_record(values),
+            former=None if former is None else _record(former),
             reason=str(values["reason"]),
             difference=values.get("difference"),
             challenger=values.get("challenger"),
@@ -197,7 +202,7 @@ def _parsed(line: bytes) -> Decision | None:
     return None
 
 
-def _side(values: Mapping[str, Any]) -> Side:
+def _record(values: Mapping[str, Any]) -> VersionRecord:
     metrics = {str(key): float(value) for key, value in values["metrics"].items()}
     tested = str(values.get("test_split", ""))
-    return Side(str(values["kind"]), int(values["version"]), str(values["content"]), metrics, tested)
+    return VersionRecord(str(values["kind"]), int(values["version"]), str(values["content"]), metrics, tested)

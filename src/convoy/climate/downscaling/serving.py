@@ -1,0 +1,27 @@
+"""Loads stored downscaling models to serve them. MLflow imports this module because an MLmodel names it.
+
+Nothing else is imported before the folder was checked: see `convoy.core.mlmodel`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convoy.core import mlmodel
+
+if TYPE_CHECKING:
+    from convoy.climate.downscaling.fields_model import FieldsModel
+    from convoy.core.artifact import StoredModel
+
+LOADER = __name__
+
+
+def serve(stored: "StoredModel") -> "FieldsModel":
+    """The model that answers tables of days; ConvoyError for a kind of model that is none of the task's."""
+    from convoy.climate.downscaling.fields_model import FieldsModel
+
+    return FieldsModel(stored)
+
+
+def _load_pyfunc(path: str) -> mlmodel.Answering:
+    """What MLflow calls with the model folder."""
+    return mlmodel.load(Path(path), LOADER, serve)

@@ -1,0 +1,17 @@
+"""The tasks of both projects, in the order in which pages list them."""
+
+from convoy.climate.downscaling.task import TASK as DOWNSCALING
+from convoy.core.errors import ConvoyError
+from convoy.streamrec.classification.task import TASK as CLASSIFICATION
+from convoy.tasks import TaskSpec
+
+TASKS = (CLASSIFICATION, DOWNSCALING)
+
+
+def task_of(registered: str) -> TaskSpec:
+    """The task of a registered model; ConvoyError where no task has it."""
+    for task in TASKS:
+        if task.registered == registered:
+            return task
+    names = " or ".join(task.registered for task in TASKS)
+    raise ConvoyError(f"{registered}: none of our registered models; expected {names}")

@@ -1,0 +1,132 @@
+"""The trained and evaluated models that dvc.lock describes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from convoy.core import artifact
+from convoy.core.files import MANIFEST, read_json, sha256
+from convoy.tasks import METRICS, Evaluated, TaskSpec
+from convoy.tracking import dvclock
+from convoy.tracking.dvclock import Entry
+
+Lock = Mapping[str, Entry]
+EVALUATION = "evaluation"
+"""The folder of a run's artifacts with what the evaluate stage wrote."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained and evaluated model as DVC's outputs hold it; `stages` train and evaluate it."""
+
+    task: TaskSpec
+    model: str
+    stages: tuple[Entry, ...]
+    data: Mapping[str, str]
+    """Name of a data set -> DVC's md5."""
+
+    @property
+    def key(self) -> str:
+        """A hash of the stages and the model's name: the run of a model is found by it."""
+        return dvclock.key(self.stages, self.model)
+
+    @property
+    def folder(self) -> Path:
+        """The model folder."""
+        return self.task.outputs.of(self.task.outputs.folder, self.model)
+
+    @property
+    def evaluation(self) -> dict[str, Path]:
+        """Name in the run's folder `evaluation` -> file that the evaluate stage wrote."""
+        outputs = self.task.outputs
+        return {name: outputs.of(pattern, self.model) for name, pattern in outputs.evaluation.items()}
+
+    @property
+    def plots(self) -> Path | None:
+        """The folder of the model's plots."""
+        outputs = self.task.outputs
+        return None if outputs.plots is None else outputs.of(outputs.plots, self.model)
+
+    @property
+    def content(self) -> str:
+        """The sha256 of the model folder's manifest, by which a version is known."""
+        return sha256(self.folder / MANIFEST)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The content of the model's config.json."""
+        return read_json(self.folder / artifact.CONFIG)
+
+    @cached_property
+    def evaluated(self) -> Evaluated:
+        """The model with its metrics and the comparison in the workspace."""
+        return Evaluated(self.model, read_json(self.evaluation[METRICS]), comparison(self.task))
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """The final metrics, flat."""
+        return self.task.figures(self.model, self.evaluated.metrics)
+
+    @cached_property
+    def test_split(self) -> str:
+        """A hash of what the model was tested on."""
+        versions = self.task.versions
+        return versions.test_split(versions.read(self.evaluation[versions.file]), self.data)
+
+
+def trained(task: TaskSpec, lock: Lock) -> list[Trained]:
+    """All trained and evaluated models of the lock, in its order.
+
+    DVC keeps the entries of models that are no longer selected, but perhaps not their outputs: those that are
+    neither selected nor in the workspace are left out.
+    """
+    outputs = task.outputs
+    makers = {path: entry for entry in lock.values() for path in entry.outs}
+    compared = lock.get(outputs.compare_stage)
+    selected = None if compared is None or outputs.selected is None else compared.params.get(outputs.selected)
+    found = []
+    for path, train in makers.items():
+        model = _model_of(path, outputs.of(outputs.folder, "{model}").as_posix())
+        metrics = None if model is None else outputs.of(outputs.evaluation[METRICS], model).as_posix()
+        if model is None or metrics not in makers:
+            continue
+        evaluate = makers[metrics]
+        if selected is None or model in selected or Path(path).exists():
+            stages = (train,) if train is evaluate else (train, evaluate)
+            found.append(Trained(task, model, stages, _data(task, lock, stages)))
+    return found
+
+
+def data_params(task: TaskSpec, lock: Lock) -> dict[str, Any]:
+    """The params that all models of the lock share."""
+    stages = [lock[name] for name in task.outputs.data_stages if name in lock]
+    return {key: value for entry in stages for key, value in entry.params.items()}
+
+
+def comparison(task: TaskSpec) -> Mapping[str, Any] | None:
+    """The comparison in the workspace; None where there is none."""
+    path = task.outputs.root / task.outputs.comparison
+    return read_json(path) if path.is_file() else None
+
+
+def comparison_files(task: TaskSpec) -> dict[str, Path]:
+    """The artifacts of the run of all models by their names."""
+    root = task.outputs.root
+    patterns = task.outputs.comparison_files
+    return {path.name: path for pattern in patterns for path in sorted(root.glob(pattern))}
+
+
+def _data(task: TaskSpec, lock: Lock, stages: tuple[Entry, ...]) -> dict[str, str]:
+    made = [lock[name].outs for name in task.outputs.data_stages if name in lock]
+    md5s = {path: md5 for files in (*made, stages[-1].deps) for path, md5 in files.items()}
+    paths = [task.outputs.root / name for name in task.outputs.datasets]
+    return {path.name: md5s[path.as_posix()] for path in paths if path.as_posix() in md5s}
+
+
+def _model_of(path: str, pattern: str) -> str | None:
+    """The name of the model whose folder `path` is; None for any other path."""
+    before, _, after = pattern.partition("{model}")
+    name = path.removeprefix(before).removesuffix(after)
+    return name if f"{before}{name}{after}" == path and name and "/" not in name else None

@@ -1,0 +1,95 @@
+"""Promotion evidence: a version's metrics, its stored model, and what was measured of it and the champion."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convoy.core.errors import ConvoyError
+from convoy.core.files import read_json
+from convoy.tasks import METRICS, PromotionParams, TaskSpec
+from convoy.tracking import dvclock
+from convoy.tracking.outputs import EVALUATION
+from convoy.tracking.probe import in_short
+from convoy.tracking.registry import loading
+from convoy.tracking.registry.state import name, record
+from convoy.training.event_log import repository
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the evaluate stage found of a version, from its run; `measured`: see `VersionComparison.read`."""
+
+    metrics: Mapping[str, Any]
+    measured: Any
+
+
+def collect(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> Evidence:
+    """The evidence of a version; ConvoyError where its run does not have it."""
+    with tempfile.TemporaryDirectory(prefix="convoy-evidence-") as scratch:
+        folder = _download(client, version, scratch)
+        return Evidence(read_json(folder / METRICS), task.versions.read(folder / task.versions.file))
+
+
+def failed_checks(
+    client: "MlflowClient", task: TaskSpec, version: "ModelVersion", found: Evidence, params: PromotionParams
+) -> list[str]:
+    """The acceptance checks that a version fails, in words: metrics, then the stored model itself."""
+    stored = _stored_fault(client, task, version)
+    return task.versions.checks(found.metrics, found.measured, params) + ([stored] if stored else [])
+
+
+def champion_measured(
+    client: "MlflowClient",
+    task: TaskSpec,
+    candidate: "ModelVersion",
+    champion: "ModelVersion",
+    found: Evidence,
+) -> Any:
+    """What was measured of the champion on the candidate's test split, or is measured now from its data.
+
+    Raises ConvoyError where the two were tested on different data and the workspace has not the candidate's.
+    """
+    if candidate.tags.get("convoy.test_split") == champion.tags.get("convoy.test_split"):
+        return collect(client, task, champion).measured
+    place = task.outputs.root / task.versions.source
+    source = repository() / place
+    md5 = json.loads(candidate.tags.get("convoy.data", "{}")).get(source.name)
+    if not source.exists() or dvclock.md5(source) != md5:
+        raise ConvoyError(
+            f"{name(record(candidate))} and the champion, {name(record(champion))}, were tested on different "
+            f"items, and {place} is not the one of the former (md5 {md5}); bring it back "
+            "with `git checkout` and `dvc checkout`, then run `convoy promote` again"
+        )
+    model = loading.load(client, _uri(task, champion), task.serving)
+    return task.versions.remeasure(task.versions.read_source(source), found.measured, model)
+
+
+def _stored_fault(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> str | None:
+    """What is wrong with the stored model: its files are checked, then its answer to a probe."""
+    try:
+        return loading.load(client, _uri(task, version), task.serving).fault()
+    except ConvoyError as error:
+        return f"its stored model is refused: {error}"
+
+
+def _uri(task: TaskSpec, version: "ModelVersion") -> str:
+    return f"models:/{task.registered}/{version.version}"
+
+
+def _download(client: "MlflowClient", version: "ModelVersion", scratch: str) -> Path:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Path(client.download_artifacts(str(version.run_id), EVALUATION, scratch))
+    except (MlflowException, OSError) as error:
+        raise ConvoyError(
+            f"{name(record(version))}: no {EVALUATION}/ in its run {version.run_id} "
+            f"({in_short(error)}); run `convoy publish`, then promote again"
+        ) from None

@@ -1,0 +1,95 @@
+"""Loads models by MLflow's URIs, without MLflow's own loader: the folder is checked before it is used."""
+
+import re
+import tempfile
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convoy.core import artifact
+from convoy.core.artifact import StoredModel
+from convoy.core.errors import ConvoyError
+from convoy.core.mlmodel import check
+from convoy.tasks import ServedModel, Serving
+from convoy.tracking.masking import mask
+from convoy.tracking.registry.listing import CONTENT, all_versions, no_such_version
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+
+def load(client: "MlflowClient", uri: str, serving: Serving) -> ServedModel:
+    """The model that a URI names, as its task serves it: see `stored`."""
+    return serving.serve(stored(client, uri, (serving.loader,))[0])
+
+
+def stored(client: "MlflowClient", uri: str, loaders: Collection[str]) -> tuple[StoredModel, str]:
+    """The model that a URI names, and the sha256 of its manifest.
+
+    The URI is `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `models:/ID` or `runs:/RUN/PATH`. The model is
+    copied, and the copy checked, also against the sha256 in the store, before anything is done with it.
+    Raises ConvoyError for what is not there or was changed.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
+        try:
+            place, content = _resolve(client, uri)
+            checked = check(_download(client, place, scratch), loaders, content)
+            return replace(artifact.read(checked.model_folder), name=uri), content
+        except (ConvoyError, MlflowException) as error:
+            # The copy, below `scratch`, is gone when this is read.
+            reason = re.sub(rf"{re.escape(scratch)}/[^/: ]+", lambda _: uri, _reason(error))
+            raise ConvoyError(reason if reason.startswith(uri) else f"{uri}: {reason}") from None
+
+
+def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
+    """Where the artifacts lie that a URI names, and the sha256 of the manifest that the store holds."""
+    if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", uri):
+        version = _version(client, uri, *found.groups())
+        place, tags = client.get_model_version_download_uri(version.name, version.version), version.tags
+    elif found := re.fullmatch(r"models:/(m-[0-9a-f]+)", uri):
+        model = client.get_logged_model(found[1])
+        place, tags = model.artifact_location, model.tags
+    elif found := re.fullmatch(r"runs:/([0-9a-f]+)/(.+)", uri):
+        run = client.get_run(found[1])
+        models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{found[1]}'")
+        # Of a path MLflow reports no more than that its download failed.
+        place = next((model.artifact_location for model in models if model.name == found[2]), uri)
+        tags = run.data.tags
+    else:
+        raise ConvoyError(
+            f"{uri}: expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN/PATH"
+        )
+    if CONTENT not in tags:
+        raise ConvoyError(f"{uri}: no tag {CONTENT}, so `convoy publish` did not make it; name another one")
+    return place, tags[CONTENT]
+
+
+def _version(client: "MlflowClient", uri: str, name: str, alias: str | None, number: str) -> "ModelVersion":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if alias:
+            return client.get_model_version_by_alias(name, alias)
+        return client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise no_such_version(uri, all_versions(client, name)) from None
+
+
+def _download(client: "MlflowClient", place: str, scratch: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    return Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))
+
+
+def _reason(error: BaseException) -> str:
+    """The reason of a failure: of our own refusal MLflow reports only that the download failed."""
+    first: BaseException | None = error
+    while first is not None and not isinstance(first, ConvoyError):
+        first = first.__cause__ or first.__context__
+    return mask(" ".join(str(first or error).split()))
