@@ -23,7 +23,7 @@ CLEAN := env -u PIP_CONSTRAINT -u PIP_BUILD_CONSTRAINT -u PIP_REQUIREMENT -u PIP
 	-u UV_TORCH_BACKEND -u UV_NO_BINARY -u UV_ONLY_BINARY -u UV_PYTHON -u UV_RESOLUTION -u UV_PRERELEASE \
 	-u PYTHONPATH -u PYTHONHOME -u VIRTUAL_ENV
 
-.PHONY: help setup mend repro dashboard test lint bench chaos deps params lock lock-check clean
+.PHONY: help setup mend repro dashboard test lint bench chaos params lock lock-check clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,9 +85,6 @@ bench: setup  ## Side-by-side ratios into benchmarks/results/, on two cores (ARG
 
 chaos: setup  ## Kill every stage at random moments and compare with an unbroken run (takes long)
 	@$(BIN)/python benchmarks/chaos.py $(ARGS)
-
-deps: setup  ## Write the modules that each stage imports into dvc.yaml
-	@$(BIN)/python -m tests.contracts.stage_modules
 
 params: setup  ## Write every key with its default and a comment into params.yaml; your values stay
 	@$(BIN)/python -m convoy.cli.params_file

@@ -51,7 +51,6 @@ PRESET = {
     "streamrec.sweep.synonyms": [8],
     "streamrec.sweep.word_fidelity": [0.35],
     "climate.grids.synthetic.years": 4,
-    "climate.run": ["ridge", "residual"],
     "climate.models.residual": {"width": 4, "hidden": 8, "depth": 1, "training": TRAINING},
     "climate.evaluate.resamples": 200,
 }

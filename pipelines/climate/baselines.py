@@ -1,27 +1,45 @@
-"""Stage climate-baselines: the daily errors of every baseline on every split; skill is relative to them."""
+"""Stage climate-baselines: fit every baseline on the training days and score it on every split."""
 
 from pathlib import Path
 
 from convoy.climate.data import io as grids
-from convoy.climate.downscaling import daily_io as daily
-from convoy.climate.downscaling.evaluate import baseline_daily
-from convoy.climate.downscaling.models import MODELS
+from convoy.climate.downscaling import daily_io, maps_io
+from convoy.climate.downscaling.evaluate import EvaluateParams, measure, score
+from convoy.climate.downscaling.models import MODELS, Downscaling, train
+from convoy.core import artifact
+from convoy.core.files import write_json
+from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.tasks import names_of
 
-GRIDS = Path("data/climate/grids")
+DATA = Path("data/climate")
 
 
 def main() -> None:
-    """Fit all baselines, whichever models are chosen, and write their daily squared errors."""
-    facts = grids.read_facts(GRIDS)
-    splits = {split: grids.read(GRIDS, split) for split in facts["splits"] if split != "validation"}
-    table = {}
-    for baseline in names_of(MODELS, "baseline"):
-        table[baseline] = baseline_daily(baseline, splits, facts["target"])
-        told = ", ".join(f"{split} {days.rmse:.4g}" for split, days in table[baseline].items())
-        print(f"{baseline}: RMSE {told}", flush=True)
-    daily.write(Path("data/climate/baselines.parquet"), table)
+    """Write model, metrics, daily errors and maps of each baseline, whichever are in use.
+
+    The skill of every model is relative to the best of all baselines: baselines.parquet holds their errors.
+    """
+    params = load("climate.evaluate", EvaluateParams)
+    facts = grids.read_facts(DATA / "grids")
+    splits = {split: grids.read(DATA / "grids", split) for split in facts["splits"] if split != "validation"}
+    training = splits.pop("train")
+    measured = {}
+    for name in names_of(MODELS, "baseline"):
+        folder = DATA / "models" / name
+        own = load(f"climate.models.{name}", MODELS[name].params)
+        artifact.write(folder, *train(name, own, training, [], facts, (0,))[:2], None)
+        found = measure(name, [Downscaling(artifact.read(folder))], splits, facts["target"])
+        maps_io.write(DATA / "maps" / f"{name}.safetensors", found.maps)
+        daily_io.write(DATA / "daily" / f"{name}.parquet", {name: found.daily})
+        measured[name] = found
+        errors = ", ".join(f"{split} {days.rmse:.4g}" for split, days in found.daily.items())
+        print(f"{name}: RMSE {errors}", flush=True)
+    table = {name: found.daily for name, found in measured.items()}
+    daily_io.write(DATA / "baselines.parquet", table)
+    for name, found in measured.items():
+        metrics = score(found, facts["noise_floor"], table, params)
+        write_json(DATA / "metrics/downscaling" / f"{name}.json", metrics)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from convoy.climate.downscaling import maps_io as maps
 from convoy.climate.downscaling.compare import compare, table
 from convoy.climate.downscaling.evaluate import EvaluateParams
 from convoy.climate.downscaling.findings import beside, findings, headline, limits
+from convoy.climate.downscaling.models import MODELS
 from convoy.climate.downscaling.report import comparison_pictures, page
 from convoy.core.files import read_json, write_json, write_text
-from convoy.core.params import load, load_names
+from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report import io as plots
 from convoy.report.themes import LIGHT
+from convoy.tasks import models_in_use
 
 DATA = Path("data/climate")
 
@@ -22,7 +24,7 @@ DATA = Path("data/climate")
 def main() -> None:
     """Write comparison.json, report.html and the plots from what was measured of the chosen models."""
     params = load("climate.evaluate", EvaluateParams)
-    chosen = load_names("climate.run")
+    chosen = models_in_use("climate", MODELS)
     facts, domains = read_headers(DATA / "grids")
     metrics = {model: read_json(DATA / "metrics/downscaling" / f"{model}.json") for model in chosen}
     arrays = {model: maps.read(DATA / "maps" / f"{model}.safetensors") for model in chosen}

@@ -1,4 +1,4 @@
-"""Stage climate-train@MODEL: fit one baseline or network on the training days."""
+"""Stage climate-train@MODEL: fit one network on the training days."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from convoy.climate.downscaling import models
 from convoy.climate.downscaling.stored import TASK
 from convoy.core import artifact as folders
 from convoy.core.files import MANIFEST, sha256
-from convoy.core.params import load, load_names
+from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.tasks import model_named
+from convoy.tasks import model_named, models_in_use
 from convoy.training.checkpoints import Checkpoint, run_key
 from convoy.training.event_log import recorded
 from convoy.training.params import TrainParams, device_of
@@ -19,9 +19,8 @@ GRIDS = Path("data/climate/grids")
 
 def main(model: str) -> None:
     """Fit `model` and write its folder; goes on from a checkpoint of the same run."""
-    # Told before the first training, not after the last.
-    for name in load_names("climate.run"):
-        model_named(models.MODELS, name)
+    # A wrong name is reported before the first training, not after the last.
+    models_in_use("climate", models.MODELS)
     params = load(f"climate.models.{model}", model_named(models.MODELS, model).params)
     shared = load("climate.train", TrainParams)
     facts = grids.read_facts(GRIDS)

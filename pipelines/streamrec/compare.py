@@ -13,16 +13,18 @@ from convoy.streamrec.classification.evaluate import EvaluateParams
 from convoy.streamrec.classification.findings import findings, headline
 from convoy.streamrec.classification.models import MODELS
 from convoy.streamrec.classification.report import accuracy_picture, page
+from convoy.tasks import models_in_use
 
 DATA = Path("data/streamrec")
 
 
 def main() -> None:
-    """Write comparison.json and report.html from the metrics, predictions and plots of all models."""
+    """Write comparison.json and report.html from the metrics, predictions and plots of the models in use."""
     params = load("streamrec.evaluate", EvaluateParams)
-    metrics = {model: read_json(DATA / "metrics" / f"{model}.json") for model in MODELS}
-    named = {model: predictions.read(DATA / "predictions" / f"{model}.parquet") for model in MODELS}
-    tables = {model: plots.read(DATA / "plots" / model) for model in MODELS}
+    models = models_in_use("streamrec", MODELS)
+    metrics = {model: read_json(DATA / "metrics" / f"{model}.json") for model in models}
+    named = {model: predictions.read(DATA / "predictions" / f"{model}.parquet") for model in models}
+    tables = {model: plots.read(DATA / "plots" / model) for model in models}
     comparison = compare(metrics, named, params)
     words = [headline(comparison), *findings(comparison)]
     html = page(comparison, metrics, tables)

@@ -1,4 +1,4 @@
-"""Stage streamrec-evaluate@MODEL: score one model on the test split, beside the Bayes accuracies."""
+"""Stage streamrec-evaluate@MODEL: score one network on the test split, compared with the Bayes accuracies."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.classification import data as corpora
 from convoy.streamrec.classification import io as predictions
 from convoy.streamrec.classification.evaluate import EvaluateParams, check_belongs, evaluate
-from convoy.streamrec.classification.models import probabilities
-from convoy.streamrec.classification.plots import plots as plots_of
-from convoy.streamrec.classification.stored import checked
+from convoy.streamrec.classification.models import checked, probabilities
+from convoy.streamrec.classification.plots import pictures
+from convoy.streamrec.classification.tables import tables
 
 DATA = Path("data/streamrec")
 
@@ -27,9 +27,9 @@ def main(model: str) -> None:
     check_belongs(model, stored, corpus)
     items = corpus.items(corpora.TEST)
     evaluation = evaluate(model, probabilities(stored, corpus, items), corpus, items, truth, params)
-    files = plots_of(evaluation, plots.read_curve(DATA / "models" / model))
+    files = tables(evaluation, plots.read_curve(DATA / "models" / model))
     predictions.write(DATA / "predictions" / f"{model}.parquet", evaluation.predictions())
-    plots.write(DATA / "plots" / model, files)
+    plots.write(DATA / "plots" / model, {**files, **pictures(model, files, evaluation.categories)})
     write_json(DATA / "metrics" / f"{model}.json", evaluation.metrics)
 
 

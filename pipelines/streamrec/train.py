@@ -1,4 +1,4 @@
-"""Stage streamrec-train@MODEL: fit one model on the training split."""
+"""Stage streamrec-train@MODEL: fit one network on the training split."""
 
 from pathlib import Path
 

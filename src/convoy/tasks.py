@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
+from convoy.core.params import Section, load_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +93,26 @@ def names_of(models: Mapping[str, Model], role: Role, among: Iterable[str] | Non
     return tuple(name for name, model in models.items() if model.role == role and name in wanted)
 
 
+def models_in_use(project: str, models: Mapping[str, Model]) -> tuple[str, ...]:
+    """The models in a project's lists `networks` and `baselines` of params.yaml, in the registry's order.
+
+    Raises ConvoyError for a name that no model has, for one in the wrong list, and where both are empty.
+    """
+    found: set[str] = set()
+    roles: tuple[tuple[str, Role], ...] = (("networks", "network"), ("baselines", "baseline"))
+    for section, role in roles:
+        for name in load_names(f"{project}.{section}"):
+            if name not in names_of(models, role):
+                known = ", ".join(names_of(models, role))
+                raise ConvoyError(f"params.yaml: {project}.{section}: '{name}': expected one of {known}")
+            found.add(name)
+    if not found:
+        raise ConvoyError(
+            f"params.yaml: {project}.networks, {project}.baselines: no model; name at least one"
+        )
+    return tuple(name for name in models if name in found)
+
+
 Metrics = Mapping[str, float]
 
 METRICS = "metrics.json"
@@ -130,8 +150,8 @@ class Outputs:
     """Patterns of the files that the run of all models keeps as artifacts."""
     data_stages: tuple[str, ...]
     """The stages whose params all models share."""
-    selected: str | None = None
-    """The param of the compare stage that lists the models in use; None where all are."""
+    selected: tuple[str, ...]
+    """The params of the compare stage that list the models in use."""
 
     def of(self, pattern: str, model: str) -> Path:
         """The path of one of the patterns above for `model`."""

@@ -48,7 +48,7 @@ def test_values_of_the_user_stay_and_missing_keys_come_back(copy):
     values["streamrec"]["models"]["textcnn"]["training"]["epochs"] = 3
     values["streamrec"]["catalogue"]["source"] = "titles.csv"
     values["climate"]["grids"]["source"] = {"fine": ["a.nc"], "factor": 4}
-    values["climate"]["run"] = ["unet"]
+    values["climate"]["networks"] = ["unet"]
     del values["streamrec"]["sweep"], values["climate"]["models"]["unet"]["hidden"]
     copy.write_text(yaml.safe_dump(values))
     params_file.write(copy)
@@ -61,7 +61,7 @@ def test_values_of_the_user_stay_and_missing_keys_come_back(copy):
         "streamrec.catalogue.source": "titles.csv",
         "climate.grids.source.fine": ["a.nc"],
         "climate.grids.source.factor": 4,
-        "climate.run": ["unet"],
+        "climate.networks": ["unet"],
     }
 
 

@@ -1,14 +1,13 @@
-"""The files of ours that each DVC stage runs, from the import graph: `make deps` writes them into dvc.yaml.
+"""The files of ours that each DVC stage runs, from the import graph, and the code that its `deps` name.
 
 A stage's script is read from its `cmd` (`pipelines/run streamrec/train.py --model textcnn`). What counts
 is the script, every module of ours that it imports directly or through others, package `__init__.py` files
-that hold more than a docstring, and data files (templates) that lie beside such a module.
+that hold more than a docstring, and data files (templates) that lie beside such a module. A registry imports
+the code of its models when they are fitted or applied: such an import counts for the stages that do so.
 """
 
 import ast
-import re
 import shlex
-import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,10 +20,33 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "convoy"
 
 
-@cache
+# Imports inside functions of the registries and of what checks stored models -> stages that call these.
+NETWORKS = {"streamrec-train", "streamrec-evaluate", "streamrec-sweep", "climate-train", "climate-evaluate"}
+_TEXTS, _FIELDS = "convoy.streamrec.classification", "convoy.climate.downscaling"
+ON_DEMAND = {
+    (f"{_TEXTS}.models", f"{_TEXTS}.networks"): NETWORKS,
+    (f"{_TEXTS}.models", "convoy.training.seeds"): NETWORKS,
+    (f"{_TEXTS}.models", f"{_TEXTS}.baselines"): {"streamrec-baselines", "streamrec-sweep"},
+    (f"{_TEXTS}.models", "convoy.nn.kernels.lookup"): {"streamrec-embed"},
+    (f"{_FIELDS}.models", f"{_FIELDS}.networks"): NETWORKS,
+    (f"{_FIELDS}.models", "convoy.training.seeds"): NETWORKS,
+    (f"{_FIELDS}.stored", "convoy.nn.downscaling"): NETWORKS,
+}
+
+
 def import_graph() -> grimp.ImportGraph:
     """The imports among our modules at run time: those for type checkers alone do not count."""
     return grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
+
+
+@cache
+def graph_of(stage: str) -> grimp.ImportGraph:
+    """The imports that happen in a stage."""
+    graph = import_graph()
+    for (importer, imported), where in ON_DEMAND.items():
+        if stage not in {*where, "publish"} and {importer, imported} <= graph.modules:
+            graph.remove_import(importer=importer, imported=imported)
+    return graph
 
 
 def stages(dvc_yaml: str) -> dict[str, dict[str, Any]]:
@@ -40,17 +62,17 @@ def script_of(stage: dict[str, Any]) -> str:
     return f"pipelines/{script}"
 
 
-def required(stage: dict[str, Any], root: Path = ROOT) -> set[str]:
+def required(name: str, stage: dict[str, Any], root: Path = ROOT) -> set[str]:
     """Files of ours that a stage runs, as paths relative to the root."""
     script = script_of(stage)
-    graph = import_graph()
+    graph = graph_of(name)
     direct = set(imported_modules((root / script).read_text(encoding="utf-8"), graph.modules))
     reached = direct.union(*(graph.find_upstream_modules(module) for module in direct))
     return {script} | files_of(reached, root)
 
 
 def declared(stage: dict[str, Any]) -> set[str]:
-    """Those of a stage's `deps` that are code of ours."""
+    """Those of a stage's `deps`, files and folders, that are code of ours."""
     return {dependency for dependency in map(_path_of, stage.get("deps", [])) if _is_ours(dependency)}
 
 
@@ -83,53 +105,45 @@ def files_of(modules: Iterable[str], root: Path = ROOT) -> set[str]:
     return {file.relative_to(root).as_posix() for file in files}
 
 
-def rewritten(dvc_yaml: str, requirements: dict[str, set[str]]) -> str:
-    """The text of dvc.yaml with the code of each stage's `deps` replaced; every other line stays as it is."""
-    lines: list[str] = []
-    stage = None
-    inside = False
-    for line in dvc_yaml.splitlines():
-        if inside and not line.startswith("      - "):
-            inside = False
-            script = script_of(stages(dvc_yaml)[str(stage)])
-            modules = sorted(requirements[str(stage)] - {script})
-            lines += [f"      - {file}" for file in (script, *modules)]
-        if header := re.fullmatch(r"  ([\w-]+):", line):
-            stage = header[1]
-        if line == "    deps:":
-            inside = True
-        elif inside and _is_ours(line.removeprefix("      - ")):
-            continue
-        lines.append(line)
-    text = "\n".join(lines) + "\n"
-    for name, definition in stages(text).items():
-        assert declared(definition) == requirements[name], f"{name}: write its `deps:` as a plain block list"
-    return text
-
-
 def differences(dvc_yaml: str) -> list[str]:
-    """One line for each file that a stage's `deps` lack, or list without need."""
+    """One line for each file that a stage's `deps` do not cover, or each of its deps that covers none."""
     lines = []
     for name, stage in stages(dvc_yaml).items():
         if not (ROOT / script_of(stage)).is_file():
             lines.append(f"{name}: no script {script_of(stage)}")
             continue
-        listed, needed = declared(stage), required(stage)
-        lines += [f"{name}: deps lack {file}" for file in sorted(needed - listed)]
-        lines += [f"{name}: deps list {file}, which it does not import" for file in sorted(listed - needed)]
+        listed, needed = declared(stage), required(name, stage)
+        lines += [f"{name}: deps lack {file}" for file in sorted(needed) if not covers(listed, file)]
+        idle = [path for path in sorted(listed) if not any(covers({path}, file) for file in needed)]
+        lines += [f"{name}: deps list {path}, of which it imports nothing" for path in idle]
     return lines
 
 
-def main(arguments: list[str]) -> int:
-    """Rewrite dvc.yaml, or with `--check` only say what differs (exit code 1)."""
-    path = ROOT / "dvc.yaml"
-    text = path.read_text(encoding="utf-8")
-    found = differences(text)
-    print("\n".join(found) or "dvc.yaml: the deps of every stage are its imports")
-    if "--check" in arguments or any(": no script " in line for line in found):
-        return int(bool(found))
-    path.write_text(rewritten(text, {name: required(stage) for name, stage in stages(text).items()}))
-    return 0
+def covers(paths: Iterable[str], file: str) -> bool:
+    """Whether one of the paths is the file, or a folder that holds it."""
+    return any(file == path or file.startswith(f"{path}/") for path in paths)
+
+
+def reruns(dvc_yaml: str, file: str) -> set[str]:
+    """The stages that a change of `file` makes stale: those that depend on it, and all after them."""
+    definitions = stages(dvc_yaml)
+    deps = {name: [_path_of(path) for path in stage.get("deps", [])] for name, stage in definitions.items()}
+    stale = {name for name, paths in deps.items() if covers(paths, file)}
+    while True:
+        made = {path for name in stale for path in outputs(definitions[name])}
+        after = {
+            name
+            for name, paths in deps.items()
+            if any(covers([dep], path) or covers([path], dep) for dep in paths for path in made)
+        }
+        if after <= stale:
+            return stale
+        stale |= after
+
+
+def outputs(stage: dict[str, Any]) -> list[str]:
+    """Paths of a stage's outputs, metrics among them; of a matrix with its placeholders."""
+    return [_path_of(out) for key in ("outs", "metrics") for out in stage.get(key, [])]
 
 
 def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -160,8 +174,4 @@ def _path_of(dependency: str | dict[str, Any]) -> str:
 
 def _is_ours(dependency: str) -> bool:
     path = dependency.split(" #")[0].strip()
-    return path.startswith("src/") or (path.startswith("pipelines/") and path.endswith(".py"))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return path.startswith(("src/", "pipelines/"))

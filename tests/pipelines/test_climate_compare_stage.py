@@ -47,7 +47,9 @@ def measured(tmp_path_factory):
         daily.write(data / f"daily/{model}.parquet", {model: found.daily[model]})
         curve = CURVE if model == "residual" else None
         folders.write(data / "models" / model, {"kind": model}, {0: {"a": np.zeros(1)}}, None, curve)
-    (folder / "params.yaml").write_text("climate: {evaluate: {resamples: 200}, models: [bicubic, residual]}")
+    (folder / "params.yaml").write_text(
+        "climate: {evaluate: {resamples: 200}, baselines: [bicubic], networks: [residual]}"
+    )
     return folder
 
 
@@ -82,6 +84,6 @@ def test_a_baseline_that_was_not_chosen_wins_first(measured, monkeypatch, capsys
 
 def test_a_model_that_was_not_measured_is_named(measured, monkeypatch):
     monkeypatch.chdir(measured)
-    (measured / "params.yaml").write_text("climate: {evaluate: {}, models: [bicubic, unet]}")
+    (measured / "params.yaml").write_text("climate: {evaluate: {}, baselines: [bicubic], networks: [unet]}")
     with pytest.raises(ConvoyError, match=r"downscaling/unet\.json: no such file; run `dvc repro`"):
         runpy.run_path(str(STAGE))["main"]()

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from convoy.core import artifact as models
 from convoy.core.errors import ConvoyError
@@ -23,10 +24,17 @@ from convoy.streamrec.classification.corpus import CorpusParams
 from convoy.streamrec.classification.corpus import build as build_corpus
 from convoy.streamrec.classification.models import MODELS, train
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
+from convoy.tasks import names_of
 from tests.conftest import ROOT
 from tests.support.trained import PARAMS
 
 STAGES = ROOT / "pipelines/streamrec"
+NETWORKS = names_of(MODELS, "network")
+BASELINES = names_of(MODELS, "baseline")
+SECTION = {
+    "evaluate": {"resamples": 200}, "networks": list(NETWORKS), "baselines": list(BASELINES),
+    "models": {name: {"C": [10.0]} if name.startswith("linear") else {} for name in BASELINES},
+}  # fmt: skip
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -47,10 +55,10 @@ def trained(tmp_path_factory):
     data = folder / "data/streamrec"
     corpora.write(data / "corpus", corpus)
     catalogues.write_truth(data / "truth.parquet", truth)
-    for model, params in PARAMS.items():
-        config, tensors, curve = train(model, params, corpus, (0, 1))
+    for model in NETWORKS:
+        config, tensors, curve = train(model, PARAMS[model], corpus, (0, 1))
         models.write(data / "models" / model, config, tensors, corpus.tokenizer_json, curve)
-    (folder / "params.yaml").write_text("streamrec: {evaluate: {resamples: 200}}")
+    (folder / "params.yaml").write_text(yaml.safe_dump({"streamrec": SECTION}))
     return folder
 
 
@@ -58,8 +66,11 @@ def trained(tmp_path_factory):
 def compared(trained):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(trained)
-        evaluate, compare = (runpy.run_path(STAGES / name)["main"] for name in ("evaluate.py", "compare.py"))
-        for model in MODELS:
+        baselines, evaluate, compare = (
+            runpy.run_path(STAGES / f"{name}.py")["main"] for name in ("baselines", "evaluate", "compare")
+        )
+        baselines()
+        for model in NETWORKS:
             evaluate(model=model)
         compare()
     return trained / "data/streamrec"
@@ -84,7 +95,7 @@ def test_metrics_hold_the_headlines_their_bayes_and_the_seeds(compared):
             assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"]
         assert 0 < metrics["bayes"]["order_blind"] < metrics["bayes"]["full"] <= 1
         assert metrics["share_of_bayes"]["full"] == pytest.approx(test["accuracy"] / metrics["bayes"]["full"])
-        assert metrics["seeds"] == ([0] if model.startswith("linear") else [0, 1])
+        assert metrics["seeds"] == ([0] if model in BASELINES else [0, 1])
 
 
 def test_predictions_plots_and_metrics_tell_the_same(compared):
@@ -108,8 +119,8 @@ def test_networks_have_curves_and_baselines_none(compared):
     three = {"confusion", "reliability", "curve"}
     for model in MODELS:
         found = {path.name for path in (compared / f"plots/{model}").iterdir()} - {"manifest.json"}
-        expected = three if model in ("bow", "textcnn") else three - {"curve"}
-        assert found == {f"{name}.{kind}" for name in expected for kind in ("csv", "png")}
+        expected = {f"{name}.{kind}" for name in three for kind in ("csv", "png")}
+        assert found == (expected if model in NETWORKS else {"confusion.csv", "reliability.csv"})
     curve = plots.read(compared / "plots/bow")["curve.csv"]
     assert curve["epoch"] == ["1", "2"]
     assert {"train_loss", "validation_loss", "validation_accuracy", "learning_rate"} < set(curve)
@@ -139,7 +150,7 @@ def test_both_stages_repeat_their_bytes_as_dvc_runs_them(compared, trained, tmp_
     for output in outputs:
         (data / output).unlink()
     (data / "plots/linear").rmdir()
-    done = run(tmp_path / "again", STAGES / "evaluate.py", "--model", "linear")
+    done = run(tmp_path / "again", STAGES / "baselines.py")
     assert (done.returncode, done.stderr) == (0, "")
     done = run(tmp_path / "again", STAGES / "compare.py")
     assert (done.returncode, done.stderr) == (0, "")
@@ -154,7 +165,7 @@ def test_a_model_of_another_corpus_is_refused(compared, tmp_path, monkeypatch, c
     (tmp_path / "params.yaml").write_text("streamrec: {evaluate: {}}")
     other = corpora.Corpus(**{**vars(corpora.read(compared / "corpus")), **change})
     corpora.write(tmp_path / "data/streamrec/corpus", other)
-    before = sha256(compared / "metrics/linear.json")
-    with pytest.raises(ConvoyError, match=r"linear: trained on other (categories|tokens) .*`dvc repro`"):
-        runpy.run_path(STAGES / "evaluate.py")["main"](model="linear")
-    assert sha256(tmp_path / "data/streamrec/metrics/linear.json") == before
+    before = sha256(compared / "metrics/bow.json")
+    with pytest.raises(ConvoyError, match=r"bow: trained on other (categories|tokens) .*`dvc repro`"):
+        runpy.run_path(STAGES / "evaluate.py")["main"](model="bow")
+    assert sha256(tmp_path / "data/streamrec/metrics/bow.json") == before

@@ -15,7 +15,7 @@ SMALL: dict[str, Any] = {
     "streamrec.models.bow": {"training": {"epochs": 2, "patience": 2}},
     "streamrec.models.textcnn": {"num_filters": 20, "training": {"epochs": 2, "patience": 2}},
     "climate.grids.synthetic.years": 4,
-    "climate.run": ["bicubic", "lapse_daily", "residual"],
+    "climate.baselines": ["bicubic", "lapse_daily"],
     "climate.models.residual": {
         "width": 4,
         "hidden": 8,

@@ -18,6 +18,7 @@ from convoy.streamrec.classification.params import (
     BowParams,
     BowTraining,
     LinearParams,
+    MajorityParams,
     NetworkTraining,
     TextCNNParams,
 )
@@ -29,6 +30,7 @@ PARAMS = {
     "textcnn": TextCNNParams(embedding_dim=8, num_filters=4, training=NetworkTraining(**QUICK)),
     "linear": LinearParams(C=(10.0,)),
     "linear_pairs": LinearParams(C=(10.0,)),
+    "majority": MajorityParams(),
 }
 MAX_CHARACTERS, MAX_TOKENS = 400, 60
 DIRTY = (

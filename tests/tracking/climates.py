@@ -21,6 +21,7 @@ from convoy.climate.synthetic.scenarios import FACTOR, SyntheticParams, domains
 from convoy.core import artifact as folders
 from convoy.core.files import write_json, write_text
 from convoy.tracking import dvclock
+from tests.support import baselines
 
 DATA = Path("data/climate")
 BASELINES, NETWORKS = ("bicubic", "ridge"), ("residual", "srcnn")
@@ -47,7 +48,7 @@ def make(root: Path) -> None:
     facts = grids.read_facts(data / "grids")
     splits = {split: grids.read(data / "grids", split) for split in facts["splits"]}
     fitted = {split: days for split, days in splits.items() if split != "validation"}
-    table = {baseline: evaluation.baseline_daily(baseline, fitted, facts["target"]) for baseline in BASELINES}
+    table = {baseline: baselines.daily(baseline, fitted, facts["target"]) for baseline in BASELINES}
     daily.write(data / "baselines.parquet", table)
     found = {}
     for kind in KINDS:
@@ -75,18 +76,31 @@ def lock(
     grids_of = [DATA / "grids"]
     settings = {"source": "synthetic", "synthetic": {"years": 4, "inputs": "perfect", "seed": 0}}
     stages = {"climate-grids": _stage(root, [], grids_of, {"climate.grids": settings})}
+    of_baselines: list[Path] = []
     for kind in kinds:
         model = DATA / "models" / kind
         made = [
             DATA / "daily" / f"{kind}.parquet", DATA / "maps" / f"{kind}.safetensors",
             DATA / "metrics" / "downscaling" / f"{kind}.json",
         ]  # fmt: skip
+        if kind in BASELINES:
+            of_baselines += [model, *made]
+            stages["climate-baselines"] = _stage(root, grids_of, of_baselines, {"climate.evaluate": {}})
+            continue
         stages[f"climate-train@{kind}"] = _stage(root, grids_of, [model], {f"climate.models.{kind}": {}})
         stages[f"climate-evaluate@{kind}"] = _stage(root, [*grids_of, model], made, {})
     compared = [DATA / "report.html", DATA / "plots" / "comparison", DATA / "metrics" / "comparison.json"]
     chosen = [kind for kind in kinds if kind not in left]
     if all((root / path).exists() for path in compared):
-        stages["climate-compare"] = _stage(root, grids_of, compared, {"climate.run": chosen})
+        stages["climate-compare"] = _stage(
+            root,
+            grids_of,
+            compared,
+            {
+                "climate.networks": [kind for kind in chosen if kind in NETWORKS],
+                "climate.baselines": [kind for kind in chosen if kind in BASELINES],
+            },
+        )
     text = yaml.safe_dump({"schema": "2.0", "stages": {**(more or {}), **stages}}, sort_keys=False)
     (root / "dvc.lock").write_text(text)
 

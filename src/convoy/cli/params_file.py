@@ -29,6 +29,8 @@ HEAD = """\
 # All params, written by `make params` from the code that reads them; your values stay, missing keys return.
 # For one run: dvc exp run -S streamrec.models.textcnn.training.epochs=3
 """
+TRAINED = "Those of `models` that are trained"
+COMPARED = "Those that networks are compared with; all are fitted"
 WIDTH, COMMENT_COLUMN, LONG_LIST = 110, 40, 60
 Tree = Mapping[str, Any]
 
@@ -44,6 +46,8 @@ def tree() -> Tree:
             "catalogue": CatalogueParams,
             "gate": GateParams,
             "corpus": CorpusParams,
+            "networks": (names_of(MODELS, "network"), TRAINED),
+            "baselines": (names_of(MODELS, "baseline"), COMPARED),
             "models": _models(MODELS),
             "train": TrainParams,
             "evaluate": EvaluateParams,
@@ -53,10 +57,8 @@ def tree() -> Tree:
         "climate": {
             "grids": GridsParams,
             "gate": ClimateGateParams,
-            "run": (
-                (*names_of(CLIMATE_MODELS, "baseline"), "residual"),
-                "models to fit and score, out of `models`",
-            ),
+            "networks": (("residual",), TRAINED),
+            "baselines": (names_of(CLIMATE_MODELS, "baseline"), COMPARED),
             "models": _models(CLIMATE_MODELS),
             "train": TrainParams,
             "evaluate": ClimateEvaluateParams,

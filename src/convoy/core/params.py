@@ -15,8 +15,11 @@ from convoy.core.yaml_io import read_yaml
 PARAMS = Path("params.yaml")
 # All sections of params.yaml: a misspelt one stops every stage. A test holds them to the file.
 SECTIONS = {
-    "streamrec": ("catalogue", "gate", "corpus", "models", "train", "evaluate", "embed", "sweep"),
-    "climate": ("grids", "gate", "run", "models", "train", "evaluate"),
+    "streamrec": (
+        "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
+        "sweep",
+    ),
+    "climate": ("grids", "gate", "networks", "baselines", "models", "train", "evaluate"),
     "promotion": (),
 }  # fmt: skip
 _SHOWN = 80  # characters of a value in a message
@@ -42,12 +45,12 @@ def load(section: str, model: type[S], path: Path = PARAMS) -> S:
 
 
 def load_names(section: str, path: Path = PARAMS) -> tuple[str, ...]:
-    """Read the dotted `section` of the YAML file at `path` as a list of names, each once.
+    """Read the dotted `section` of the YAML file at `path` as a list of names, each once; it may be empty.
 
-    Raises ConvoyError (one line) where it is anything else, or empty.
+    Raises ConvoyError (one line) where it is anything else.
     """
     names = _at(section, path)
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConvoyError(f"{path}: section '{section}': expected a list of names; found {shown(names)}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -85,7 +85,8 @@ def trained(task: TaskSpec, lock: Lock) -> list[Trained]:
     outputs = task.outputs
     makers = {path: entry for entry in lock.values() for path in entry.outs}
     compared = lock.get(outputs.compare_stage)
-    selected = None if compared is None or outputs.selected is None else compared.params.get(outputs.selected)
+    lists = [] if compared is None else [compared.params.get(name) for name in outputs.selected]
+    selected = None if None in lists or not lists else [model for models in lists for model in models or ()]
     found = []
     for path, train in makers.items():
         model = _model_of(path, outputs.of(outputs.folder, "{model}").as_posix())

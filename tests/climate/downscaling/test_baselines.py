@@ -15,7 +15,7 @@ from convoy.tasks import names_of
 from tests.support.baselines import fit, predict
 from tests.support.climates import COARSE, FINE, YEARS, first, heights, noisy, plane, with_inputs, world
 
-PER_PIXEL = {"monthly_residual", "quantile_mapping", "ridge"}
+PER_PIXEL = {"climatology", "monthly_residual", "quantile_mapping", "ridge"}
 BASELINES = names_of(MODELS, "baseline")
 BICUBIC = interpolation(COARSE, FINE, "bicubic")
 MONTHLY = np.random.default_rng(2).uniform(3, 9, 12)
@@ -44,10 +44,10 @@ def lapsing(rates: np.ndarray, days: Days = YEARS) -> Domain:
     return with_inputs(domain, tasmax=coarse.astype(np.float32))
 
 
-def test_nine_baselines_are_there() -> None:
+def test_the_baselines_and_which_of_them_are_per_pixel() -> None:
     assert list(BASELINES) == [
-        "nearest", "bilinear", "bicubic", "lapse_fixed", "lapse_monthly", "lapse_daily", "monthly_residual",
-        "quantile_mapping", "ridge",
+        "nearest", "climatology", "bilinear", "bicubic", "lapse_fixed", "lapse_monthly", "lapse_daily",
+        "monthly_residual", "quantile_mapping", "ridge",
     ]  # fmt: skip
     assert {name for name in BASELINES if MODELS[name].per_pixel} == PER_PIXEL
 
@@ -250,6 +250,34 @@ def test_days_that_are_missing_are_as_days_that_were_not_given(name) -> None:
     assert np.isfinite(found).all()
     # Ridge scales its predictors by all days that it is given.
     np.testing.assert_allclose(found, expected, atol=0.05 if name == "ridge" else 1e-3)
+
+
+def test_climatology_is_the_mean_of_pixel_and_month_by_xarray() -> None:
+    import xarray as xr
+
+    train, test = split(world(noisy))
+    dates = np.array(train.days.labels, dtype="datetime64[ns]")
+    truth = xr.DataArray(train.target.astype(np.float64), dims=("time", "y", "x"), coords={"time": dates})
+    means = truth.groupby("time.month").mean()
+    expected = means.sel(month=xr.DataArray(test.days.month)).values
+    np.testing.assert_allclose(fitted("climatology", [train], test), expected, atol=1e-3)
+
+
+def test_climatology_makes_no_error_where_every_year_is_the_same_and_sees_no_coarse_field() -> None:
+    def months(days: Days, z: np.ndarray) -> np.ndarray:
+        return 270 + MONTHLY[days.month - 1][:, None, None] + z / 1000
+
+    train, test = split(world(months))
+    np.testing.assert_allclose(fitted("climatology", [train], test), test.target, atol=1e-3)
+    other = with_inputs(test, tasmax=test.inputs["tasmax"] + np.float32(9))
+    np.testing.assert_array_equal(fitted("climatology", [train], other), fitted("climatology", [train], test))
+
+
+def test_a_month_that_training_lacks_has_the_mean_of_all_days() -> None:
+    train, test = split(world(noisy))
+    found = fitted("climatology", [train.at(train.days.month != 7)], test)
+    expected = train.at(train.days.month != 7).target.mean(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(found[test.days.month == 7][0], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -16,13 +16,13 @@ from convoy.climate.downscaling.daily_io import Daily
 from convoy.climate.downscaling.evaluate import (
     EvaluateParams,
     Evaluation,
-    baseline_daily,
     evaluate,
     telling_days,
 )
 from convoy.climate.synthetic.noise_floor import noise_floor_rmse
 from convoy.climate.synthetic.scenarios import grids, random_part
 from convoy.climate.synthetic.temperature import DailyMaximum
+from tests.support import baselines
 from tests.support.climates import FINE, block_means, first, noisy, with_inputs, world
 
 PARAMS = EvaluateParams(resamples=200)
@@ -49,7 +49,7 @@ def days_of(count: int) -> Days:
 
 @cache
 def table() -> dict[str, dict[str, Daily]]:
-    return {name: baseline_daily(name, splits(), "tasmax") for name in BASELINES}
+    return {name: baselines.daily(name, splits(), "tasmax") for name in BASELINES}
 
 
 def scored(predict: Predict, noise_floor: float | None = NOISE_FLOOR, **changes: list[Domain]) -> Evaluation:
@@ -272,7 +272,7 @@ def test_who_knows_all_but_g_goes_most_of_the_way_to_the_noise_floor(climate) ->
     home = climate["home"]
     test = first(home.at(home.days.year == 2004), 90)
     parts = {"train": [first(home, 365)], "test": [test]}
-    baselines_table = {name: baseline_daily(name, parts, "tasmax") for name in ("bicubic", "lapse_fixed")}
+    baselines_table = {name: baselines.daily(name, parts, "tasmax") for name in ("bicubic", "lapse_fixed")}
     up = interpolation(coarse, fine, "bicubic")
     known = DailyMaximum(fine, dict(home.static), up)
 

@@ -122,7 +122,7 @@ def test_a_network_alone_says_who_it_was_compared_with(parts):
     (said,) = limits(found)
     assert said == (
         "The baseline to beat is the best of all baselines: ridge regression by pixel is not among "
-        "climate.run, "
+        "climate.baselines, "
         "and shown with the error alone."
     )
 

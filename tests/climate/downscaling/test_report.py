@@ -126,8 +126,9 @@ def test_the_best_that_were_chosen_are_drawn(parts, chosen, drawn):
 def test_baselines_alone_on_synthetic_grids(parts):
     html = page(*arguments(parts, chosen=["bicubic"]))
     assert html.count("<img") == 5
-    assert "The best baseline, ridge regression by pixel, is not shown: it is not among climate.run" in words(
-        html
+    assert (
+        "The best baseline, ridge regression by pixel, is not shown: it is not among climate.baselines"
+        in words(html)
     )
     assert "way to the noise floor" not in html
 

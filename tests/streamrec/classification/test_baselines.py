@@ -218,3 +218,28 @@ def test_a_real_catalogue_at_its_published_accuracy_and_the_same_bytes_for_any_n
     found = baselines.probabilities("linear", fits[0], real_corpus, items).argmax(axis=1)
     # 0.475 on another 80/20 split of the same items; 0.012 is the standard deviation at 1,750 items.
     assert np.mean(found == real_corpus.labels[items]) == pytest.approx(0.475, abs=0.03)
+
+
+def test_majority_is_scikit_learns_prior_and_blind_to_the_text():
+    from sklearn.dummy import DummyClassifier
+
+    from convoy.streamrec.classification import models
+
+    rows, labels, split = drawn()
+    corpus = corpus_of(rows, labels, split, 4)
+    params = models.MODELS["majority"].params()
+    config, tensors, curve = models.train("majority", params, corpus, (0, 1))
+    assert (list(tensors), curve) == ([0], None)
+    train, items = split == TRAIN, corpus.items(TEST)
+    prior = DummyClassifier(strategy="prior").fit(np.zeros((train.sum(), 1)), labels[train])
+    expected = prior.predict_proba(np.zeros((len(items), 1)))
+    found = models.MODELS["majority"].predict(config, tensors[0], corpus, items)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    # On the split that it was fitted on, the log-loss of the prior is the entropy of the categories.
+    entropy = -(expected[0] * np.log(expected[0])).sum()
+    assert log_loss(labels[train], np.tile(expected[0], (train.sum(), 1))) == pytest.approx(entropy)
+
+
+def test_a_category_without_a_training_item_has_no_probability():
+    corpus = corpus_of([[2], [3], [2]], [0, 0, 2], [TRAIN, TRAIN, TEST], 3)
+    assert baselines.category_frequencies(corpus, corpus.items(TRAIN)).tolist() == [1.0, 0.0, 0.0]

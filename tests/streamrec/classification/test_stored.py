@@ -8,8 +8,9 @@ import pytest
 
 from convoy.core.errors import ConvoyError
 from convoy.nn.text import BagOfWordsModel, TextCNN
+from convoy.streamrec.classification.models import checked
 from convoy.streamrec.classification.params import BowParams, TextCNNParams
-from convoy.streamrec.classification.stored import checked, shapes
+from convoy.streamrec.classification.stored import shapes
 from tests.support.tiny import write_model
 
 TEXTS = ["a tale of two cities", "the café at the end of the road", "one road two cats no café"]

@@ -68,13 +68,29 @@ def _truth(domain: Domain) -> Fields:
     return domain.target
 
 
+def fit_climatology(domains: Sequence[Domain], _target: str) -> Tensors:
+    """Mean of the truth per pixel and month."""
+    return {"climatology": _monthly_mean([_truth(domain) for domain in domains], domains)}
+
+
+def with_climatology(tensors: Mapping[str, Any], domain: Domain, _target: str) -> Fields:
+    """The mean of the pixel and month, whatever the coarse field."""
+    return np.asarray(tensors["climatology"][domain.days.month - 1])
+
+
 def fit_monthly_residual(domains: Sequence[Domain], target: str) -> Tensors:
-    """Mean of truth minus bicubic per pixel and month; months that were never seen take the mean of all."""
-    residual = np.concatenate([_truth(domain) - _bicubic(domain, target) for domain in domains])
+    """Mean of truth minus bicubic per pixel and month."""
+    residual = [_truth(domain) - _bicubic(domain, target) for domain in domains]
+    return {"residual": _monthly_mean(residual, domains)}
+
+
+def _monthly_mean(fields: Sequence[Fields], domains: Sequence[Domain]) -> Fields:
+    """Mean per month and pixel (12, H, W); a month without any day takes the mean of all days."""
+    field = np.concatenate(fields)
     month = np.concatenate([domain.days.month for domain in domains])
-    every = _mean(residual)
-    means = [_mean(residual[month == number]) if (month == number).any() else every for number in _MONTHS]
-    return {"residual": np.stack(means).astype(np.float32)}
+    every = _mean(field)
+    means = [_mean(field[month == number]) if (month == number).any() else every for number in _MONTHS]
+    return np.stack(means).astype(np.float32)
 
 
 def with_monthly_residual(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:

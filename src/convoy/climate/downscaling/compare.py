@@ -41,7 +41,7 @@ def compare(
     other days.
     """
     if not metrics:
-        raise ConvoyError("climate.run: no model to compare; name at least one")
+        raise ConvoyError("climate.networks, climate.baselines: no model to compare; name at least one")
     noise_floors = [found["noise_floor"]["rmse"] for found in metrics.values() if found.get("noise_floor")]
     splits = [split for split in next(iter(metrics.values())) if split != "noise_floor"]
     networks = [model for model in metrics if MODELS[model].is_network]

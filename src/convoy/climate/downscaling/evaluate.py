@@ -12,8 +12,6 @@ from convoy.climate.data.domains import Domain, Fields
 from convoy.climate.data.regridding import area_mean
 from convoy.climate.downscaling.daily_io import Daily, Table
 from convoy.climate.downscaling.lapse import at_height, daily_lapse
-from convoy.climate.downscaling.models import MODELS, Prediction
-from convoy.climate.downscaling.params import BaselineParams
 from convoy.climate.downscaling.skill import measures as skill
 from convoy.climate.downscaling.skill import patterns as skill_patterns
 from convoy.climate.downscaling.skill.judged import (
@@ -49,33 +47,22 @@ class Evaluation:
     maps: dict[str, npt.NDArray[Any]]
 
 
-def baseline_daily(name: str, splits: Splits, target: str) -> dict[str, Daily]:
-    """Fit one baseline; its daily errors on every split but training that it can be applied to."""
-    fitted = MODELS[name].fit(name, BaselineParams(), splits["train"], [], target, (0,), None, None)
-    predicted = MODELS[name].predict({"target": target}, fitted.tensors[0])
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a model measures alone: figures by split (None where it cannot be applied), daily errors, maps."""
 
-    def predict(domain: Domain) -> Prediction | None:
-        return predicted(domain) if fitted.config["place"] in (None, domain.place) else None
-
-    tested = {split: judged(split, domains) for split, domains in splits.items() if split != "train"}
-    found = {split: answers(name, predict, split, domains, target) for split, domains in tested.items()}
-    return {split: daily_errors(said) for split, said in found.items() if said is not None}
+    figures: dict[str, dict[str, Any] | None]
+    daily: dict[str, Daily]
+    maps: dict[str, npt.NDArray[Any]]
 
 
-def evaluate(
-    model: str, trainings: Sequence[Predict], splits: Splits, target: str, noise_floor: float | None,
-    baselines_table: Table, params: EvaluateParams,
-) -> Evaluation:  # fmt: skip
-    """Score a model on all splits given (test and, for a synthetic climate, three more).
+def measure(model: str, trainings: Sequence[Predict], splits: Splits, target: str) -> Measured:
+    """Figures of a model on all splits given (test and, for a synthetic climate, three more).
 
-    trainings: what each training of the model says, with one seed each; the first is the one whose weights
-    leave the house, and whose maps are drawn. Figures are means over trainings; their 95% intervals come
-    from resampling blocks of 30 days and, where there are several, trainings together.
-
-    Every split has the same keys; where the model cannot go they are null. `coverage` is the share of the
-    truth's values that the model has an answer of its own for, see `judged.answers`. The noise floor holds
-    for the
-    synthetic climate with perfect inputs. Raises ConvoyError where the model lacks an answer it should have.
+    trainings: the predictions of each training of the model, with one seed each; the first is the one whose
+    weights are published, and whose maps are drawn. Figures are means over trainings. `coverage` is the share
+    of the truth's values that the model itself predicts, see `judged.answers`. Raises ConvoyError where a
+    value is missing that the model should predict.
     """
     tested = {split: judged(split, domains) for split, domains in splits.items()}
     maps: dict[str, npt.NDArray[Any]] = {}
@@ -86,16 +73,43 @@ def evaluate(
         maps = maps or _maps(found[TODAY], target)
         measured.append({split: _measures(split, found, target) for split in tested})
         errors.append({split: daily_errors(said) for split, said in found.items() if said is not None})
-    metrics: dict[str, Any] = dict.fromkeys(tested)
     own = {split: together([one[split] for one in errors]) for split in errors[0]}
-    for split, days in own.items():
-        best = _best_baseline(baselines_table, split)
-        metrics[split] = _mean([one[split] for one in measured]) | {"rmse": days.rmse}
-        metrics[split] |= _against(days, best, baselines_table[best][split], noise_floor, params)
+    figures = {
+        split: _mean([one[split] for one in measured]) | {"rmse": own[split].rmse} if split in own else None
+        for split in tested
+    }
+    return Measured(figures, own, maps)
+
+
+def score(
+    measured: Measured, noise_floor: float | None, baselines_table: Table, params: EvaluateParams
+) -> dict[str, Any]:
+    """Metrics by split: the figures, and the skill relative to the best baseline with its 95% intervals.
+
+    Intervals come from resampling blocks of 30 days and, where there are several, trainings together. Every
+    split has the same keys; where the model cannot be applied they are null. The noise floor holds for the
+    synthetic climate with perfect inputs.
+    """
+    metrics: dict[str, Any] = dict.fromkeys(measured.figures)
+    for split, figures in measured.figures.items():
+        if figures is not None:
+            best = _best_baseline(baselines_table, split)
+            of_best = baselines_table[best][split]
+            metrics[split] = figures | _against(measured.daily[split], best, of_best, noise_floor, params)
     keys = list(next(iter(value for value in metrics.values() if value is not None), {}))
     metrics = {key: dict.fromkeys(keys) if value is None else value for key, value in metrics.items()}
     metrics["noise_floor"] = None if noise_floor is None else {"rmse": noise_floor}
-    return Evaluation(statistics.rounded(metrics), own, maps)
+    return statistics.rounded(metrics)
+
+
+def evaluate(
+    model: str, trainings: Sequence[Predict], splits: Splits, target: str, noise_floor: float | None,
+    baselines_table: Table, params: EvaluateParams,
+) -> Evaluation:  # fmt: skip
+    """Measure a model and score it: see `measure` and `score`."""
+    measured = measure(model, trainings, splits, target)
+    metrics = score(measured, noise_floor, baselines_table, params)
+    return Evaluation(metrics, measured.daily, measured.maps)
 
 
 def together(trainings: Sequence[Daily]) -> Daily:

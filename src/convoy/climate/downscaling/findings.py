@@ -286,5 +286,5 @@ def _not_chosen(comparison: Comparison) -> list[str]:
         return []
     names = listed(sorted(phrase(model) for model in best))
     shown = "is" if len(best) == 1 else "are"
-    text = f"The baseline to beat is the best of all baselines: {names} {shown} not among climate.run"
+    text = f"The baseline to beat is the best of all baselines: {names} {shown} not among climate.baselines"
     return [f"{text}, and shown with the error alone."]

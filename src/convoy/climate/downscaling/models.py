@@ -172,6 +172,12 @@ MODELS: dict[str, DownscalingModel] = registry(
         baselines.fit_nothing, baselines.interpolated("nearest"),
     ),
     _baseline(
+        "climatology", "Climatology", "the climatology of each pixel",
+        "The mean of the truth per pixel and month, whatever the coarse field.",
+        baselines.fit_climatology, baselines.with_climatology, pixel_month_tensors("climatology"),
+        per_pixel=True,
+    ),
+    _baseline(
         "bilinear", "Bilinear", "bilinear interpolation",
         "Bilinear interpolation of the coarse field.",
         baselines.fit_nothing, baselines.interpolated("bilinear"),

@@ -227,7 +227,7 @@ def _days(
         f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,
     )  # fmt: skip
     best = comparison["splits"][TODAY]["best_baseline"]
-    missing = f" The best baseline, {phrase(best)}, is not shown: it is not among climate.run."
+    missing = f" The best baseline, {phrase(best)}, is not shown: it is not among climate.baselines."
     return Section("Three days side by side", [text + missing * (best not in models)], [shown])
 
 

@@ -206,7 +206,7 @@ TASK = TaskSpec(
         comparison="metrics/comparison.json",
         comparison_files=("report.html", "metrics/comparison.json", "gate.json", "plots/comparison/*.png"),
         data_stages=("climate-grids",),
-        selected="climate.run",
+        selected=("climate.networks", "climate.baselines"),
     ),
     data_name=data_name,
     figures=figures,

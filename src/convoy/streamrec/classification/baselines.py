@@ -85,6 +85,12 @@ def probabilities(
     return softmax((weights @ tensors["coef"].T + tensors["intercept"]).astype(np.float64), axis=1)
 
 
+def category_frequencies(corpus: Corpus, items: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Share of each category among `items`, (categories,)."""
+    counts = np.bincount(corpus.labels[items], minlength=len(corpus.categories))
+    return counts / counts.sum()
+
+
 def _validation_loss(kind: Kind, tensors: Mapping[str, npt.NDArray], corpus: Corpus) -> float:
     items = corpus.items(VALIDATION)
     predicted = probabilities(kind, tensors, corpus, items)

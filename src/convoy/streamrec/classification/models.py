@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from convoy.core.artifact import StoredModel
 from convoy.streamrec.classification.data import TRAIN, Corpus
-from convoy.streamrec.classification.params import BowParams, LinearParams, TextCNNParams
+from convoy.streamrec.classification.params import BowParams, LinearParams, MajorityParams, TextCNNParams
+from convoy.streamrec.classification.stored import CheckTensors, check_linear, check_majority, check_model
 from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class TextModel(ModelSpec[Fit, Predict]):
 
     bayes: Literal["order_blind", "full"]
     """The Bayes accuracy that is its upper bound: `full` where the model sees the order of words."""
+    check: CheckTensors | None = None
+    """Checks the tensors that a baseline stores; None for a network."""
     lookup: "Callable[[Tensors, Config], Lookup] | None" = None
     """Makes its embedding from tensors and the config of the network; None: the model has no embedding."""
 
@@ -53,6 +56,11 @@ def train(
     text = {"categories": list(corpus.categories), "text": corpus.text}
     config = {"schema": 1, "kind": name, "network": {}, **text, **fitted.config}
     return config, fitted.tensors, fitted.curve
+
+
+def checked(stored: StoredModel) -> StoredModel:
+    """The model itself, once its config, tensors and tokenizer are found to fit together, see `stored.py`."""
+    return check_model(stored, MODELS)
 
 
 def probabilities(stored: StoredModel, corpus: Corpus, items: Indices) -> dict[int, Probabilities]:
@@ -106,6 +114,22 @@ def _linear_probabilities(config: Config, tensors: Tensors, corpus: Corpus, item
     return baselines.probabilities(config["kind"], tensors, corpus, items)
 
 
+def _fit_majority(
+    _name: str, _params: Any, corpus: Corpus, seeds: Seeds, _checkpoint: Checkpoints,
+    _on_epoch: OnEpoch | None,
+) -> Fitted:  # fmt: skip
+    from convoy.streamrec.classification import baselines
+
+    frequencies = baselines.category_frequencies(corpus, corpus.items(TRAIN))
+    return Fitted({"training": {}}, {seeds[0]: {"frequencies": frequencies}}, None)
+
+
+def _majority_probabilities(
+    _config: Config, tensors: Tensors, _corpus: Corpus, items: Indices
+) -> Probabilities:
+    return np.tile(tensors["frequencies"], (len(items), 1))
+
+
 MODELS: dict[str, TextModel] = registry(
     TextModel(
         name="textcnn",
@@ -148,6 +172,7 @@ MODELS: dict[str, TextModel] = registry(
         fit=_fit_linear,
         predict=_linear_probabilities,
         bayes="full",
+        check=check_linear,
     ),
     TextModel(
         name="linear",
@@ -161,6 +186,21 @@ MODELS: dict[str, TextModel] = registry(
         fit=_fit_linear,
         predict=_linear_probabilities,
         bayes="order_blind",
+        check=check_linear,
+    ),
+    TextModel(
+        name="majority",
+        label="Most frequent category",
+        phrase="the most frequent category",
+        summary="The category frequencies of the training split, whatever the text; the prediction is the "
+        "most frequent category.",
+        colour=5,
+        role="baseline",
+        params=MajorityParams,
+        fit=_fit_majority,
+        predict=_majority_probabilities,
+        bayes="order_blind",
+        check=check_majority,
     ),
 )
 """In the order of tables and of pairs in a comparison."""

@@ -67,6 +67,10 @@ class BowParams(Section):
         return self.model_dump(mode="json", exclude={"word_dropout", "training"})
 
 
+class MajorityParams(Section):
+    """Category frequencies have nothing to set."""
+
+
 class LinearParams(Section):
     """TF-IDF and logistic regression, its strength of regularisation chosen on the validation split."""
 

@@ -1,41 +1,26 @@
-"""Tables and pictures of one model's evaluation: confusion, reliability, learning curve."""
+"""Pictures of one model's evaluation: confusion, reliability, learning curve."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from convoy.report import charts
-from convoy.report.io import Columns, columns, csv_text
+from convoy.report.io import Columns, columns
 from convoy.report.themes import LIGHT, Theme
-from convoy.streamrec.classification.evaluate import Evaluation, reliability
 from convoy.streamrec.classification.models import MODELS
+from convoy.streamrec.classification.tables import CONFUSION, CURVE, RELIABILITY
 
-CONFUSION, RELIABILITY, CURVE = "confusion.csv", "reliability.csv", "curve.csv"
 
-
-def plots(evaluation: Evaluation, curve: str | None) -> dict[str, str | bytes]:
-    """File name -> content: CSV tables for DVC and the report, and each as a PNG. First seed only.
-
-    `curve` is the model's learning curve as CSV text; None for a baseline, which has none.
-    """
-    model = evaluation.metrics["model"]
-    first = next(iter(evaluation.predicted.values()))
-    actual = evaluation.names(evaluation.labels).to_pylist()
-    bins = reliability(evaluation)
-    tables = {
-        CONFUSION: csv_text(
-            ["actual", "predicted"], zip(actual, evaluation.names(first).to_pylist(), strict=True)
-        ),
-        RELIABILITY: csv_text(list(bins[0]), (list(row.values()) for row in bins)),
-    }
-    if curve is not None:
-        tables[CURVE] = curve
+def pictures(model: str, tables: Mapping[str, str], categories: tuple[str, ...]) -> dict[str, bytes]:
+    """PNG by file name of each of the tables of a model's evaluation."""
     read = {name: columns(text, name) for name, text in tables.items()}
-    pictures = {
-        "confusion.png": confusion_picture(read[CONFUSION], evaluation.categories, LIGHT),
+    found = {
+        "confusion.png": confusion_picture(read[CONFUSION], categories, LIGHT),
         "reliability.png": charts.reliability([calibration(model, read[RELIABILITY])], LIGHT),
     }
-    if curve is not None:
-        pictures["curve.png"] = charts.curves([learning_curve(model, read[CURVE])], LIGHT)
-    return {**tables, **pictures}
+    if CURVE in read:
+        found["curve.png"] = charts.curves([learning_curve(model, read[CURVE])], LIGHT)
+    return found
 
 
 def confusion_picture(table: Columns, categories: tuple[str, ...], theme: Theme) -> bytes:

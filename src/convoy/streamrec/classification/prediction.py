@@ -17,7 +17,6 @@ from convoy.streamrec.classification import models
 from convoy.streamrec.classification.corpus import encode
 from convoy.streamrec.classification.data import TEST, Corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams, statuses
-from convoy.streamrec.classification.stored import checked
 from convoy.streamrec.classification.tokens import UNKNOWN, vocabulary_size
 from convoy.tasks import model_named
 
@@ -55,7 +54,7 @@ class Predictor:
 
     def __init__(self, stored: StoredModel) -> None:
         """Raise ConvoyError for a kind of model that is none of ours, or parts that do not fit together."""
-        has_embedding = model_named(models.MODELS, checked(stored).config["kind"]).lookup is not None
+        has_embedding = model_named(models.MODELS, models.checked(stored).config["kind"]).lookup is not None
         self._embedder = Embedder(stored, EmbedParams()) if has_embedding else None
         self._stored = stored
         self.categories: tuple[str, ...] = tuple(stored.config["categories"])

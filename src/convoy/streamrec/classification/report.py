@@ -12,14 +12,8 @@ from convoy.report.themes import Theme
 from convoy.streamrec.classification.compare import TIE
 from convoy.streamrec.classification.findings import findings, headline, networks_of
 from convoy.streamrec.classification.models import MODELS
-from convoy.streamrec.classification.plots import (
-    CONFUSION,
-    CURVE,
-    RELIABILITY,
-    calibration,
-    confusion_picture,
-    learning_curve,
-)
+from convoy.streamrec.classification.plots import calibration, confusion_picture, learning_curve
+from convoy.streamrec.classification.tables import CONFUSION, CURVE, RELIABILITY
 
 VERDICT_RULE = (
     "A model is called better where the 95% interval of the paired difference excludes zero and the exact p "

@@ -4,11 +4,12 @@ The compiled look-ups read memory where config and token ids send them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Protocol, Self, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from convoy.core.artifact import CONFIG, TOKENIZER, WEIGHTS, StoredModel
@@ -61,38 +62,44 @@ class _Config(StoredConfig):
         return self
 
 
-class _BowConfig(_Config):
-    kind: Literal["bow"]
+class _NetworkConfig(_Config):
     network: _Network
 
 
 class _TextCNNConfig(_Config):
-    kind: Literal["textcnn"]
     network: _TextCNN
 
 
-class _LinearConfig(_Config):
-    kind: Literal["linear", "linear_pairs"]
+class _BaselineConfig(_Config):
     network: _NoNetwork
 
 
-_CONFIGS: dict[str, type[_Config]] = {
-    "bow": _BowConfig, "textcnn": _TextCNNConfig, "linear": _LinearConfig, "linear_pairs": _LinearConfig,
-}  # fmt: skip
+_NETWORKS: dict[str, type[_Config]] = {"bow": _NetworkConfig, "textcnn": _TextCNNConfig}
+
+CheckTensors: TypeAlias = Callable[[str, Mapping[str, npt.NDArray[Any]], int, int, str], None]
+"""Name, tensors, number of categories, number of token ids, and what begins the line of a ConvoyError."""
 
 
-def checked(stored: StoredModel) -> StoredModel:
+class Row(Protocol):
+    """What the check needs to know of a model: how a baseline's tensors are checked, None for a network."""
+
+    @property
+    def check(self) -> CheckTensors | None: ...
+
+
+def check_model(stored: StoredModel, models: Mapping[str, Row]) -> StoredModel:
     """The model itself, once its config, tensors and tokenizer are found to fit together.
 
-    Raises ConvoyError (one line) for the first thing that does not: an unknown kind or key, a value out of
-    bounds, a tensor of another name, type, shape or range, token ids that no row of a table stands for.
+    models: the registry's rows by name. Raises ConvoyError (one line) for the first thing that does not: an
+    unknown kind or key, a value out of bounds, a tensor of another name, type, shape or range, token ids that
+    no row of a table stands for.
     """
     kind = stored.config.get("kind")
-    if not isinstance(kind, str) or kind not in _CONFIGS:
+    if not isinstance(kind, str) or kind not in models:
         raise ConvoyError(
-            f"{stored.name}: model '{str(kind)[:40]}' reads no texts; expected one of {', '.join(_CONFIGS)}"
+            f"{stored.name}: model '{str(kind)[:40]}' reads no texts; expected one of {', '.join(models)}"
         )
-    config = parse(stored.config, _CONFIGS[kind], f"{stored.name}: {CONFIG}")
+    config = parse(stored.config, _NETWORKS.get(kind, _BaselineConfig), f"{stored.name}: {CONFIG}")
     words = _words_of(stored.tokenizer_json, stored.name)
     network = getattr(config, "network", None)
     if isinstance(network, _Network) and network.vocab_size != words:
@@ -100,12 +107,13 @@ def checked(stored: StoredModel) -> StoredModel:
             f"{stored.name}: {TOKENIZER} has {words} ids, {WEIGHTS} rows for {network.vocab_size}; train the "
             "model again"
         )
+    of_baseline = models[kind].check
     for seed, tensors in stored.seeds.items():
         where = f"{stored.name}: seed {seed}"
-        if isinstance(network, _Network):
+        if of_baseline is not None:
+            of_baseline(kind, tensors, len(config.categories), words, where)
+        elif isinstance(network, _Network):
             check(tensors, shapes(kind, network.model_dump()), where)
-        else:
-            _check_linear(kind, tensors, len(config.categories), words, where)
     return stored
 
 
@@ -135,7 +143,18 @@ def shapes(kind: str, network: Mapping[str, Any]) -> dict[str, Expected]:
     return found | {"classifier.weight": weights(classes, features), "classifier.bias": weights(classes)}
 
 
-def _check_linear(kind: str, tensors: Mapping[str, np.ndarray], classes: int, words: int, where: str) -> None:
+def check_majority(
+    _kind: str, tensors: Mapping[str, npt.NDArray[Any]], classes: int, _words: int, where: str
+) -> None:
+    """A share of each category, together 1."""
+    check(tensors, {"frequencies": Expected("float64", (classes,), low=0, high=1)}, where)
+    if abs(tensors["frequencies"].sum() - 1) > 1e-9:
+        raise ConvoyError(f"{where}: tensor 'frequencies': expected a sum of 1; train the model again")
+
+
+def check_linear(
+    kind: str, tensors: Mapping[str, npt.NDArray[Any]], classes: int, words: int, where: str
+) -> None:
     """As baselines.fit gives them; the number of features is found, not known."""
     features = tensors["features"] if "features" in tensors else np.empty(0, np.int64)
     # The code of a pair of words is first id * vocabulary size + second id.

@@ -144,6 +144,7 @@ TASK = TaskSpec(
         comparison="metrics/comparison.json",
         comparison_files=("report.html", "metrics/comparison.json", "plots/comparison/*.png", "gate.json"),
         data_stages=("streamrec-catalogue", "streamrec-corpus"),
+        selected=("streamrec.networks", "streamrec.baselines"),
     ),
     data_name=data_name,
     figures=figures,

@@ -9,7 +9,7 @@ import pytest
 
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling.daily_io import Daily
-from convoy.climate.downscaling.evaluate import EvaluateParams, baseline_daily, evaluate
+from convoy.climate.downscaling.evaluate import EvaluateParams, evaluate
 from convoy.climate.downscaling.skill.judged import answers, daily_errors, judged
 from convoy.core.errors import ConvoyError
 from tests.support import baselines
@@ -128,7 +128,7 @@ def test_a_baseline_has_an_error_on_every_day_although_training_never_saw_a_pixe
     unseen = replace(unseen, target=unseen.target.copy())
     unseen.target[:, 2, 5] = np.nan
     for name in ("monthly_residual", "quantile_mapping", "ridge"):
-        found = baseline_daily(name, {"train": [unseen], "test": [TEST]}, "tasmax")["test"]
+        found = baselines.daily(name, {"train": [unseen], "test": [TEST]}, "tasmax")["test"]
         assert found.known.all()
         tensors, _ = baselines.fit(name, [unseen])
         field = baselines.predict(name, tensors, TEST)

@@ -1,0 +1,43 @@
+"""Stage streamrec-baselines: fit every baseline on the training split and score it on the test split."""
+
+from pathlib import Path
+
+from convoy.core import artifact
+from convoy.core.files import write_json
+from convoy.core.params import load
+from convoy.core.stage import run
+from convoy.report.io import write as write_plots
+from convoy.streamrec.catalogue.io import read_truth
+from convoy.streamrec.classification import io as predictions
+from convoy.streamrec.classification.data import TEST
+from convoy.streamrec.classification.data import read as read_corpus
+from convoy.streamrec.classification.evaluate import EvaluateParams, evaluate
+from convoy.streamrec.classification.models import MODELS, probabilities, train
+from convoy.streamrec.classification.tables import tables
+from convoy.tasks import names_of
+
+DATA = Path("data/streamrec")
+
+
+def main() -> None:
+    """Write model, metrics, predictions and tables of each baseline."""
+    evaluation_params = load("streamrec.evaluate", EvaluateParams)
+    names = names_of(MODELS, "baseline")
+    params = {name: load(f"streamrec.models.{name}", MODELS[name].params) for name in names}
+    corpus = read_corpus(DATA / "corpus")
+    truth = read_truth(DATA / "truth.parquet")
+    items = corpus.items(TEST)
+    for name in names:
+        folder = DATA / "models" / name
+        config, tensors, _ = train(name, params[name], corpus, (0,))
+        artifact.write(folder, config, tensors, corpus.tokenizer_json)
+        predicted = probabilities(artifact.read(folder), corpus, items)
+        evaluation = evaluate(name, predicted, corpus, items, truth, evaluation_params)
+        predictions.write(DATA / "predictions" / f"{name}.parquet", evaluation.predictions())
+        write_plots(DATA / "plots" / name, tables(evaluation, None))
+        write_json(DATA / "metrics" / f"{name}.json", evaluation.metrics)
+        print(f"{name}: accuracy {evaluation.metrics['test']['accuracy']:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
