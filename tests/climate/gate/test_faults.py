@@ -158,6 +158,30 @@ def test_a_wrong_pair_of_files(tmp_path):
     assert verdict.failures[0].examples[0].value == "lat: fine 60 to 64, coarse 40 to 44"
 
 
+def test_a_coarse_field_upside_down_fails_and_one_far_too_warm_is_warned_of(tmp_path):
+    def slanted(made, change):
+        """Ten kelvin colder in the north than in the south."""
+        fine = made.target - 2.5 * (made.fine.lat.centres[:, None] - 42).astype(np.float32)
+        coarse = made.inputs["tasmax"] - 2.5 * (made.coarse.lat.centres[:, None] - 42).astype(np.float32)
+        return dataclasses.replace(made, target=fine, inputs={**made.inputs, "tasmax": change(coarse)})
+
+    def verdict(name, change):
+        changes = {"far": lambda made: slanted(made, change)}
+        return verdict_of(stored.write_folder(tmp_path / name, changes, {"factor": None}))
+
+    same = verdict("same", lambda field: field)
+    assert (same.failures, same.warnings) == ((), ())
+    turned = verdict("turned", lambda field: np.ascontiguousarray(field[:, ::-1]))
+    (finding,) = [finding for finding in turned.failures if finding.name == "upside_down"]
+    assert re.search(
+        r"pattern correlation -?0\.\d+, but 1\.000 were it upside down", str(finding.examples[0])
+    )
+    warm = verdict("warm", lambda field: field + np.float32(20))
+    assert warm.failures == ()
+    (finding,) = warm.warnings
+    assert (finding.name, str(finding.examples[0])) == ("coarse_bias", "domain 'far': 20 K")
+
+
 def test_coarse_that_is_not_the_mean_of_fine(sound, tmp_path):
     warmer = {"far/coarse_2001.nc": numbers("tasmax", lambda old: old + np.float32(0.06))}
     folder = stored.edited(sound, tmp_path / "grids", warmer)

@@ -21,6 +21,8 @@ from convoy.quality.verdict import Verdict
 TITLE = "Gate of the climate grids"
 # Two series of days fit better when shifted only where they are shifted; less than this is chance.
 LAG_GAIN = 0.02
+# A climate model may be a few kelvin too warm or cold, and its weather need not be that of the day.
+FARTHEST_K = 15.0
 
 
 class GateParams(Section):
@@ -58,7 +60,7 @@ def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GatePar
     ground_sound = all(check.holds for check in checks if check.rule.name in ("swapped", "apart"))
     summaries = {domain.name: summarise(domain, times, facts, paired=ground_sound) for domain in domains}
     together = {name: summary.together for name, summary in summaries.items() if summary.together}
-    checks += _lag_checks(facts, together)
+    checks += [*_lag_checks(facts, together), *_bias_checks(facts, together)]
     parts = [*_statistics_parts(summaries, params), *_days_parts(times)]
     parts += _together_parts(facts, together, params)
     measured = {
@@ -190,6 +192,34 @@ def _lag_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> l
             "days_shifted", name, words, "domain", ((domain, against(p)) for domain, p in together.items())
         )
     ]
+
+
+def _bias_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> list[Check]:
+    """Whether a coarse variable that is the target itself lies like the fine truth, and near it."""
+    pairs = {name: pair for name, pair in together.items() if pair.pattern is not None}
+    if not pairs:
+        return []
+    name = label(str(partner(facts)), "coarse")
+
+    def flipped(pair: Together) -> str | None:
+        if pair.pattern is None or pair.upside_down is None or pair.upside_down - pair.pattern <= LAG_GAIN:
+            return None
+        return f"pattern correlation {pair.pattern:.3f}, but {pair.upside_down:.3f} were it upside down"
+
+    checks = [
+        Check.of(
+            "upside_down", name, f"The rows of {name} go from south to north, as those of the fine truth",
+            "domain", ((domain, flipped(pair)) for domain, pair in pairs.items()),
+        )
+    ]  # fmt: skip
+    if row_of(facts["target"]).units == "K" and not coarse_is_mean(facts):
+        told = (
+            (domain, f"{pair.error:.3g} K" if pair.error is not None and pair.error > FARTHEST_K else None)
+            for domain, pair in pairs.items()
+        )
+        words = f"{name} lies within {FARTHEST_K:g} K (RMSE) of the area means of the fine truth"
+        checks.append(Check.of("coarse_bias", name, words, "domain", told, warns=True))
+    return checks
 
 
 def _together_parts(

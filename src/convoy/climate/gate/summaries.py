@@ -1,5 +1,6 @@
 """What the values of a folder of grids amount to, month by month, and how coarse and fine go together."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ STATISTICS = ("mean", "low", "high", "spread", "change", "missing", "gaps")
 DIGITS = 6
 MIN_PAIRED_DAYS = 30
 LAGS = (-3, -2, -1, 1, 2, 3)
+MIN_CELLS = 9
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Together:
 
     error: root mean square of their difference, where the two are one variable; spread: standard deviation
     of the coarse anomalies, which are departures from each cell's mean of the calendar month; correlation: of
-    the anomalies; better_lag: the shift in days that fits best and `better` its correlation, if it is higher.
+    the anomalies; better_lag: the shift in days that fits best and `better` its correlation, if it is higher;
+    pattern: correlation over cells of the means over days, and upside_down: the same with the coarse rows in
+    the other order, where the two are one variable.
     """
 
     error: float | None
@@ -33,6 +37,8 @@ class Together:
     correlation: float | None
     better_lag: int = 0
     better: float | None = None
+    pattern: float | None = None
+    upside_down: float | None = None
 
 
 @dataclass
@@ -187,7 +193,23 @@ def compare(coarse: Fields, fine: Fields, coarse_times: Times, fine_times: Times
         found = _correlation(mine[c], theirs[d])
         if found is not None and best is not None and found > best:
             best_lag, best = lag, found
-    return Together(error, spread, here, best_lag, best if best_lag else None)
+    patterns = _patterns(coarse[a], fine[b]) if same else (None, None)
+    return Together(error, spread, here, best_lag, best if best_lag else None, *patterns)
+
+
+def _patterns(coarse: Fields, fine: Fields) -> tuple[float | None, float | None]:
+    """Correlation over cells of the means over days, and the same of the coarse rows from north to south."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # cells without any value
+        one, other = (np.asarray(np.nanmean(field, axis=0, dtype=np.float64)) for field in (coarse, fine))
+    return _cells_correlation(one, other), _cells_correlation(one[::-1], other)
+
+
+def _cells_correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float | None:
+    both = np.isfinite(one) & np.isfinite(other)
+    if both.sum() < MIN_CELLS or min(one[both].std(), other[both].std()) == 0:
+        return None
+    return float(np.corrcoef(one[both], other[both])[0, 1])
 
 
 def _unrepeated(values: Fields, times: Times) -> tuple[Fields, npt.NDArray[np.int64]]:
