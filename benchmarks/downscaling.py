@@ -128,7 +128,7 @@ def _row(
     epochs = EPOCHS[device] if kind == "training" else 1
     own, straight = median(seconds["ours"]) / epochs, median(seconds["plain"])
     operations = 2 * _multiplications(network, examples) * (3 if kind == "training" else 1)
-    field = examples.coarse[0].numel() * 5 + examples.ground.elevation_km[0].numel()
+    field = examples.coarse[0].numel() * 5 + examples.surface.elevation_km[0].numel()
     return {
         "phase": phase, "plain, fields/s": days / straight, "ours, fields/s": days / own,
         "times": straight / own, "required": REQUIRED[device][kind],
@@ -139,7 +139,7 @@ def _row(
 
 def _multiplications(network: Downscaler, examples: GridBatches) -> float:
     """Multiplications of one field by the definition of our layers."""
-    coarse, fine = examples.coarse[0].numel(), examples.ground.elevation_km[0].numel()
+    coarse, fine = examples.coarse[0].numel(), examples.surface.elevation_km[0].numel()
     hidden = network.from_weather.out_features
     rows, columns = examples.geometry.up_lat.shape[0], examples.geometry.up_lon.shape[0]
     trunk = sum(

@@ -28,7 +28,7 @@ class PlainDownscaler(nn.Module):
         net, to = self.network, self.geometry
         season = season[:, :, None, None].expand(-1, -1, *weather.shape[-2:])
         features = to.up_lat @ net.trunk(torch.cat([weather, season], 1)) @ to.up_lon.T
-        first = torch.cat([net.from_weather.weight, net.from_ground.weight], 1)
+        first = torch.cat([net.from_weather.weight, net.from_surface.weight], 1)
         x = F.relu(F.conv2d(torch.cat([features, static], 1), _as_kernel(first), net.from_weather.bias))
         for layer in net.layers:
             x = F.relu(F.conv2d(x, _as_kernel(layer.weight), layer.bias))
@@ -62,11 +62,11 @@ class Days(Dataset):
 
     def __getitem__(self, day: int) -> tuple[Tensor, ...]:
         own = self.examples
-        ground, place = own.ground, own.domain[day]
+        surface, place = own.surface, own.domain[day]
         truth = torch.zeros(0) if own.truth is None else own.truth[day]
         return (
-            own.weather[day], own.coarse[day], own.lapse[day], own.season[day], ground.static[place],
-            ground.elevation_km[place], ground.coarse_elevation_km[place], truth,
+            own.weather[day], own.coarse[day], own.lapse[day], own.season[day], surface.static[place],
+            surface.elevation_km[place], surface.coarse_elevation_km[place], truth,
         )  # fmt: skip
 
 

@@ -125,12 +125,12 @@ def of_others(written):
 
 
 @pytest.mark.parametrize(
-    ("habit", "options"),
+    ("convention", "options"),
     [(of_per_pixel, ["--variables=tasmax=TX,psl=pressure", "--units=psl=hPa"]), (of_others, [])],
 )
-def test_the_same_days_in_other_per_pixel_give_the_same_fields(folder, home, habit, options):
-    gridfiles.write(folder / "habit.nc", habit(variables(home)))
-    _, file = downscale("habit.nc", "out.nc", "--model", "lapse", *options)
+def test_the_same_days_in_other_per_pixel_give_the_same_fields(folder, home, convention, options):
+    gridfiles.write(folder / "convention.nc", convention(variables(home)))
+    _, file = downscale("convention.nc", "out.nc", "--model", "lapse", *options)
     field, _ = models.downscale(folders.read(folder / "lapse"), home)
     np.testing.assert_allclose(file["tasmax"], field, rtol=0, atol=2e-3)
     assert str(file["time"].values[0])[:10] == "2002-01-06"
@@ -169,7 +169,7 @@ def test_a_calendar_of_360_days_stays_one(folder, climate):
     assert complaints(folder / "out.nc") == []
 
 
-def test_baselines_downscale_too_and_per_pixel_ones_on_their_own_ground_alone(folder, home, climate):
+def test_baselines_downscale_too_and_per_pixel_ones_on_their_own_surface_alone(folder, home, climate):
     _, file = downscale("in.nc", "out.nc", "--model", "ridge")
     np.testing.assert_allclose(
         file["tasmax"], models.downscale(folders.read(folder / "ridge"), home)[0], rtol=0, atol=2e-3
@@ -181,7 +181,7 @@ def test_baselines_downscale_too_and_per_pixel_ones_on_their_own_ground_alone(fo
     field, _ = models.downscale(folders.read(folder / "network"), terrain)
     np.testing.assert_allclose(file["tasmax"], field, rtol=0, atol=2e-3)
     line = refused("downscale", "there.nc", "x.nc", "--model", "ridge", "--orography", "orog.nc")
-    assert "this model 'ridge' knows the ground alone that it was fitted on" in line
+    assert "this model 'ridge' knows the terrain alone that it was fitted on" in line
     other = replace(terrain, coarse=Grid(Axis.regular(41, 1, 16), terrain.coarse.lon))
     gridfiles.write(folder / "north.nc", variables(other))
     line = refused("downscale", "north.nc", "x.nc", "--model", "network")

@@ -10,8 +10,8 @@ from convoy.climate.downscaling.tensors import geometry
 from convoy.nn.downscaling import (
     TRUNKS,
     Downscaler,
-    Ground,
     Inputs,
+    Surface,
     _linear,
     _through,
     _with_edges_repeated,
@@ -25,11 +25,11 @@ FINE = Grid(Axis.regular(40, 0.25, 24), Axis.regular(0, 0.25, 20))
 def inputs(days: int = 3, seed: int = 0, fine: Grid = FINE, channels: int = 4, static: int = 3) -> Inputs:
     torch.manual_seed(seed)
     fields = torch.randn(2, static, *fine.shape), torch.rand(2, *fine.shape), torch.rand(2, *COARSE.shape)
-    ground = Ground(*fields)
+    surface = Surface(*fields)
     return Inputs(
         torch.randn(days, channels, *COARSE.shape), 4 * torch.randn(days, *COARSE.shape),
         5 + torch.randn(days),
-        torch.randn(days, 4), torch.arange(days) % 2, ground, geometry(COARSE, fine),
+        torch.randn(days, 4), torch.arange(days) % 2, surface, geometry(COARSE, fine),
     )  # fmt: skip
 
 
@@ -69,13 +69,13 @@ def test_an_untrained_network_is_the_lapse_base_and_the_innovation_that_it_leave
     torch.testing.assert_close(made(x)[:, 0], expected)
 
 
-def test_the_base_on_flat_ground_is_bicubic_and_its_lapse_is_the_day_s_own() -> None:
+def test_the_base_on_flat_surface_is_bicubic_and_its_lapse_is_the_day_s_own() -> None:
     x = inputs()
-    level = x.ground._replace(elevation_km=torch.zeros(2, 24, 20), coarse_elevation_km=torch.zeros(2, 6, 5))
-    flat = x._replace(ground=level)
+    level = x.surface._replace(elevation_km=torch.zeros(2, 24, 20), coarse_elevation_km=torch.zeros(2, 6, 5))
+    flat = x._replace(surface=level)
     bicubic = x.geometry.up_lat @ x.coarse @ x.geometry.up_lon.T
     torch.testing.assert_close(lapse_base(flat), bicubic)
-    up = flat._replace(ground=flat.ground._replace(elevation_km=flat.ground.elevation_km + 2))
+    up = flat._replace(surface=flat.surface._replace(elevation_km=flat.surface.elevation_km + 2))
     torch.testing.assert_close(lapse_base(up), bicubic - 2 * x.lapse[:, None, None])
 
 
@@ -100,8 +100,8 @@ def test_it_is_the_network_that_works_on_the_fine_grid_alone() -> None:
     season = x.season[:, :, None, None].expand(-1, -1, *COARSE.shape)
     features = made.trunk(torch.cat([x.weather, season], 1))
     sampled = x.geometry.up_lat @ features @ x.geometry.up_lon.T
-    joined = torch.cat([sampled, x.ground.static[x.domain]], 1)
-    weight = torch.cat([made.from_weather.weight, made.from_ground.weight], 1)[:, :, None, None]
+    joined = torch.cat([sampled, x.surface.static[x.domain]], 1)
+    weight = torch.cat([made.from_weather.weight, made.from_surface.weight], 1)[:, :, None, None]
     # Weights of an interpolation sum to 1, so that the bias may be added before or after it.
     hidden = F.relu(F.conv2d(joined, weight, made.from_weather.bias))
     for layer in made.layers:
@@ -119,7 +119,7 @@ def test_each_day_is_its_own() -> None:
 
 
 def test_a_shift_of_the_world_by_one_coarse_cell_shifts_the_field() -> None:
-    """Equivariance: over the same ground everywhere and away from the borders no place is special."""
+    """Equivariance: over the same terrain everywhere and away from the borders no place is special."""
     coarse, fine = (
         Grid(Axis.regular(0, step, count), Axis.regular(0, step, count))
         for step, count in ((1.0, 24), (0.25, 96))
@@ -129,10 +129,10 @@ def test_a_shift_of_the_world_by_one_coarse_cell_shifts_the_field() -> None:
     block = torch.kron(torch.eye(24), torch.full((1, 4), 0.25))
     plane = plane._replace(mean_lat=block, mean_lon=block)
     torch.manual_seed(1)
-    ground = Ground(torch.zeros(1, 3, 96, 96), torch.zeros(1, 96, 96), torch.zeros(1, 24, 24))
+    surface = Surface(torch.zeros(1, 3, 96, 96), torch.zeros(1, 96, 96), torch.zeros(1, 24, 24))
     weather, field = torch.randn(1, 4, 24, 24), torch.randn(1, 24, 24)
     x = Inputs(
-        weather, field, torch.zeros(1), torch.zeros(1, 4), torch.zeros(1, dtype=torch.long), ground, plane
+        weather, field, torch.zeros(1), torch.zeros(1, 4), torch.zeros(1, dtype=torch.long), surface, plane
     )
     moved = x._replace(weather=weather.roll(1, 3), coarse=field.roll(1, 2))
     made = network(depth=1)
@@ -157,14 +157,14 @@ def test_edges_and_linear_interpolation_are_those_of_pytorch():
     [{}, {"layers": 1}, {"layers": 3, "spread": "normal"}, {"pixels": (24, 20)}],
     ids=["default", "one layer", "three layers and a spread", "per-pixel effects"],
 )
-@pytest.mark.parametrize("grounds", [1, 2])
+@pytest.mark.parametrize("surfaces", [1, 2])
 def test_day_by_day_outputs_and_gradients_are_those_of_all_days_at_once(
-    arguments: dict, grounds: int
+    arguments: dict, surfaces: int
 ) -> None:
     x = inputs(days=5)
     x = x._replace(
-        ground=Ground(*(field[:grounds] for field in x.ground)),
-        domain=torch.tensor([0, 1, 1, 0, 1]) % grounds,
+        surface=Surface(*(field[:surfaces] for field in x.surface)),
+        domain=torch.tensor([0, 1, 1, 0, 1]) % surfaces,
     )
     made = network(**{"conserve": "additive", **arguments}).train()
     found = []

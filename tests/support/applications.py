@@ -7,7 +7,7 @@ import pytest
 
 from convoy.climate.data.sides import Side
 from convoy.climate.downscaling.inference.files import Application, inputs_side
-from convoy.climate.downscaling.inference.surface import ground_for
+from convoy.climate.downscaling.inference.surface import surface_for
 from convoy.core.errors import ConvoyError
 from tests.support.downscaled import opened, variables
 
@@ -19,7 +19,7 @@ def side_of(files, stored):
 
 def application(stored, domain, heights=None):
     inputs = side_of({"in.nc": domain}, stored)
-    return Application(stored, inputs, ground_for(stored, inputs, heights))
+    return Application(stored, inputs, surface_for(stored, inputs, heights))
 
 
 def applied(made, domain, block_days=None):

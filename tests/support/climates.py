@@ -27,7 +27,7 @@ def plane(grid: Grid, level: float = 280.0, north: float = -0.6, east: float = 0
 
 
 def heights(seed: int = 0) -> np.ndarray:
-    """Fine ground (16, 20) in metres: rough, from 0 to 2,500."""
+    """Fine terrain (16, 20) in metres: rough, from 0 to 2,500."""
     return np.random.default_rng([7, seed]).gamma(2.0, 400.0, FINE.shape).clip(0, 2500).astype(np.float32)
 
 

@@ -40,7 +40,7 @@ def always(by: float) -> Error:
 
 
 def at_home(by: float) -> Error:
-    """The same, from a model that knows its own ground alone."""
+    """The same, from a model that knows its own terrain alone."""
     return lambda domain: by if domain.place == "home" else None
 
 

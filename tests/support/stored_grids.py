@@ -58,8 +58,8 @@ def domain(name: str, place: str, days: Days, seed: int, warming: float = 0.0) -
         "psl": (101_300 + 800 * lasting(rng, len(days), COARSE)).astype(np.float32),
         "huss": (0.008 * np.exp(0.3 * lasting(rng, len(days), COARSE))).astype(np.float32),
     }
-    ground = {"elevation": block_means(elevation[None], fine)[0]}
-    return Domain(name, place, coarse, fine, days, inputs, target, {"elevation": elevation}, ground)
+    surface = {"elevation": block_means(elevation[None], fine)[0]}
+    return Domain(name, place, coarse, fine, days, inputs, target, {"elevation": elevation}, surface)
 
 
 def lasting(rng: np.random.Generator, days: int, cells: int) -> np.ndarray:

@@ -150,7 +150,7 @@ def _downscale(
     from convoy.climate.data.netcdf import Reader
     from convoy.climate.downscaling.inference import files as application
     from convoy.climate.downscaling.inference import io as downscaled
-    from convoy.climate.downscaling.inference import surface as application_ground
+    from convoy.climate.downscaling.inference import surface as application_surface
 
     names = pairs("--variables", variables, "tasmax=tx"), pairs("--units", units, "tasmax=degC")
     read = [*coarse, Path(model), *([] if orography is None else [orography])]
@@ -162,9 +162,9 @@ def _downscale(
         inputs = application.inputs_side(files, stored, given)
         heights = None
         if orography is not None:
-            heights = application_ground.heights_of(reader.open(orography), given)
-        ground = application_ground.ground_for(stored, inputs, heights)
-        applied = application.Application(stored, inputs, ground)
+            heights = application_surface.heights_of(reader.open(orography), given)
+        surface = application_surface.surface_for(stored, inputs, heights)
+        applied = application.Application(stored, inputs, surface)
         attributes = application.attributes(files, stored, version("convoy"), digest)
         with without_new_parents(out), progress("days") as report:
             parts = applied.parts(report)

@@ -1,7 +1,7 @@
 """Networks from coarse fields to a fine one: a coarse trunk, sampling at the fine coordinates, a fine head.
 
 Axes: N days, C weather channels, h x w the coarse grid, H x W the fine one, K and M hidden channels, S static
-fields, D domains (pieces of ground).
+fields, D domains (pieces of terrain).
 
 All of them compute fine = base + residual, then mend what the coarse field knows better. The base is the
 bicubic field with the day's own lapse rate. The head is a perceptron at each fine cell on the trunk's
@@ -35,8 +35,8 @@ class Geometry(NamedTuple):
     spread_lon: Tensor  # (W, w)
 
 
-class Ground(NamedTuple):
-    """The pieces of ground, and which of them each day of the batch belongs to."""
+class Surface(NamedTuple):
+    """The pieces of terrain, and which of them each day of the batch belongs to."""
 
     static: Tensor  # (D, S, H, W) standardised
     elevation_km: Tensor  # (D, H, W)
@@ -50,8 +50,8 @@ class Inputs(NamedTuple):
     coarse: Tensor  # (N, h, w) the variable itself, in its unit less a constant
     lapse: Tensor  # (N,) its fall per km of height on that day
     season: Tensor  # (N, 4) harmonics of the time of the year
-    domain: Tensor  # (N,) which ground
-    ground: Ground
+    domain: Tensor  # (N,) which terrain
+    surface: Surface
     geometry: Geometry
 
 
@@ -59,9 +59,9 @@ class Downscaler(nn.Module):
     """Inputs -> (N, 1, H, W): the fine field in the unit of `coarse`; with `spread`, (N, 2, H, W).
 
     The second channel is then the standard deviation. `scale` is a typical size of the residual, and `level`
-    what was taken off `coarse`. `pixels` is the shape (H, W) of the one ground whose every cell has
+    what was taken off `coarse`. `pixels` is the shape (H, W) of the one terrain whose every cell has
     per-pixel effects of
-    its own, learnt beside what the static fields tell; None for any ground. `conserve` makes the area means
+    its own, learnt beside what the static fields tell; None for any terrain. `conserve` makes the area means
     of the output equal to the coarse field: `additive` by the smallest change, `softmax` by factors (Harder
     et al. 2023; for grids that nest).
     """
@@ -77,7 +77,7 @@ class Downscaler(nn.Module):
         self.conserve, self.spread, self.scale, self.level = conserve, spread, scale, level
         self.trunk = TRUNKS[trunk](channels + 4, width, depth)
         self.from_weather = nn.Linear(width, hidden)
-        self.from_ground = nn.Linear(static_fields, hidden, bias=False)
+        self.from_surface = nn.Linear(static_fields, hidden, bias=False)
         self.per_pixel = nn.Parameter(torch.zeros(*pixels, hidden)) if pixels else None
         self.layers = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.out = nn.Linear(hidden, 1 if spread == "none" else 2)
@@ -108,7 +108,7 @@ class Downscaler(nn.Module):
         """The perceptron at each fine cell, (N, H, W, 1 or 2).
 
         Its first layer is linear in the features, and so is sampling: the layer is applied on the coarse
-        grid, where it costs a sixteenth, and once per piece of ground. Channels come last, so that every
+        grid, where it costs a sixteenth, and once per piece of terrain. Channels come last, so that every
         layer is one product of matrices.
         """
         geometry, weather = inputs.geometry, inputs.weather
@@ -118,27 +118,27 @@ class Downscaler(nn.Module):
         if by_day:
             features = features.contiguous(memory_format=torch.channels_last)
         features = self.from_weather(self.trunk(features).permute(0, 2, 3, 1))
-        ground = self.from_ground(inputs.ground.static.permute(0, 2, 3, 1))
+        surface = self.from_surface(inputs.surface.static.permute(0, 2, 3, 1))
         if self.per_pixel is not None:
-            ground = ground + self.per_pixel.to(ground.dtype)
+            surface = surface + self.per_pixel.to(surface.dtype)
         if by_day:
             layers = (*self.layers, self.out)
-            return day_by_day(features, ground, inputs.domain, geometry.up_lat, geometry.up_lon, layers)
+            return day_by_day(features, surface, inputs.domain, geometry.up_lat, geometry.up_lon, layers)
         # In place: these tensors are the largest, and each pass over them costs as much as a product.
         sampled = _sampled(features, geometry)
-        x = F.relu(sampled.add_(_of_days(ground, inputs.domain)), inplace=True)
+        x = F.relu(sampled.add_(_of_days(surface, inputs.domain)), inplace=True)
         for layer in self.layers:
             x = F.relu(layer(x), inplace=True)
         return self.out(x)
 
 
-def _of_days(ground: Tensor, domain: Tensor) -> Tensor:
-    """Each day's piece of ground, (N, ...) from (D, ...) and (N,); one piece stands for all days."""
-    if len(ground) == 1:
-        return ground
+def _of_days(surface: Tensor, domain: Tensor) -> Tensor:
+    """Each day's piece of terrain, (N, ...) from (D, ...) and (N,); one piece stands for all days."""
+    if len(surface) == 1:
+        return surface
     # A product: the gradient of a look-up is summed by one thread, slowly.
-    chosen = (domain[:, None] == torch.arange(len(ground), device=domain.device)).to(ground.dtype)
-    return (chosen @ ground.flatten(1)).view(-1, *ground.shape[1:])
+    chosen = (domain[:, None] == torch.arange(len(surface), device=domain.device)).to(surface.dtype)
+    return (chosen @ surface.flatten(1)).view(-1, *surface.shape[1:])
 
 
 def _sampled(features: Tensor, geometry: Geometry) -> Tensor:
@@ -158,12 +158,12 @@ def _with_edges_repeated(field: Tensor, cells: int) -> Tensor:
 
 
 def lapse_base(inputs: Inputs) -> Tensor:
-    """Bicubic interpolation of the field brought to sea level, and back up to the fine ground, (N, H, W)."""
-    geometry, ground = inputs.geometry, inputs.ground
+    """Bicubic interpolation of the field brought to sea level, and back up to the fine terrain, (N, H, W)."""
+    geometry, surface = inputs.geometry, inputs.surface
     lapse = inputs.lapse[:, None, None]
-    level = inputs.coarse + lapse * ground.coarse_elevation_km[inputs.domain]
+    level = inputs.coarse + lapse * surface.coarse_elevation_km[inputs.domain]
     level = _through(level, geometry.up_lat, geometry.up_lon)
-    return level - lapse * ground.elevation_km[inputs.domain]
+    return level - lapse * surface.elevation_km[inputs.domain]
 
 
 def _through(field: Tensor, lat: Tensor, lon: Tensor) -> Tensor:

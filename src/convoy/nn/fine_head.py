@@ -1,6 +1,6 @@
 """The perceptron at each fine cell, one day at a time: what a CPU does in float32.
 
-Axes: N days, h x w the coarse grid, H x W the fine one, M channels, D pieces of ground, O outputs.
+Axes: N days, h x w the coarse grid, H x W the fine one, M channels, D pieces of terrain, O outputs.
 
 The values of a day stay in the processor's cache from one operation to the next, and the gradient of relu
 takes the place of its input; with all days at once, each pass over them comes from memory. Measured with one
@@ -17,19 +17,19 @@ from torch.autograd.function import once_differentiable
 
 
 def day_by_day(
-    features: Tensor, ground: Tensor, domain: Tensor, lat: Tensor, lon: Tensor, layers: Sequence[nn.Linear]
+    features: Tensor, surface: Tensor, domain: Tensor, lat: Tensor, lon: Tensor, layers: Sequence[nn.Linear]
 ) -> Tensor:
     """The outputs (N, H, W, O) of linear layers with relu between them, and before the first.
 
-    features: (N, h, w, M), brought to the fine cells by lat (H, h) and lon (W, w); ground: (D, H, W, M),
-    added there; domain: (N,), which ground (one stands for all days).
+    features: (N, h, w, M), brought to the fine cells by lat (H, h) and lon (W, w); surface: (D, H, W, M),
+    added there; domain: (N,), which terrain (one stands for all days).
     """
-    places = [0] * len(features) if len(ground) == 1 else domain.tolist()
+    places = [0] * len(features) if len(surface) == 1 else domain.tolist()
     weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
     if torch.is_grad_enabled():
-        outputs: Tensor = _DayByDay.apply(features, ground, places, lat, lon, *weights)
+        outputs: Tensor = _DayByDay.apply(features, surface, places, lat, lon, *weights)
         return outputs
-    return _forward(features, ground, places, lat, lon, _pairs(weights), None)
+    return _forward(features, surface, places, lat, lon, _pairs(weights), None)
 
 
 def _pairs(weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
@@ -37,12 +37,12 @@ def _pairs(weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
 
 
 def _forward(
-    features: Tensor, ground: Tensor, places: Sequence[int], lat: Tensor, lon: Tensor,
+    features: Tensor, surface: Tensor, places: Sequence[int], lat: Tensor, lon: Tensor,
     layers: Sequence[tuple[Tensor, Tensor]], kept: Sequence[Tensor] | None,
 ) -> Tensor:  # fmt: skip
     """The outputs; the input of each layer is left in `kept`, (N, H W, M) each, where it is wanted."""
     days, _, columns, channels = features.shape
-    height, width = ground.shape[1:3]
+    height, width = surface.shape[1:3]
     cells = height * width
     *hidden, (weight_out, bias_out) = layers
     outputs = features.new_empty(days, cells, len(weight_out))
@@ -55,7 +55,7 @@ def _forward(
         inputs = [value[day if kept else 0] for value in values]
         torch.mm(lat, features[day].reshape(len(features[day]), -1), out=along.view(height, -1))
         x = inputs[0]
-        torch.baddbmm(ground[place], rows, along, out=x.view(height, width, channels)).relu_()
+        torch.baddbmm(surface[place], rows, along, out=x.view(height, width, channels)).relu_()
         for (weight, _), bias, after in zip(hidden, biases, inputs[1:], strict=True):
             x = torch.addmm(bias, x, weight.t(), out=after).relu_()
         torch.addmm(bias_out, x, weight_out.t(), out=outputs[day])
@@ -65,26 +65,26 @@ def _forward(
 class _DayByDay(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, ground: Tensor, places: Sequence[int], lat: Tensor, lon: Tensor,
+        ctx: Any, features: Tensor, surface: Tensor, places: Sequence[int], lat: Tensor, lon: Tensor,
         *weights: Tensor,
     ) -> Tensor:  # fmt: skip
         layers = _pairs(weights)
-        cells = ground.shape[1] * ground.shape[2]
+        cells = surface.shape[1] * surface.shape[2]
         ctx.kept = [features.new_empty(len(features), cells, features.shape[-1]) for _ in layers]
-        ctx.places, ctx.shapes = places, (features.shape, ground.shape)
+        ctx.places, ctx.shapes = places, (features.shape, surface.shape)
         ctx.save_for_backward(lat, lon, *weights)
-        return _forward(features, ground, places, lat, lon, layers, ctx.kept)
+        return _forward(features, surface, places, lat, lon, layers, ctx.kept)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_outputs: Tensor) -> tuple[Tensor | None, ...]:
         lat, lon, *weights = ctx.saved_tensors
-        (days, rows, columns, channels), ground = ctx.shapes
-        height, width = ground[1:3]
+        (days, rows, columns, channels), surface = ctx.shapes
+        height, width = surface[1:3]
         layers = _pairs(weights)
         of_weights = [torch.zeros_like(weight) for weight in weights]
         of_features = of_outputs.new_empty(days, rows, columns, channels)
-        of_ground = of_outputs.new_zeros(ground)
+        of_surface = of_outputs.new_zeros(surface)
         along = of_outputs.new_empty(height, columns, channels)
         back = lon.t().expand(height, -1, -1)
         buffers = [of_outputs.new_empty(height * width, channels) for _ in range(2)]
@@ -96,7 +96,7 @@ class _DayByDay(torch.autograd.Function):
                 gradient = torch.mm(gradient, weight, out=buffers[number % 2])
                 torch.ops.aten.threshold_backward.grad_input(gradient, inputs, 0, grad_input=gradient)
             at_cells = gradient.view(height, width, channels)
-            of_ground[place].add_(at_cells)
+            of_surface[place].add_(at_cells)
             torch.bmm(back, at_cells, out=along)
             torch.mm(lat.t(), along.view(height, -1), out=of_features[day].view(rows, -1))
-        return of_features, of_ground, None, None, None, *of_weights
+        return of_features, of_surface, None, None, None, *of_weights

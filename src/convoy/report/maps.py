@@ -26,7 +26,7 @@ SHOWN = 99.5
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class Surface:
     """Where fields (H, W) lie: cell centres in degrees, ascending, and elevation (H, W) in metres."""
 
     lat: Field
@@ -45,7 +45,7 @@ class Day:
 
 
 @dataclass(frozen=True, eq=False)
-class Habit:
+class PixelErrors:
     """How a model errs at each cell over all days: bias and RMSE, each (H, W)."""
 
     name: str
@@ -53,7 +53,7 @@ class Habit:
     rmse: Field
 
 
-def days(rows: Sequence[Day], ground: Ground, units: str, theme: Theme) -> bytes:
+def days(rows: Sequence[Day], surface: Surface, units: str, theme: Theme) -> bytes:
     """PNG: a row per day with truth and models on one scale, then the models' errors on another.
 
     The line is the coast, where the elevation passes zero: see `has_coast`.
@@ -61,7 +61,7 @@ def days(rows: Sequence[Day], ground: Ground, units: str, theme: Theme) -> bytes
     names = list(rows[0].models)
     with styled(theme):
         columns = 1 + 2 * len(names)
-        fig, panels = _grid(len(rows), columns, ground)
+        fig, panels = _grid(len(rows), columns, surface)
         for number, (axes, row) in enumerate(zip(panels, rows, strict=True)):
             fields = [row.truth, *row.models.values()]
             errors = [field - row.truth for field in row.models.values()]
@@ -71,7 +71,7 @@ def days(rows: Sequence[Day], ground: Ground, units: str, theme: Theme) -> bytes
                 is_error = place > len(names)
                 limits = (-widest, widest) if is_error else (low, high)
                 colours = theme.diverging if is_error else theme.field
-                mesh = _map(ax, field, ground, colours, limits, theme)
+                mesh = _map(ax, field, surface, colours, limits, theme)
                 if place in (len(names), columns - 1):
                     shown = axes[len(names) + 1 :] if is_error else axes[: len(names) + 1]
                     _bar(fig, mesh, shown, units, theme, pointed="both")
@@ -85,15 +85,15 @@ def days(rows: Sequence[Day], ground: Ground, units: str, theme: Theme) -> bytes
         return png(fig)
 
 
-def per_pixel(rows: Sequence[Habit], ground: Ground, units: str, theme: Theme) -> bytes:
+def per_pixel(rows: Sequence[PixelErrors], surface: Surface, units: str, theme: Theme) -> bytes:
     """PNG: maps of the bias, and below them of the RMSE, one column per model, one scale per row."""
     with styled(theme):
-        fig, panels = _grid(2, len(rows), ground, panel_in=2.2)
+        fig, panels = _grid(2, len(rows), surface, panel_in=2.2)
         widest = _widest([row.bias for row in rows])
         highest = _highest([row.rmse for row in rows])
         for column, row in enumerate(rows):
-            bias = _map(panels[0, column], row.bias, ground, theme.diverging, (-widest, widest), theme)
-            rmse = _map(panels[1, column], row.rmse, ground, theme.heat, (0, highest), theme)
+            bias = _map(panels[0, column], row.bias, surface, theme.diverging, (-widest, widest), theme)
+            rmse = _map(panels[1, column], row.rmse, surface, theme.heat, (0, highest), theme)
             panels[0, column].set_title(labels([row.name])[0], color=theme.ink)
         _bar(fig, bias, panels[0], units, theme, pointed="both")
         _bar(fig, rmse, panels[1], units, theme, pointed="max")
@@ -102,43 +102,43 @@ def per_pixel(rows: Sequence[Habit], ground: Ground, units: str, theme: Theme) -
         return png(fig)
 
 
-def has_coast(ground: Ground) -> bool:
-    """Whether there is a coast to draw: ground both above zero and not."""
-    height = np.ma.masked_invalid(_thinned(ground.elevation))
+def has_coast(surface: Surface) -> bool:
+    """Whether there is a coast to draw: terrain both above zero and not."""
+    height = np.ma.masked_invalid(_thinned(surface.elevation))
     return bool(height.count() and height.min() <= 0 < height.max())
 
 
-def _grid(rows: int, columns: int, ground: Ground, panel_in: float = PANEL_IN) -> tuple[Figure, Any]:
-    """Panels (rows, columns) in the shape of the ground, with degrees only at the outer sides."""
-    height_in = panel_in * min(2.0, max(0.4, _shape(ground)))
+def _grid(rows: int, columns: int, surface: Surface, panel_in: float = PANEL_IN) -> tuple[Figure, Any]:
+    """Panels (rows, columns) in the shape of the terrain, with degrees only at the outer sides."""
+    height_in = panel_in * min(2.0, max(0.4, _shape(surface)))
     fig = figure(panel_in * columns + 2.0, height_in * rows + 0.34 * rows + 0.5)
     panels = fig.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     return fig, panels
 
 
-def _shape(ground: Ground) -> float:
-    """Height of the ground over its width, both in kilometres."""
-    height, width = (edges[-1] - edges[0] for edges in (_edges(ground.lat), _edges(ground.lon)))
-    return float(height / (width * _shrink(ground)))
+def _shape(surface: Surface) -> float:
+    """Height of the terrain over its width, both in kilometres."""
+    height, width = (edges[-1] - edges[0] for edges in (_edges(surface.lat), _edges(surface.lon)))
+    return float(height / (width * _shrink(surface)))
 
 
-def _shrink(ground: Ground) -> float:
-    """How much shorter a degree of longitude is than one of latitude, in the middle of the ground."""
-    return float(max(0.1, np.cos(np.radians(ground.lat.mean()))))
+def _shrink(surface: Surface) -> float:
+    """How much shorter a degree of longitude is than one of latitude, in the middle of the terrain."""
+    return float(max(0.1, np.cos(np.radians(surface.lat.mean()))))
 
 
 def _map(
-    axes: Axes, field: Field, ground: Ground, colours: Sequence[str], limits: tuple[float, float],
+    axes: Axes, field: Field, surface: Surface, colours: Sequence[str], limits: tuple[float, float],
     theme: Theme,
 ) -> QuadMesh:  # fmt: skip
     """One field; missing cells have the colour of grid lines."""
     low, high = limits
     axes.set_facecolor(theme.grid)
-    cells, lat, lon = _thinned(field), _edges(_thinned(ground.lat)), _edges(_thinned(ground.lon))
+    cells, lat, lon = _thinned(field), _edges(_thinned(surface.lat)), _edges(_thinned(surface.lon))
     scale = LinearSegmentedColormap.from_list("map", list(colours), N=COLOURS)
     mesh = axes.pcolormesh(lon, lat, np.ma.masked_invalid(cells), cmap=scale, vmin=low, vmax=high)
-    _coast(axes, ground, theme)
-    axes.set_aspect(1 / _shrink(ground))
+    _coast(axes, surface, theme)
+    axes.set_aspect(1 / _shrink(surface))
     for axis, ends in ((axes.xaxis, "EW"), (axes.yaxis, "NS")):
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 4, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _, ends=ends: _degrees(value, ends)))
@@ -147,10 +147,10 @@ def _map(
     return mesh
 
 
-def _coast(axes: Axes, ground: Ground, theme: Theme) -> None:
-    if has_coast(ground):
-        height = np.ma.masked_invalid(_thinned(ground.elevation))
-        lat, lon = _thinned(ground.lat), _thinned(ground.lon)
+def _coast(axes: Axes, surface: Surface, theme: Theme) -> None:
+    if has_coast(surface):
+        height = np.ma.masked_invalid(_thinned(surface.elevation))
+        lat, lon = _thinned(surface.lat), _thinned(surface.lon)
         # Seas are often zero themselves: half a metre above them is land for sure.
         for colour, width, alpha in ((theme.paper, 2.0, 0.6), (theme.ink, 0.7, 1.0)):
             axes.contour(lon, lat, height, levels=[0.5], colors=[colour], linewidths=width, alpha=alpha)

@@ -54,7 +54,7 @@ def find(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[Run]"
 
 
 def restored(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[Run]":
-    """The first run with these tags that somebody deleted, restored; none where nobody did."""
+    """Restore the first deleted run with these tags; none where there is none."""
     from mlflow.entities import ViewType
 
     for run in _found(client, experiment_id, tags, ViewType.DELETED_ONLY)[:1]:

@@ -54,4 +54,4 @@ def train_seeds(
 
 
 def _ignore(_row: dict[str, float], _resumed: bool) -> None:
-    """For trainings that nobody watches."""
+    """For trainings without a progress callback."""

@@ -35,8 +35,8 @@ def test_each_file_says_its_own(tmp_path):
     assert fine.attributes["tasmax"]["units"] == "degC"
     assert fine.dimensions["tasmax"] == ("time", "lat", "lon")
     np.testing.assert_array_equal(fine.values("tasmax"), stored.domains()["far"].target)
-    ground = domains[1].static("coarse")
-    assert (ground.name, ground.is_static, len(ground.time)) == ("far/static_coarse.nc", True, 0)
+    surface = domains[1].static("coarse")
+    assert (surface.name, surface.is_static, len(surface.time)) == ("far/static_coarse.nc", True, 0)
 
 
 def test_bytes_that_cannot_be_read_are_named(tmp_path):

@@ -1,4 +1,4 @@
-"""The ground of real grids: elevation from an orography on any grid, and where the sea is."""
+"""The terrain of real grids: elevation from an orography on any grid, and where the sea is."""
 
 import numpy as np
 

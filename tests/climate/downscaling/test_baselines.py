@@ -37,7 +37,7 @@ def coarse_noise(days: Days, seed: int = 0) -> np.ndarray:
 
 
 def lapsing(rates: np.ndarray, days: Days = YEARS) -> Domain:
-    """A plane at sea level, and the rate (T,) at which both grounds rise from it."""
+    """A plane at sea level, and the rate (T,) at which both terrains rise from it."""
     rates = rates[:, None, None]
     domain = world(lambda days, z: plane(FINE) - rates * z / 1000, days)
     coarse = plane(COARSE) - rates * domain.coarse_static["elevation"] / 1000
@@ -213,7 +213,7 @@ def test_ridge_trusts_nothing_where_there_is_only_noise() -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_per_pixel_baseline_is_bound_to_a_place_and_goes_to_the_same_ground(name) -> None:
+def test_a_per_pixel_baseline_is_bound_to_a_place_and_goes_to_the_same_surface(name) -> None:
     home = first(world(noisy), 400)
     away = first(world(noisy, name="away", seed=1), 40)
     warmer = replace(away, name="warmer", place="home", static=home.static, coarse_static=home.coarse_static)

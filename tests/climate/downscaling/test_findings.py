@@ -112,7 +112,7 @@ def test_baselines_alone(parts):
     (said,) = limits(found)
     assert said == (
         "On unseen terrain there is no measuring ridge regression by pixel: fitted pixel by pixel, on other "
-        "ground."
+        "surface."
     )
 
 
@@ -148,7 +148,7 @@ def test_what_real_grids_do_not_tell_is_said(parts):
     assert "noise_floor" not in " ".join(findings(found))
     said = limits(found)
     assert said[0].startswith(
-        "How near this is to the best that is possible, nobody knows: a noise floor can be"
+        "How near this is to the lowest possible error is not known: a noise floor can be"
     )
     assert said[1].startswith("These grids have test days alone")
     assert said[2] == (

@@ -11,7 +11,7 @@ RATES = np.random.default_rng(3).uniform(2, 9, 40)
 
 
 def fallen(rates: np.ndarray = RATES, missing: np.ndarray | None = None) -> Domain:
-    """A plane at sea level on 40 days, from which coarse and fine ground rise with a rate of each day."""
+    """A plane at sea level on 40 days, from which coarse and fine terrain rise with a rate of each day."""
     days = YEARS.at(slice(0, len(rates)))
     domain = world(lambda days, z: plane(FINE) - rates[:, None, None] * z / 1000, days)
     coarse = plane(COARSE) - rates[:, None, None] * domain.coarse_static["elevation"] / 1000
@@ -47,7 +47,7 @@ def test_it_is_the_slope_of_least_squares_on_noise() -> None:
     np.testing.assert_allclose(found, -weights[0], atol=1e-3)
 
 
-def test_flat_ground_has_no_rate_and_a_day_without_values_has_none_that_is_known() -> None:
+def test_flat_surface_has_no_rate_and_a_day_without_values_has_none_that_is_known() -> None:
     domain = fallen()
     domain.coarse_static["elevation"][:] = 700
     np.testing.assert_array_equal(daily_lapse(domain, "tasmax"), 0)
@@ -69,7 +69,7 @@ def test_a_plane_comes_down_to_sea_level(missing) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_a_plane_is_carried_up_to_the_fine_ground_exactly() -> None:
+def test_a_plane_is_carried_up_to_the_fine_surface_exactly() -> None:
     domain = fallen()
     np.testing.assert_allclose(at_height(domain, "tasmax", RATES), domain.target, atol=2e-3)
     steady = fallen(np.full(40, 6.5))

@@ -94,7 +94,7 @@ def test_the_config_says_what_the_model_needs_and_where_it_comes_from() -> None:
 
 
 @pytest.mark.parametrize("name", ["bicubic", "residual"])
-def test_a_model_keeps_the_ground_that_it_was_fitted_on(tmp_path, name) -> None:
+def test_a_model_keeps_the_surface_that_it_was_fitted_on(tmp_path, name) -> None:
     config, seeds, _ = fitted(name)
     folders.write(tmp_path / name, config, seeds, None)
     coarse, fine, coarse_static, static = models.home(folders.read(tmp_path / name))
@@ -207,7 +207,7 @@ def test_a_day_without_a_coarse_field_has_no_fine_one() -> None:
         assert np.isfinite(np.delete(found, 4, axis=0)).all(), name
 
 
-def test_a_model_of_one_place_keeps_the_ground_of_that_place() -> None:
+def test_a_model_of_one_place_keeps_the_surface_of_that_place() -> None:
     domains = [AWAY, first(TRAINING, 60)]
     config, seeds, _ = models.train("monthly_residual", BaselineParams(), domains, [], FACTS, (0,))
     assert config["place"] == "home"
@@ -234,7 +234,7 @@ def test_a_baseline_does_not_wait_for_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_network_that_learnt_each_pixel_stays_on_its_ground() -> None:
+def test_a_network_that_learnt_each_pixel_stays_on_its_surface() -> None:
     config, seeds, _ = models.train(
         "residual", SMALL, [first(TRAINING, 40)], [first(VALIDATION, 10)], FACTS, (0,)
     )

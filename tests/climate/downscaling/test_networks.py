@@ -34,7 +34,7 @@ def days(first_day: int, count: int) -> Days:
 
 
 def valleys(days: Days, z: np.ndarray) -> np.ndarray:
-    """Cold pools: the lower the ground the colder, on every other day only, which the pressure tells."""
+    """Cold pools: the lower the terrain the colder, on every other day only, which the pressure tells."""
     pools = np.where(np.arange(len(days)) % 2, 0.01, 0.0)[:, None, None] * np.minimum(z - 600, 0)
     return plane(FINE) - 6 * z / 1000 + pools
 
@@ -230,7 +230,7 @@ def test_days_without_a_truth_or_a_coarse_field_are_as_days_that_were_not_given(
     assert all(np.array_equal(found[1][name], expected[1][name]) for name in expected[1])
 
 
-def test_a_fitted_network_goes_to_another_and_larger_ground() -> None:
+def test_a_fitted_network_goes_to_another_and_larger_surface() -> None:
     facts, tensors, _ = trained()
     ready = fitted(facts, tensors)
     here, _ = ready.downscale(first(VALIDATION, 3), "tasmax")
@@ -262,7 +262,7 @@ def crooked(days: Days, z: np.ndarray) -> np.ndarray:
     return plane(FINE) - 6 * z / 1000 + own + np.zeros((len(days), 1, 1))
 
 
-def test_each_pixels_own_per_pixel_are_learnt_where_there_is_one_ground() -> None:
+def test_each_pixels_own_per_pixel_are_learnt_where_there_is_one_surface() -> None:
     training, validation = world(crooked, days(0, 120)), world(crooked, days(400, 40))
     errors = {}
     for per_pixel in ("none", "auto"):
@@ -273,7 +273,7 @@ def test_each_pixels_own_per_pixel_are_learnt_where_there_is_one_ground() -> Non
     assert errors["auto"] < 0.3 * errors["none"]
 
 
-def test_pixels_have_no_per_pixel_of_their_own_on_two_grounds() -> None:
+def test_pixels_have_no_per_pixel_of_their_own_on_two_surfaces() -> None:
     elsewhere = replace(TRAINING, name="hills", place="hills")
     facts, tensors, _ = train(
         "residual", params(per_pixel="auto", epochs=1, patience=1), [TRAINING, elsewhere], [VALIDATION],
@@ -282,7 +282,7 @@ def test_pixels_have_no_per_pixel_of_their_own_on_two_grounds() -> None:
     assert facts["place"] is None
     assert "per_pixel" not in tensors
     with pytest.raises(
-        ConvoyError, match="per-pixel effects 'pixel' needs one ground, and the training days have 2"
+        ConvoyError, match="per-pixel effects 'pixel' needs one terrain, and the training days have 2"
     ):
         train("residual", params(per_pixel="pixel"), [TRAINING, elsewhere], [VALIDATION], "tasmax", 0)
 

@@ -138,7 +138,7 @@ def test_a_network_alone_on_ten_real_days(parts):
     html = page(*arguments(few, noise_floor=None, chosen=["residual"]))
     assert html.count("<img") == 5
     assert "There is no interval on the test days: 10 days" in html
-    assert "nobody knows: a noise floor can be computed for" in html
+    assert "is not known: a noise floor can be computed for" in html
     assert "The noise floor is exact" not in html
     assert "way to the noise floor" not in html
     assert "Unseen terrain" not in html
@@ -152,7 +152,7 @@ def test_the_picture_of_a_day_tells_that_days_error(parts):
     assert len(dates) == 3
 
 
-def test_without_heights_the_page_says_nothing_of_sea_ground_and_coast(parts):
+def test_without_heights_the_page_says_nothing_of_sea_surface_and_coast(parts):
     (home,) = parts["test"]
 
     def told(heights):

@@ -1,4 +1,4 @@
-"""Days as tensors: what is scaled by what, which day belongs to which ground, and what a batch holds."""
+"""Days as tensors: what is scaled by what, which day belongs to which terrain, and what a batch holds."""
 
 from dataclasses import asdict, replace
 
@@ -78,14 +78,14 @@ def test_levels_and_residuals() -> None:
     assert SCALE.residual == pytest.approx(np.sqrt(np.mean(errors)), rel=1e-4)
 
 
-def test_the_ground_is_standardised_once_per_place() -> None:
+def test_the_surface_is_standardised_once_per_place() -> None:
     data = examples()
-    assert data.ground.static.shape == (2, 2, *FINE.shape)
-    np.testing.assert_allclose(data.ground.static.numpy().mean(axis=(0, 2, 3)), 0, atol=1e-3)
-    np.testing.assert_allclose(data.ground.static.numpy().std(axis=(0, 2, 3)), 1, atol=1e-3)
-    np.testing.assert_allclose(data.ground.elevation_km[1].numpy(), AWAY.static["elevation"] / 1000)
+    assert data.surface.static.shape == (2, 2, *FINE.shape)
+    np.testing.assert_allclose(data.surface.static.numpy().mean(axis=(0, 2, 3)), 0, atol=1e-3)
+    np.testing.assert_allclose(data.surface.static.numpy().std(axis=(0, 2, 3)), 1, atol=1e-3)
+    np.testing.assert_allclose(data.surface.elevation_km[1].numpy(), AWAY.static["elevation"] / 1000)
     expected = AWAY.coarse_static["elevation"] / 1000
-    np.testing.assert_allclose(data.ground.coarse_elevation_km[1].numpy(), expected)
+    np.testing.assert_allclose(data.surface.coarse_elevation_km[1].numpy(), expected)
     assert data.domain.tolist() == [0] * 90 + [1] * 40 + [0] * 30
 
 
@@ -148,7 +148,7 @@ def test_missing_truths_stay_missing_and_static_holes_are_average() -> None:
     data = examples(holed)
     assert torch.isnan(data.truth).sum() == 1
     assert torch.isnan(data.truth[3, 4, 5])
-    assert data.ground.static[0, 1, 2, 2] == 0
+    assert data.surface.static[0, 1, 2, 2] == 0
 
 
 def test_a_batch_holds_its_days() -> None:

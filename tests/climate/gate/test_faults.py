@@ -1,4 +1,4 @@
-"""Each planted fault of values, days, ground and splits is found by the expectation meant for it."""
+"""Each planted fault of values, days, terrain and splits is found by the expectation meant for it."""
 
 import dataclasses
 import re
@@ -110,7 +110,7 @@ def test_faults_of_days(tmp_path):
     )
 
 
-def test_swapped_grids_and_broken_ground(tmp_path):
+def test_swapped_grids_and_broken_surface(tmp_path):
     def swapped(made):
         coarse = {**made.inputs, "tasmax": made.target}
         inputs = {name: np.resize(field, made.target.shape) for name, field in coarse.items()}
@@ -129,14 +129,14 @@ def test_swapped_grids_and_broken_ground(tmp_path):
         "swapped": ["domain 'far'"],
         "static_missing": ["domain 'warmer'"],
         "elevation_range": ["domain 'warmer'"],
-        "same_ground": ["domain 'warmer'"],
+        "same_surface": ["domain 'warmer'"],
     }
     told = {finding.name: finding.examples[0].value for finding in verdict.failures}
     assert told == {
         "swapped": "coarse 16 x 16 cells of 0.25 degrees, fine 4 x 4 of 1",
         "static_missing": "1 of 256 cells of elevation (fine)",
         "elevation_range": told["elevation_range"],
-        "same_ground": "elevation (fine) differs from home",
+        "same_surface": "elevation (fine) differs from home",
     }
     assert told["elevation_range"].endswith(" to 9999 m")
 

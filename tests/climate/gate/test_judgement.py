@@ -88,10 +88,10 @@ def test_real_grids_pass(real_data, tmp_path, model):
         for n in (1, 4)
     )  # fmt: skip
     means = {name: np.nanmean(f.reshape(-1, 9, 4, 9, 4), axis=(2, 4)) for name, f in fields.items()}
-    ground = np.zeros((36, 36), np.float32)
+    surface = np.zeros((36, 36), np.float32)
     domain = Domain(
         "quebec", "quebec", coarse, fine, Days.years(first, 1, calendar), means, fields["tasmax"],
-        {"elevation": ground}, {"elevation": ground[::4, ::4]},
+        {"elevation": surface}, {"elevation": surface[::4, ::4]},
     )  # fmt: skip
     parts = {
         name: [{"domain": "quebec", "from": f"2095-{a}-01", "to": f"2095-{b}-30"}]

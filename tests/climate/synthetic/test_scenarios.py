@@ -146,14 +146,14 @@ def test_perfect_and_imperfect_inputs_are_of_one_weather(climate, imperfect) -> 
     np.testing.assert_allclose(random_part_of(imperfect.at(days)), perfect, atol=1e-3)
 
 
-def test_an_imperfect_model_has_a_bias_and_smoother_ground(climate, imperfect) -> None:
+def test_an_imperfect_model_has_a_bias_and_smoother_surface(climate, imperfect) -> None:
     error = imperfect.inputs["tasmax"] - block_means(imperfect.target)
     assert np.abs(error.mean(axis=0)).max() > 1
     assert 0.5 < np.sqrt(np.mean(error**2)) < 4
     assert np.corrcoef(imperfect.inputs["tasmax"].ravel(), block_means(imperfect.target).ravel())[0, 1] > 0.9
     own = imperfect.coarse_static["elevation"]
     assert own.std() < 0.95 * block_means(imperfect.static["elevation"]).std()
-    # The ground itself is home's.
+    # The terrain itself is home's.
     np.testing.assert_array_equal(imperfect.static["elevation"], climate["home"].static["elevation"])
 
 
@@ -190,7 +190,7 @@ def test_warmer_worlds_have_home_s_weather_and_differ_by_the_change_alone(climat
         assert rough < 0.2
 
 
-def test_the_ground_has_relief_a_sea_and_places_of_its_own(climate) -> None:
+def test_the_surface_has_relief_a_sea_and_places_of_its_own(climate) -> None:
     places = [climate[name].static["elevation"] for name in sorted(PLACES)]
     for height in places:
         assert np.ptp(height) >= 1500

@@ -27,7 +27,7 @@ MOIST, DRY = 0.009, 0.003
 
 
 def static(**fields: np.ndarray | float) -> dict[str, np.ndarray]:
-    """Flat ground far inland, but for the fields given."""
+    """Flat terrain far inland, but for the fields given."""
     flat = {
         "elevation": 0.0, "coast": 400.0, "slope_east": 0.0, "slope_north": 0.0, "valley": 0.0,
         "latitude": 47.0,
@@ -39,14 +39,14 @@ def static(**fields: np.ndarray | float) -> dict[str, np.ndarray]:
 
 
 def on_day(
-    ground: dict[str, np.ndarray], season: float = SUMMER, pressure_hpa: float = 0.0, huss: float = 0.006,
+    surface: dict[str, np.ndarray], season: float = SUMMER, pressure_hpa: float = 0.0, huss: float = 0.006,
     north_hpa: float = 0.0, east_hpa: float = 0.0, warming: float = 0.0,
 ) -> np.ndarray:  # fmt: skip
     """One day's maximum (24, 24); pressure relative to 1015 hPa in the middle, rising so much per degree."""
     lat, lon = COARSE.lat.centres[:, None] - 47, COARSE.lon.centres[None, :] - 9
     psl = 101_500 + 100 * (pressure_hpa + north_hpa * lat + east_hpa * lon)
     fields = (psl[None].astype(np.float32), np.full((1, 6, 6), huss, np.float32))
-    return DailyMaximum(FINE, ground, UP)(*fields, np.array([season]), warming)[0]
+    return DailyMaximum(FINE, surface, UP)(*fields, np.array([season]), warming)[0]
 
 
 def test_the_lapse_rate_lies_between_3_and_7_5_and_is_smaller_in_moister_air() -> None:
@@ -105,9 +105,9 @@ def test_inversions_lie_in_valleys_and_under_highs_above_all_in_winter() -> None
 @pytest.mark.parametrize(
     ("gradient", "falling", "across"),
     [
-        # Low pressure in the north: wind from the west, which descends where the ground falls to the east.
+        # Low pressure in the north: wind from the west, which descends where the terrain falls to the east.
         ({"north_hpa": -4.0}, {"slope_east": -20.0}, {"slope_north": -20.0}),
-        # Low pressure in the west: wind from the south, which descends where the ground falls to the north.
+        # Low pressure in the west: wind from the south, which descends where the terrain falls to the north.
         ({"east_hpa": 4.0}, {"slope_north": -20.0}, {"slope_east": -20.0}),
     ],
 )
@@ -135,11 +135,13 @@ def test_foehn_has_a_limit() -> None:
 def rough():
     """Coast, slopes and a sea breeze, on a bright summer day and a dull one."""
     draw = np.random.default_rng(1)
-    ground = static(
+    surface = static(
         coast=draw.uniform(-50, 150, FINE.shape), slope_east=draw.normal(0, 15, FINE.shape),
         slope_north=draw.normal(0, 15, FINE.shape),
     )  # fmt: skip
-    return lambda: np.stack([on_day(ground, season, p) for season in (SUMMER, WINTER) for p in (15.0, -15.0)])
+    return lambda: np.stack(
+        [on_day(surface, season, p) for season in (SUMMER, WINTER) for p in (15.0, -15.0)]
+    )
 
 
 def test_the_maximum_is_that_of_eight_times_a_day_or_more(rough, monkeypatch) -> None:
@@ -171,8 +173,8 @@ def test_slopes_that_face_the_sun_are_warmer() -> None:
 def test_the_sea_breeze_cools_calm_summer_coasts() -> None:
     def effect(coast: float, season: float) -> float:
         """What a strong wind, which keeps the breeze away, changes."""
-        ground = static(coast=coast)
-        return float((on_day(ground, season, 10, north_hpa=-6.0) - on_day(ground, season, 10))[MIDDLE])
+        surface = static(coast=coast)
+        return float((on_day(surface, season, 10, north_hpa=-6.0) - on_day(surface, season, 10))[MIDDLE])
 
     assert effect(10.0, SUMMER) > 0.5
     assert abs(effect(10.0, WINTER)) < 0.2
@@ -181,8 +183,8 @@ def test_the_sea_breeze_cools_calm_summer_coasts() -> None:
 
 
 def test_a_warmer_world_warms_land_more_than_sea_and_heights_more_than_valleys(climate) -> None:
-    def warming(degrees: float, **ground: float) -> float:
-        return float((on_day(static(**ground), warming=degrees) - on_day(static(**ground)))[MIDDLE])
+    def warming(degrees: float, **surface: float) -> float:
+        return float((on_day(static(**surface), warming=degrees) - on_day(static(**surface)))[MIDDLE])
 
     sea, land, height = (warming(4, coast=-100), warming(4), warming(4, elevation=2000.0))
     assert 3.5 < sea < land - 0.2 < height - 0.3 < 5
@@ -191,7 +193,7 @@ def test_a_warmer_world_warms_land_more_than_sea_and_heights_more_than_valleys(c
     assert float(pattern.mean()) == pytest.approx(1, abs=0.03)
 
 
-def test_all_but_g_comes_from_coarse_fields_season_and_ground(climate) -> None:
+def test_all_but_g_comes_from_coarse_fields_season_and_surface(climate) -> None:
     """What the truth is beyond D of the stored inputs is a Gaussian field that knows of none of them."""
     home = climate["home"]
     coarse, fine = grids()

@@ -1,4 +1,4 @@
-"""Made-up ground: its relief, its spectrum, and the static fields that follow from a height."""
+"""Made-up terrain: its relief, its spectrum, and the static fields that follow from a height."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_a_quarter_is_sea_and_the_highest_cell_is_at_3600_metres() -> None:
         assert np.mean(height == 0) == pytest.approx(0.25, abs=0.001)
 
 
-def test_a_place_and_a_seed_make_one_ground() -> None:
+def test_a_place_and_a_seed_make_one_surface() -> None:
     home = terrain.elevation(0, 0, 32)
     np.testing.assert_array_equal(terrain.elevation(0, 0, 32), home)
     for other in (terrain.elevation(0, 1, 32), terrain.elevation(1, 0, 32)):

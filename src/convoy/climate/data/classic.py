@@ -52,7 +52,7 @@ class _Header:
                 recorded.append((begin, width * math.prod(shape[1:])))
             else:
                 fixed.append(begin + width * math.prod(shape))
-        # All ones: written as a stream, so that nobody knows.
+        # All ones: written as a stream, of unknown length.
         if records <= 0 or not recorded:
             return max(fixed)
         # One variable alone is packed; several are padded to four bytes each.

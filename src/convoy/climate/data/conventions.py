@@ -48,7 +48,7 @@ def conform(
 
     Static variables are (lat, lon), others (time, lat, lon). Each variable's `encoding` has its name and
     units in the file. Raises ConvoyError for a grid, time or unit that cannot be brought to the convention;
-    and where values are taken, for those that are not finite, look like a fill value that nobody declared,
+    and where values are taken, for those that are not finite, look like an undeclared fill value,
     or are not possible on Earth.
     """
     raw = axes.recognised(raw)

@@ -127,7 +127,7 @@ class Domain:
 
     inputs: name -> (T, h, w); target: (T, H, W), or None where there is no truth; static: name -> (H, W), at
     least `elevation` in metres; coarse_static: name -> (h, w). Domains with the same `place` share their
-    ground, so that what was learnt for each pixel holds in all of them.
+    terrain, so that what was learnt for each pixel holds in all of them.
     """
 
     name: str

@@ -128,5 +128,5 @@ def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
 
 
 if __name__ == "__main__":
-    os.dup2(2, 1)  # what libraries print is nobody's
+    os.dup2(2, 1)  # what libraries print is dropped
     main()

@@ -1,4 +1,4 @@
-"""Numbers as other people's files store them: fill values, packing, and fills that nobody declared."""
+"""Numbers as files store them: fill values, packing, and undeclared fill values."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-# Numbers that stand for "missing" by habit; so does whatever is larger than any quantity (1e20, 9.97e36).
-HABITUAL_FILLS = (-9999.0, -99999.0, -999999.0)
+# Numbers that mean "missing" by convention, as does any larger than a physical quantity (1e20, 9.97e36).
+USUAL_FILLS = (-9999.0, -99999.0, -999999.0)
 LARGEST = 1e15
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -47,7 +47,7 @@ def undeclared_fill(values: Floats, attributes: Mapping[str, Any]) -> npt.NDArra
     """Where unpacked values are not finite, or look like a fill value, but are not declared as one."""
     wrong: npt.NDArray[np.bool_] = np.abs(values) >= LARGEST  # infinity is, NaN is not
     if not {"scale_factor", "add_offset"} & set(attributes):
-        wrong |= np.isin(values, np.array(HABITUAL_FILLS, values.dtype))
+        wrong |= np.isin(values, np.array(USUAL_FILLS, values.dtype))
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""The ground of real grids: elevation from any orography, and the static fields of a domain."""
+"""The terrain of real grids: elevation from any orography, and the static fields of a domain."""
 
 import numpy as np
 import numpy.typing as npt

@@ -23,7 +23,7 @@ class Variable:
 
     values, mean: least and greatest value, and mean over all days and cells, that are possible on Earth, in
     `units`, with room: beyond them a unit is wrong or a fill value not declared. round_off: how far below the
-    least value a number may lie that is taken for it. intermittent: may stay the same for a month, as rain
+    least value a number may lie that counts as it. intermittent: may stay the same for a month, as rain
     may stay away. synonyms: names that other people's files have for it, in small letters.
     """
 

@@ -158,7 +158,7 @@ def fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
     )
     mean, scale = np.nanmean(predictors, axis=(0, 1, 2)), np.nanstd(predictors, axis=(0, 1, 2))
     scale[scale == 0] = 1
-    # What is missing is taken for average.
+    # Missing values are replaced by the mean.
     predictors = np.nan_to_num((predictors - mean) / scale, copy=False)
     rows, columns = _cells(domains[0])
     first = len(residual) * 4 // 5

@@ -155,7 +155,7 @@ def _rng() -> np.random.Generator:
 
 
 def _units(facts: Mapping[str, Any]) -> str:
-    """Units of the target: what the facts say, else those of its convention; "" where nobody knows."""
+    """Units of the target by the facts, else those of its convention; "" where unknown."""
     target = facts["target"]
     stated = facts.get("units", {})
     stated = stated.get(target) if isinstance(stated, Mapping) else stated

@@ -23,7 +23,7 @@ class Daily:
     """Area-weighted mean squared error of T days, domain by domain; `ordinal` counts from 1850-01-01.
 
     NaN on a day on which nothing could be compared. `squared_error` is that of the first training, the one
-    whose weights leave the house; `others` are those of trainings with other seeds, each (T,).
+    whose weights are published; `others` are those of trainings with other seeds, each (T,).
     """
 
     domain: npt.NDArray[Any]

@@ -194,7 +194,7 @@ def _against(
 
 
 def _change_error(split: str, future: Sequence[Answer], today: Sequence[Answer] | None) -> float | None:
-    """Of the climate signal between a warmer world and the test days on the same ground."""
+    """Of the climate signal between a warmer world and the test days on the same terrain."""
     if not split.startswith(WARMER) or today is None:
         return None
     at = {answer.domain.place: answer for answer in reversed(today)}

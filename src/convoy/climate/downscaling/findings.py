@@ -174,7 +174,7 @@ def _baselines_alone(comparison: Comparison) -> list[str]:
 
 
 def _other_networks(comparison: Comparison) -> list[str]:
-    """A network that is not the best of its kind must not be taken for a winner."""
+    """A network that is not the best of its kind must not look like a winner."""
     said = []
     stands = {BASELINE: "behind", TIE: "level with", NETWORK: "ahead of"}
     for network in comparison["networks"]:
@@ -194,7 +194,7 @@ def _other_networks(comparison: Comparison) -> list[str]:
 
 
 def _change(comparison: Comparison) -> list[str]:
-    """Whether the change of the mean in a warmer world is told rightly."""
+    """Whether the change of the mean in a warmer climate is correct."""
     worlds, found = change_splits(comparison), comparison["splits"][TODAY]
     parts = []
     for model in (found["best_network"], found["best_baseline"]):
@@ -240,7 +240,7 @@ def _unknown(comparison: Comparison) -> list[str]:
     said = []
     if comparison["noise_floor"] is None:
         said.append(
-            "How near this is to the best that is possible, nobody knows: a noise floor can be computed "
+            "How near this is to the lowest possible error is not known: a noise floor can be computed "
             "for the "
             "synthetic climate with perfect inputs alone."
         )
@@ -248,7 +248,7 @@ def _unknown(comparison: Comparison) -> list[str]:
         if found["absent"]:
             names = listed([phrase(model) for model in found["absent"]])
             where = capital(places([split]))
-            said.append(f"{where} there is no measuring {names}: fitted pixel by pixel, on other ground.")
+            said.append(f"{where} there is no measuring {names}: fitted pixel by pixel, on other terrain.")
     if list(comparison["splits"]) == [TODAY]:
         said.append(
             "These grids have test days alone: how any model does on unseen terrain or in a warmer world was "

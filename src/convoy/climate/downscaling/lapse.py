@@ -1,4 +1,4 @@
-"""Temperature and height: the lapse rate in a coarse field, and fields brought to another ground."""
+"""Temperature and height: the lapse rate in a coarse field, and fields brought to another terrain."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +41,7 @@ def daily_lapse(domain: Domain, target: str) -> npt.NDArray[np.float32]:
     """How much the coarse field falls per km of height on each day, (T,).
 
     Least squares on height, latitude and longitude over the coarse cells that are not missing; 0 where their
-    ground is flat, and for a variable that is no temperature; NaN on a day without any.
+    terrain is flat, and for a variable that is no temperature; NaN on a day without any.
     """
     if target not in TEMPERATURES:
         return np.zeros(len(domain.days), np.float32)
@@ -70,7 +70,7 @@ def at_sea_level(domain: Domain, target: str, lapse: Any) -> Fields:
 
 
 def at_height(domain: Domain, target: str, lapse: Any, up: Regridding | None = None) -> Fields:
-    """Bicubic at sea level, then up to the fine ground with `lapse` K/km, (T,) or one: (T, H, W)."""
+    """Bicubic at sea level, then up to the fine terrain with `lapse` K/km, (T,) or one: (T, H, W)."""
     up = up or interpolation(domain.coarse, domain.fine, "bicubic")
     level = up(at_sea_level(domain, target, lapse))
     lapse = np.broadcast_to(np.asarray(lapse, np.float32), len(domain.days))[:, None, None]

@@ -16,7 +16,7 @@ from convoy.core.files import atomic_file
 def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write the arrays as safetensors; the same arrays give the same bytes."""
     with atomic_file(path) as partial:
-        # Not by save_file, which lets nobody but the owner read what it writes, whatever the umask.
+        # Not by save_file, which writes files that only the owner can read, whatever the umask.
         partial.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 

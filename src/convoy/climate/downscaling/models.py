@@ -79,7 +79,7 @@ def train(
     if facts.get("units"):
         config["units"] = dict(facts["units"])
     place = config["place"] or baselines.main_place(domains)
-    static = ground_of(next(domain for domain in domains if domain.place == place))
+    static = surface_of(next(domain for domain in domains if domain.place == place))
     return config, {seed: {**tensors, **static} for seed, tensors in fitted.tensors.items()}, fitted.curve
 
 
@@ -286,7 +286,7 @@ def downscale(stored: StoredModel, domain: Domain) -> Prediction | None:
     return Downscaling(stored)(domain)
 
 
-def ground_of(domain: Domain) -> Tensors:
+def surface_of(domain: Domain) -> Tensors:
     """The grids and static fields of a domain as tensors to keep beside weights."""
     grids = {"fine": domain.fine, "coarse": domain.coarse}
     tensors: Tensors = {

@@ -105,7 +105,7 @@ def _bound_to(name: str, params: NetworkParams, domains: Sequence[Domain]) -> st
     places = {domain.place for domain in domains}
     if params.per_pixel == "pixel" and len(places) > 1:
         raise ConvoyError(
-            f"{name}: per-pixel effects 'pixel' needs one ground, and the training days have "
+            f"{name}: per-pixel effects 'pixel' needs one terrain, and the training days have "
             f"{len(places)}; set auto"
         )
     return domains[0].place if params.per_pixel != "none" and len(places) == 1 else None

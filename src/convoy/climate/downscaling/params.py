@@ -35,6 +35,6 @@ class NetworkParams(Section):
     )
     spread: Literal["none", "normal"] = Field("none", description="normal: a standard deviation as well")
     per_pixel: Literal["none", "pixel", "auto"] = Field(
-        "auto", description="pixel: learnt for each fine cell, for one ground only; auto: where there is one"
+        "auto", description="pixel: learnt for each fine cell, for one terrain only; auto: where there is one"
     )
     training: DownscalingTraining = DownscalingTraining()

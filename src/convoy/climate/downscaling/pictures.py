@@ -24,7 +24,7 @@ Comparison = Mapping[str, Any]
 # Series of the theme: baselines share one, of which the best stands out; each network has its own.
 OTHER_BASELINES, BEST_BASELINE = 3, 0
 # The third of the days drawn: on known heights, and without them.
-SHAPED, UNLIKE = "Most shaped\nby the ground", "Least like the\ncoarse field"
+SHAPED, UNLIKE = "Most shaped\nby the terrain", "Least like the\ncoarse field"
 
 
 def colour(model: str) -> int:
@@ -79,7 +79,7 @@ def days_picture(
         fields = {MODELS[model].label: mapped[model]["days"][place] for model in models}
         scores = {MODELS[model].label: f"RMSE {figure(_rmse(daily, model, ordinal))}" for model in models}
         rows.append(maps.Day(f"{which}\n{date}", first["truth_days"][place], fields, scores))
-    return maps.days(rows, ground(first), comparison["units"], theme)
+    return maps.days(rows, surface(first), comparison["units"], theme)
 
 
 def _rmse(daily: Table, model: str, ordinal: int) -> float:
@@ -88,16 +88,19 @@ def _rmse(daily: Table, model: str, ordinal: int) -> float:
     return float(np.sqrt(days.squared_error[np.flatnonzero((days.ordinal == ordinal) & days.known)[0]]))
 
 
-def ground(arrays: Arrays) -> maps.Ground:
+def surface(arrays: Arrays) -> maps.Surface:
     """Where the maps of a model lie."""
-    return maps.Ground(arrays["lat"], arrays["lon"], arrays["elevation"])
+    return maps.Surface(arrays["lat"], arrays["lon"], arrays["elevation"])
 
 
 def per_pixel_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme: Theme) -> bytes:
     """Bias and RMSE of the best baseline and network over the test days, cell by cell."""
     models = drawn(comparison, mapped)
-    rows = [maps.Habit(MODELS[model].label, mapped[model]["bias"], mapped[model]["rmse"]) for model in models]
-    return maps.per_pixel(rows, ground(mapped[models[0]]), comparison["units"], theme)
+    rows = [
+        maps.PixelErrors(MODELS[model].label, mapped[model]["bias"], mapped[model]["rmse"])
+        for model in models
+    ]
+    return maps.per_pixel(rows, surface(mapped[models[0]]), comparison["units"], theme)
 
 
 def spectra_picture(comparison: Comparison, mapped: Mapping[str, Arrays], theme: Theme) -> bytes:

@@ -219,9 +219,9 @@ def _days(
 ) -> Section:
     models = pictures.drawn(comparison, mapped)
     names = listed([phrase(model) for model in models])
-    ground = pictures.ground(mapped[models[0]])
-    third = EXPLAINED if has_relief(ground.elevation) else UNLIKE
-    text = DAYS.format(third=third, coast=COAST * has_coast(ground))
+    surface = pictures.surface(mapped[models[0]])
+    third = EXPLAINED if has_relief(surface.elevation) else UNLIKE
+    text = DAYS.format(third=third, coast=COAST * has_coast(surface))
     shown = picture(
         partial(pictures.days_picture, comparison, mapped, daily, dates),
         f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,

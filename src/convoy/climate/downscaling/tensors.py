@@ -12,7 +12,7 @@ from torch import Tensor
 from convoy.climate.data.domains import Domain, Fields, Grid
 from convoy.climate.data.regridding import area_mean, interpolation
 from convoy.climate.downscaling.lapse import at_height, at_sea_level, daily_lapse, filled
-from convoy.nn.downscaling import Geometry, Ground, Inputs
+from convoy.nn.downscaling import Geometry, Inputs, Surface
 from convoy.training.batches import Batch, Plan, equal_shapes_plan
 
 # Variables that are positive and skewed are taken as what is nearer to a Gaussian.
@@ -45,9 +45,9 @@ def scaling(domains: Sequence[Domain], target: str) -> Scaling:
     """What the training days are scaled by."""
     weather = [_weather(domain, target, daily_lapse(domain, target)) for domain in domains]
     names = tuple(domains[0].static)
-    ground = {domain.place: domain for domain in domains}.values()
+    surface = {domain.place: domain for domain in domains}.values()
     static = [
-        np.concatenate([np.nan_to_num(domain.static[name]).ravel() for domain in ground]) for name in names
+        np.concatenate([np.nan_to_num(domain.static[name]).ravel() for domain in surface]) for name in names
     ]
     residuals, levels = [], []
     for domain in domains:
@@ -106,7 +106,7 @@ class GridBatches:
     """Days of one or more domains, resident on a device; all domains have the same grids by shape.
 
     Targets are (N, H, W) less the scaling's level, NaN where the truth is missing; where there is no truth,
-    the coarse field stands in its place, which nobody looks at. `between` are the matrices of `geometry`,
+    the coarse field stands in its place, which is not read. `between` are the matrices of `geometry`,
     where they are at hand.
     """
 
@@ -114,7 +114,7 @@ class GridBatches:
         self, domains: Sequence[Domain], target: str, scale: Scaling, between: Geometry | None = None
     ) -> None:
         places = list(dict.fromkeys(domain.place for domain in domains))
-        ground = [next(domain for domain in domains if domain.place == place) for place in places]
+        surface = [next(domain for domain in domains if domain.place == place) for place in places]
         parts = [_tensors(domain, target, scale, places.index(domain.place)) for domain in domains]
         self.weather, self.coarse, self.lapse, self.season, self.domain = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*parts, strict=True)
@@ -122,7 +122,7 @@ class GridBatches:
         truths = [domain.target - np.float32(scale.level) for domain in domains if domain.target is not None]
         whole = len(truths) == len(domains)
         self.truth = torch.from_numpy(np.concatenate(truths)) if whole else None
-        self.ground = _ground(ground, scale)
+        self.surface = _surface(surface, scale)
         self.geometry = between or geometry(domains[0].coarse, domains[0].fine)
         self.labels = [f"{domain.name} {label}" for domain in domains for label in domain.days.labels]
 
@@ -135,14 +135,14 @@ class GridBatches:
         for name in ("weather", "coarse", "lapse", "season", "domain"):
             setattr(moved, name, getattr(self, name).to(device))
         moved.truth = None if self.truth is None else self.truth.to(device)
-        moved.ground = Ground(*(tensor.to(device) for tensor in self.ground))
+        moved.surface = Surface(*(tensor.to(device) for tensor in self.surface))
         moved.geometry = Geometry(*(tensor.to(device) for tensor in self.geometry))
         return moved
 
     def plan(self, batch_size: int, random: np.random.Generator | None) -> Plan:
         if random is None and self.lapse.is_cuda:
             # 256 MB for 64 channels in bfloat16; on large grids the batch of training is kept.
-            batch_size = max(batch_size, min(512, 2**21 // self.ground.elevation_km[0].numel()))
+            batch_size = max(batch_size, min(512, 2**21 // self.surface.elevation_km[0].numel()))
         elif random is None:
             batch_size = max(batch_size, INFERENCE_DAYS)
         return equal_shapes_plan(len(self), batch_size, random, self.lapse.device)
@@ -151,7 +151,7 @@ class GridBatches:
         items = batch.items
         inputs = Inputs(
             self.weather[items], self.coarse[items], self.lapse[items], self.season[items],
-            self.domain[items], self.ground, self.geometry,
+            self.domain[items], self.surface, self.geometry,
         )  # fmt: skip
         return inputs, self.coarse[items] if self.truth is None else self.truth[items]
 
@@ -170,7 +170,7 @@ def _tensors(
     angle = domain.days.season
     season = np.stack([wave(n * angle) for n in (1, 2) for wave in (np.cos, np.sin)], axis=1)
     return (
-        # What is missing is taken for average.
+        # Missing values are replaced by the mean.
         np.nan_to_num((weather - mean) / std),
         np.nan_to_num(_coarse(domain, target, lapse) - np.float32(scale.level)),
         lapse,
@@ -190,13 +190,13 @@ def _coarse(domain: Domain, target: str, lapse: npt.NDArray[np.float32]) -> Fiel
     return np.where(missing, there, field)
 
 
-def _ground(domains: Sequence[Domain], scale: Scaling) -> Ground:
+def _surface(domains: Sequence[Domain], scale: Scaling) -> Surface:
     static = [
         [(domain.static[name] - mean) / std for name, mean, std in _static_scales(scale)]
         for domain in domains
     ]
     km = np.float32(1000)
-    return Ground(
+    return Surface(
         torch.from_numpy(np.nan_to_num(np.array(static, np.float32))),
         torch.from_numpy(np.nan_to_num(np.stack([domain.static["elevation"] / km for domain in domains]))),
         torch.from_numpy(

@@ -11,7 +11,7 @@ from convoy.climate.data.variables import row_of
 from convoy.climate.gate.days import Times, day_checks, times_of
 from convoy.climate.gate.files import Check, file_checks
 from convoy.climate.gate.splits import Splits, split_checks
-from convoy.climate.gate.static_fields import ground_checks
+from convoy.climate.gate.static_fields import surface_checks
 from convoy.climate.gate.summaries import STATISTICS, Summary, Together, label, partner, summarise
 from convoy.core.params import Section
 from convoy.quality.docs import render
@@ -55,10 +55,10 @@ def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GatePar
     splits = Splits.of(facts["splits"], times)
     split_by = str(facts.get("split_by", "years"))
     checks += day_checks(domains, times)
-    checks += ground_checks(domains)
+    checks += surface_checks(domains)
     checks += split_checks(splits, domains, split_by, params.future_in_training)
-    ground_sound = all(check.holds for check in checks if check.rule.name in ("swapped", "apart"))
-    summaries = {domain.name: summarise(domain, times, facts, paired=ground_sound) for domain in domains}
+    surface_sound = all(check.holds for check in checks if check.rule.name in ("swapped", "apart"))
+    summaries = {domain.name: summarise(domain, times, facts, paired=surface_sound) for domain in domains}
     together = {name: summary.together for name, summary in summaries.items() if summary.together}
     checks += [*_lag_checks(facts, together), *_bias_checks(facts, together)]
     parts = [*_statistics_parts(summaries, params), *_days_parts(times)]

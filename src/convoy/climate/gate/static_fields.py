@@ -1,4 +1,4 @@
-"""What the two grids of a domain have to be to each other, and the ground that they lie on."""
+"""What the two grids of a domain have to be to each other, and the terrain that they lie on."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,10 +13,10 @@ from convoy.climate.gate.files import SIDES, Check, axes, equal, first_of
 ELEVATION_M = (LOWEST_LAND_M, VARIABLES[ELEVATION].values[1])
 
 
-def ground_checks(domains: list[StoredDomain]) -> list[Check]:
+def surface_checks(domains: list[StoredDomain]) -> list[Check]:
     """What the two grids of each domain have to be to each other, and its static fields in themselves."""
     grids = {domain.name: tuple(_grid(domain, side) for side in SIDES) for domain in domains}
-    ground = {domain.name: dict(_static_fields(domain)) for domain in domains}
+    surface = {domain.name: dict(_static_fields(domain)) for domain in domains}
     firsts: dict[str, str] = {}
     for domain in domains:
         firsts.setdefault(domain.place, domain.name)
@@ -36,16 +36,16 @@ def ground_checks(domains: list[StoredDomain]) -> list[Check]:
         ),
         check(
             "static_missing", "static fields", "Static fields have no missing and no infinite value",
-            (_not_finite(fields) for fields in ground.values()),
+            (_not_finite(fields) for fields in surface.values()),
         ),
         check(
             "elevation_range", "static fields", f"Elevations lie in {low:g} to {high:g} m",
-            (_not_on_earth(fields) for fields in ground.values()),
+            (_not_on_earth(fields) for fields in surface.values()),
         ),
         check(
-            "same_ground", "static fields", "Domains of one place share their grids and static fields",
+            "same_surface", "static fields", "Domains of one place share their grids and static fields",
             (
-                _ground_differs(domain.name, firsts[domain.place], grids, ground)
+                _surface_differs(domain.name, firsts[domain.place], grids, surface)
                 for domain in domains
             ),
         ),
@@ -112,13 +112,13 @@ def _not_on_earth(fields: Mapping[str, npt.NDArray[np.float32]]) -> str | None:
     return first_of(told)
 
 
-def _ground_differs(
+def _surface_differs(
     domain: str, first: str, grids: Mapping[str, tuple[Grid, ...]],
-    ground: Mapping[str, Mapping[str, npt.NDArray[np.float32]]],
+    surface: Mapping[str, Mapping[str, npt.NDArray[np.float32]]],
 ) -> str | None:  # fmt: skip
     if not all(map(equal, grids[domain], grids[first])):
         return f"another grid than {first}"
-    mine, others = ground[domain], ground[first]
+    mine, others = surface[domain], surface[first]
     if names := sorted(set(mine) ^ set(others)):
         return f"{', '.join(names)} not in both {domain} and {first}"
     return first_of(

@@ -168,7 +168,7 @@ def mend(text: str, max_characters: int) -> tuple[str, set[str]]:
 def clean_column(array: pa.Array | pa.ChunkedArray, max_characters: int) -> tuple[pa.Array, dict[str, int]]:
     """Clean a string column and count the rows mended, by kind (the keys of `KINDS`); nulls become "".
 
-    `lost_characters` counts rows that hold U+FFFD afterwards: what stood there nobody can mend. Only
+    `lost_characters` counts rows that hold U+FFFD afterwards: what stood there is lost. Only
     rows that could change go through Python; clean ASCII rows are found by Arrow.
     """
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

@@ -141,7 +141,7 @@ def _category_rules(rows: int, params: GateParams) -> list[Rule]:
 def _text_rules(column: str, limit: int, params: GateParams) -> list[Rule]:
     clean = 1 - params.max_unclean_share
     # The cleaner leaves none of these. A few stay allowed, for texts that mean what they say: a synopsis
-    # about `<br>`, a lost character that nobody can mend.
+    # about `<br>`, a lost character.
     unclean = [
         ("html", HTML_TAG, "HTML tags or entities"),
         ("mojibake", MOJIBAKE, "misread or lost characters (mojibake such as Ã©)"),

@@ -25,7 +25,7 @@ _UNKNOWN_SHARE = 0.2  # more, and the model was trained on texts of another kind
 
 
 class EmbedParams(Section):
-    """How vectors leave the house."""
+    """How vectors are exported."""
 
     normalise: Normalise = Field(
         default="none", description="l2: every vector is given length 1, so that a dot product is a cosine."

@@ -32,7 +32,7 @@ class EvaluateParams(Section):
 class Evaluation:
     """Figures of one model, and what it named: `predicted` maps seeds to category indices (n,).
 
-    `probabilities` (n, C) are those of the first seed, the one whose weights leave the house.
+    `probabilities` (n, C) are those of the first seed, the one whose weights are published.
     """
 
     metrics: dict[str, Any]

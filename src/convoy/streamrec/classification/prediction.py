@@ -101,7 +101,7 @@ class Predictor:
         return next(iter(by_seed.values()))[:count]
 
     def _leaving(self) -> StoredModel:
-        """The model with only the seed whose weights leave the house."""
+        """The model with only the seed whose weights are published."""
         seed, tensors = next(iter(self._stored.seeds.items()))
         return dataclasses.replace(self._stored, seeds={seed: tensors})
 

@@ -90,7 +90,7 @@ def app() -> Any:
 
 
 def _free_ports(wanted: int) -> Iterator[int]:
-    """The ports from `wanted` on that nobody listens at; others may take one before the server does."""
+    """The free ports from `wanted` on; others may take one before the server does."""
     last = min(wanted + _TRIES, 65536) - 1
     for port in range(wanted, last + 1):
         with socket.socket() as probe:

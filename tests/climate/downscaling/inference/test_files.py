@@ -15,7 +15,7 @@ from convoy.climate.downscaling.inference.files import (
     settings,
     slice_days,
 )
-from convoy.climate.downscaling.inference.surface import ground_for
+from convoy.climate.downscaling.inference.surface import surface_for
 from convoy.core.artifact import StoredModel
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of
@@ -105,7 +105,7 @@ def test_the_mean_is_of_a_year_though_a_block_is_shorter_and_is_of_days_with_val
 
     def made(names):
         inputs = side_of(names, lapse)
-        return Application(lapse, inputs, ground_for(lapse, inputs, None))
+        return Application(lapse, inputs, surface_for(lapse, inputs, None))
 
     assert len(applied(made(files), year, 10)["tasmax"]) == 400
     psl[5:240] = 86_000  # 89.56 kPa
@@ -231,7 +231,7 @@ def test_variables_and_years_in_several_files_are_one_in_any_order(network, home
         "earlier.nc": of(home.at(slice(0, 120)), "psl"),
     }
     inputs = side_of(files, network)
-    made = Application(network, inputs, ground_for(network, inputs, None))
+    made = Application(network, inputs, surface_for(network, inputs, None))
     assert made.days.labels == home.days.labels
     assert made.warnings() == []
     expected = applied(application(network, home), home, 97)
@@ -247,7 +247,7 @@ def test_days_that_an_input_lacks_are_left_out_and_told(lapse, home):
         "c.nc": of(home.at(slice(60, 230)), "psl", "huss"),
     }
     inputs = side_of(files, lapse)
-    made = Application(lapse, inputs, ground_for(lapse, inputs, None))
+    made = Application(lapse, inputs, surface_for(lapse, inputs, None))
     whole = applied(application(lapse, home), home)["tasmax"]
     kept = np.delete(np.arange(200), np.arange(50, 60))
     assert made.days.labels == [home.days.labels[day] for day in kept]
@@ -300,7 +300,7 @@ TOGETHER = {
 def test_files_that_are_no_whole_are_refused(lapse, home, files, words):
     def together():
         inputs = side_of(files(home), lapse)
-        Application(lapse, inputs, ground_for(lapse, inputs, None))
+        Application(lapse, inputs, surface_for(lapse, inputs, None))
 
     assert words in refusal(together)
 

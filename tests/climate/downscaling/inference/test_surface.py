@@ -1,4 +1,4 @@
-"""The ground on which fine fields are to lie: the model's own, or another one by its orography."""
+"""The terrain on which fine fields are to lie: the model's own, or another one by its orography."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from convoy.climate.data.domains import Axis, Grid
 from convoy.climate.downscaling import models
-from convoy.climate.downscaling.inference.surface import ground_for, heights_of, other_ground, own_ground
+from convoy.climate.downscaling.inference.surface import heights_of, other_surface, own_surface, surface_for
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of
 from tests.support.downscaled import opened
@@ -33,20 +33,22 @@ def test_another_grid_than_the_model_s_is_no_home(network, ridge, home):
         Grid(Axis.regular(40.02, 1, 16), home.coarse.lon),
         Grid(home.coarse.lat, Axis.regular(-8, 0.5, 40)),
     ):
-        assert own_ground(network, grid) is None
+        assert own_surface(network, grid) is None
         domain = replace(home, coarse=grid, inputs={
             name: field[:, :1, :1] + np.zeros(grid.shape, np.float32) for name, field in home.inputs.items()
         })  # fmt: skip
         inputs = side_of({"in.nc": domain}, network)
-        line = refusal(ground_for, network, inputs, None)
+        line = refusal(surface_for, network, inputs, None)
         assert "do not hold the grid that the model was trained on, 16 x 16 cells at lat 40 to 56" in line
         assert "name the heights on the fine grid to make with --orography" in line
-        assert refusal(ground_for, ridge, inputs, None).endswith("this model 'ridge' knows that ground alone")
-    assert own_ground(network, Grid(Axis.regular(40.005, 1, 16), home.coarse.lon)) is not None
+        assert refusal(surface_for, ridge, inputs, None).endswith(
+            "this model 'ridge' knows that terrain alone"
+        )
+    assert own_surface(network, Grid(Axis.regular(40.005, 1, 16), home.coarse.lon)) is not None
 
 
 @pytest.mark.parametrize("model", ["network", "lapse"])
-def test_other_ground_is_made_from_its_heights(model, terrains, request):
+def test_other_surface_is_made_from_its_heights(model, terrains, request):
     """The synthetic terrain's own static fields and coarse heights follow from its elevation as well."""
     stored, terrain = request.getfixturevalue(model), terrains[1].at(slice(0, 30))
     written = downscaled.heights(terrain.fine, terrain.static["elevation"])
@@ -55,22 +57,22 @@ def test_other_ground_is_made_from_its_heights(model, terrains, request):
     np.testing.assert_allclose(fields["tasmax"], whole, rtol=0, atol=2e-3)
 
 
-def test_other_ground_lies_over_the_coarse_cells_that_it_covers_half(network):
+def test_other_surface_lies_over_the_coarse_cells_that_it_covers_half(network):
     coarse = Grid(Axis.regular(30, 1, 30), Axis.regular(-20, 1, 50))
     fine = Grid(Axis.regular(40.5, 0.1, 65), Axis.regular(-3.6, 0.1, 72))
     heights = np.full(fine.shape, 500, np.float32)
     heights[0] = np.nan
     heights[1] = -3000
-    ground = other_ground(network, coarse, fine, heights, "orog.nc")
+    surface = other_surface(network, coarse, fine, heights, "orog.nc")
     # 40.5 to 47 holds half of the row from 40 on; -3.6 to 3.6 holds 0.6 of both outermost columns.
-    assert (ground.rows, ground.columns) == (slice(10, 17), slice(16, 24))
-    assert ground.coarse.lat.centres.tolist() == [40.5 + row for row in range(7)]
-    assert ground.coarse.lon.bounds[0].tolist() == [-4, -3]
-    assert ground.static["elevation"][:3, 0].tolist() == [0, 0, 500]
-    np.testing.assert_allclose(ground.coarse_static["elevation"][1:], 500, rtol=1e-6)
+    assert (surface.rows, surface.columns) == (slice(10, 17), slice(16, 24))
+    assert surface.coarse.lat.centres.tolist() == [40.5 + row for row in range(7)]
+    assert surface.coarse.lon.bounds[0].tolist() == [-4, -3]
+    assert surface.static["elevation"][:3, 0].tolist() == [0, 0, 500]
+    np.testing.assert_allclose(surface.coarse_static["elevation"][1:], 500, rtol=1e-6)
     rows = np.diff(np.sin(np.radians(40.5 + 0.1 * np.arange(6))))
     np.testing.assert_allclose(
-        ground.coarse_static["elevation"][0], 500 * rows[2:].sum() / rows.sum(), rtol=1e-5
+        surface.coarse_static["elevation"][0], 500 * rows[2:].sum() / rows.sum(), rtol=1e-5
     )
 
 
@@ -82,20 +84,20 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("lat", "line"), OTHERS.values(), ids=OTHERS)
-def test_ground_that_does_not_fit_is_refused(network, home, lat, line):
+def test_surface_that_does_not_fit_is_refused(network, home, lat, line):
     fine = Grid(lat, home.fine.lon)
     heights = np.zeros(fine.shape, np.float32)
-    assert f"orog.nc: {line}" in refusal(other_ground, network, home.coarse, fine, heights, "orog.nc")
+    assert f"orog.nc: {line}" in refusal(other_surface, network, home.coarse, fine, heights, "orog.nc")
 
 
-def test_models_that_cannot_leave_their_ground_are_refused(network, ridge, home):
+def test_models_that_cannot_leave_their_surface_are_refused(network, ridge, home):
     flat = np.zeros(home.fine.shape, np.float32)
-    line = refusal(other_ground, ridge, home.coarse, home.fine, flat, "orog.nc")
-    assert "this model 'ridge' knows the ground alone that it was fitted on" in line
+    line = refusal(other_surface, ridge, home.coarse, home.fine, flat, "orog.nc")
+    assert "this model 'ridge' knows the terrain alone that it was fitted on" in line
     softmax = replace(network, config={**network.config, "network": {"conserve": "softmax"}})
     uneven = Grid(Axis.regular(40, 0.3, 53), home.fine.lon)
     zeros = np.zeros(uneven.shape, np.float32)
-    assert "fine cells that divide" in refusal(other_ground, softmax, home.coarse, uneven, zeros, "orog.nc")
-    assert other_ground(softmax, home.coarse, home.fine, flat, "orog.nc").coarse.shape == (16, 16)
+    assert "fine cells that divide" in refusal(other_surface, softmax, home.coarse, uneven, zeros, "orog.nc")
+    assert other_surface(softmax, home.coarse, home.fine, flat, "orog.nc").coarse.shape == (16, 16)
     land = replace(network, config={**network.config, "scaling": {"static_names": ["latitude", "land"]}})
-    assert "needs land, which" in refusal(other_ground, land, home.coarse, home.fine, flat, "orog.nc")
+    assert "needs land, which" in refusal(other_surface, land, home.coarse, home.fine, flat, "orog.nc")

@@ -13,7 +13,7 @@ from tests.support.climates import first, noisy, world
 
 PARAMS = EvaluateParams(resamples=100)
 DAYS = Days.years(2004, 1)
-# January and February, and 30 days of January on other ground.
+# January and February, and 30 days of January on other terrain.
 LOW, HIGH = (
     first(world(noisy, DAYS, name=name, seed=seed), days)
     for name, seed, days in (("low", 3, 59), ("high", 4, 30))
@@ -67,14 +67,14 @@ def test_a_band_is_that_of_all_domains_that_have_it() -> None:
     assert bands[1000]["rmse"] == pytest.approx(3, rel=1e-4)
 
 
-def test_the_change_is_measured_on_each_ground_against_the_same_ground_today() -> None:
+def test_the_change_is_measured_on_each_surface_against_the_same_surface_today() -> None:
     # The order of the domains does not tell which belong together.
     splits = {"test": [LOW, HIGH], "warmer_2k": [warmer(HIGH), warmer(LOW)]}
     found = scored(splits)["warmer_2k"]["change_error"]
     assert found == pytest.approx((59 * 0.25 + 30 * 1.0) / 89, rel=1e-3)
 
 
-def test_a_change_on_ground_without_test_days_is_not_known() -> None:
+def test_a_change_on_surface_without_test_days_is_not_known() -> None:
     assert (
         scored({"test": [LOW], "warmer_2k": [warmer(LOW), warmer(HIGH)]})["warmer_2k"]["change_error"] is None
     )

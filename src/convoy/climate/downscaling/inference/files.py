@@ -16,7 +16,7 @@ from convoy.climate.data.sides import Part as FilePart
 from convoy.climate.data.sides import Side, common_days, extent, side
 from convoy.climate.data.variables import ELEVATION, VariableParams, row_of
 from convoy.climate.downscaling.inference.io import Part
-from convoy.climate.downscaling.inference.surface import Ground
+from convoy.climate.downscaling.inference.surface import Surface
 from convoy.climate.downscaling.models import Downscaling, checked
 from convoy.climate.downscaling.stored import TASK
 from convoy.core.artifact import StoredModel
@@ -34,17 +34,17 @@ _DAYS_OF_A_MEAN = 365
 class Application:
     """Downscales the days that all inputs have, in order.
 
-    inputs: see `inputs_side`; ground: see `ground_for`. `days`, `grid`, `variables`: of the output.
+    inputs: see `inputs_side`; surface: see `surface_for`. `days`, `grid`, `variables`: of the output.
     """
 
-    def __init__(self, stored: StoredModel, inputs: Side, ground: Ground) -> None:
+    def __init__(self, stored: StoredModel, inputs: Side, surface: Surface) -> None:
         """Raise ConvoyError where no day is in all inputs."""
         self._downscaling = Downscaling(stored)
-        self._side = inputs.window(ground.rows, ground.columns)
-        self._ground = ground
+        self._side = inputs.window(surface.rows, surface.columns)
+        self._surface = surface
         self._kind, self._source = str(stored.config["kind"]), str(stored.config["source"])
         self.days: Days = common_days([inputs])[0]
-        self.grid: Grid = ground.fine
+        self.grid: Grid = surface.fine
         self.variables = variables(stored.config)
         ranges = stored.config["range"]
         self._record = Record(self.days, {name: ranges[name] for name in inputs.parts})
@@ -65,15 +65,15 @@ class Application:
         """Those of a block of days, the first of which is the day `start`."""
         inputs = {name: self._fields(name, days) for name in self._side.parts}
         absent = self._record.note(days, inputs)
-        ground = self._ground
+        surface = self._surface
         block = Domain(
-            self._side.path, ground.place, ground.coarse, ground.fine, days, inputs, None, ground.static,
-            ground.coarse_static,
+            self._side.path, surface.place, surface.coarse, surface.fine, days, inputs, None, surface.static,
+            surface.coarse_static,
         )  # fmt: skip
         for first in range(0, len(days), length := slice_days(self.grid)):
             chosen = slice(first, min(first + length, len(days)))
             found = self._downscaling(block.at(chosen))
-            assert found is not None, "the ground was chosen for the model"
+            assert found is not None, "the terrain was chosen for the model"
             fields = {
                 name: field for name, field in zip(self.variables, found, strict=False) if field is not None
             }

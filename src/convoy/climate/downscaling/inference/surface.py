@@ -1,4 +1,4 @@
-"""The ground on which fine fields are to lie: the model's own, or another one by its orography."""
+"""The terrain on which fine fields are to lie: the model's own, or another one by its orography."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _SAME = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class Surface:
     """A fine grid with its static fields, and the part of an input's grid that lies over it.
 
     rows, columns: of the input's grid. As in a Domain, models that know each pixel are bound to a `place`.
@@ -51,40 +51,40 @@ def heights_of(raw: xr.Dataset, settings: Settings) -> xr.Dataset:
     return heights(raw, of_heights)
 
 
-def ground_for(stored: StoredModel, inputs: Side, fine: xr.Dataset | None) -> Ground:
-    """The ground for inputs that lie so: by the heights of a fine grid (see `heights_of`), or the own one.
+def surface_for(stored: StoredModel, inputs: Side, fine: xr.Dataset | None) -> Surface:
+    """The terrain for inputs that lie so: by the heights of a fine grid (see `heights_of`), or the own one.
 
     Raises ConvoyError where the input's grid is not the model's own and no heights are given, and see
-    `other_ground`.
+    `other_surface`.
     """
     if fine is not None:
-        return other_ground(stored, inputs.grid, grid_of(fine), fields_of(fine, ELEVATION), path_of(fine))
-    own = own_ground(stored, inputs.grid)
+        return other_surface(stored, inputs.grid, grid_of(fine), fields_of(fine, ELEVATION), path_of(fine))
+    own = own_surface(stored, inputs.grid)
     if own is None:
         _refuse_foreign(stored, inputs.grid, inputs.path)
     return own
 
 
-def own_ground(stored: StoredModel, grid: Grid) -> Ground | None:
-    """The ground that the model was fitted on, where the input's grid has all of its coarse cells."""
+def own_surface(stored: StoredModel, grid: Grid) -> Surface | None:
+    """The terrain that the model was fitted on, where the input's grid has all of its coarse cells."""
     coarse, fine, coarse_static, static = models.home(stored)
     rows, columns = _found(grid.lat, coarse.lat), _found(grid.lon, coarse.lon)
     if rows is None or columns is None:
         return None
     place = stored.config["place"] or HOME
-    return Ground(place, coarse, fine, static, coarse_static, rows, columns)
+    return Surface(place, coarse, fine, static, coarse_static, rows, columns)
 
 
-def other_ground(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, path: str) -> Ground:
-    """The ground whose heights (H, W) on a fine grid are those of the file `path`; missing ones are sea.
+def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, path: str) -> Surface:
+    """The terrain whose heights (H, W) on a fine grid are those of the file `path`; missing ones are sea.
 
     Raises ConvoyError where the fine grid is not within the input's area or not finer, and for a model that
-    cannot leave the ground it was fitted on.
+    cannot leave the terrain it was fitted on.
     """
     config = stored.config
     if config["place"] is not None:
         raise ConvoyError(
-            f"{path}: this model '{config['kind']}' knows the ground alone that it was fitted on; leave "
+            f"{path}: this model '{config['kind']}' knows the terrain alone that it was fitted on; leave "
             "--orography out, or name a model that goes anywhere, such as a network with 'per-pixel "
             "effects: none'"
         )
@@ -105,7 +105,7 @@ def other_ground(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, 
         raise ConvoyError(
             f"{path}: the model needs {', '.join(missing)}, which heights do not tell; it was trained without"
         )
-    return Ground(ELSEWHERE, coarse, fine, static, coarse_static, rows, columns)
+    return Surface(ELSEWHERE, coarse, fine, static, coarse_static, rows, columns)
 
 
 def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
@@ -115,7 +115,7 @@ def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
         f"{_cells(coarse)} at {extent(coarse)}"
     )
     if stored.config["place"] is not None:
-        raise ConvoyError(f"{found}; this model '{stored.config['kind']}' knows that ground alone")
+        raise ConvoyError(f"{found}; this model '{stored.config['kind']}' knows that terrain alone")
     raise ConvoyError(f"{found}; name the heights on the fine grid to make with --orography")
 
 

@@ -49,7 +49,7 @@ def truth(domain: Domain) -> Fields:
 def judged(split: str, domains: Sequence[Domain]) -> list[Domain]:
     """The domains of a split with no truth on the days that count for no model.
 
-    Those are the days on which the truth or an input is missing in all cells: there, nobody need say
+    Those are the days on which the truth or an input is missing in all cells: there, no model has to give
     anything. Raises ConvoyError where no day is left.
     """
     found = [_judged(domain) for domain in domains]
