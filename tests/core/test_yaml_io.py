@@ -48,3 +48,9 @@ def test_plain_values_come_back(tmp_path):
     assert read_yaml(path) == {"a": values, "c": values}
     path.write_text("")
     assert read_yaml(path) is None
+
+
+def test_a_word_that_begins_like_a_number_or_a_truth_value_stays_a_word(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1e8ebb1288cc\nb: trueish\nc: 1e-3\nd: true\ne: falsetto\n")
+    assert read_yaml(path) == {"a": "1e8ebb1288cc", "b": "trueish", "c": 1e-3, "d": True, "e": "falsetto"}
