@@ -38,6 +38,9 @@ setup:  ## Make .venv/ from requirements.lock; nothing to do where it is up to d
 .PHONY: _setup
 _setup:
 	@if [ -z "$(PYTHON)" ]; then echo "setup: no Python 3.11 or 3.12 found; name one: make PYTHON=... setup" >&2; exit 2; fi
+	@if [ -L .venv ]; then echo "setup: .venv is a link, and what it points to is not emptied; remove the link" >&2; exit 2; fi
+	@if [ -e .venv ] && [ ! -f .venv/pyvenv.cfg ]; then \
+		echo "setup: .venv is no Python environment (no pyvenv.cfg); move it away" >&2; exit 2; fi
 	@if [ -f $(STAMP) ] && [ "$$(head -n 1 $(STAMP))" != "$(CURDIR)" ] || ! $(BIN)/python -c pass 2>/dev/null; then \
 		echo "setup: .venv with $$($(PYTHON) -V)"; \
 		$(CLEAN) $(PYTHON) -m venv --clear .venv || { echo "setup: $(PYTHON) cannot make an environment with pip" \
