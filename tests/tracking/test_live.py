@@ -189,7 +189,7 @@ def test_a_server_in_trouble_harms_nothing_and_gets_all_later(
         assert published.returncode == 0, published.stdout
         same_points(store, project)
         alive = "SELECT count(*), min(status), max(status) FROM runs WHERE lifecycle_stage = 'active'"
-        assert query(store, alive) == [(5, "FINISHED", "FINISHED")]
+        assert query(store, alive) == [(6, "FINISHED", "FINISHED")]
 
 
 def test_a_server_killed_in_mid_training_gets_all_later(empty: Path, tmp_path: Path) -> None:

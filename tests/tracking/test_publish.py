@@ -11,7 +11,7 @@ import pytest
 from convoy.training import event_log
 from tests.tracking.servers import convoy, free_port, mlflow_server, train
 
-MODELS = {"bow", "textcnn", "linear", "linear_pairs"}
+MODELS = {"bow", "textcnn", "linear", "linear_pairs", "majority"}
 
 
 def rows(project: Path) -> dict[str, int]:
@@ -81,7 +81,7 @@ def test_publishing_again_changes_no_row(published_project: Path) -> None:
     again = convoy(published_project, "publish")
     assert again.returncode == 0, again.stdout
     assert rows(published_project) == before
-    assert "0 new of 5 runs" in again.stdout
+    assert "0 new of 6 runs" in again.stdout
 
 
 def test_an_emptied_store_is_rebuilt(published_project: Path) -> None:

@@ -154,7 +154,7 @@ def test_other_days_are_refused(parts):
 
 
 def test_nothing_to_compare_is_refused(parts):
-    with pytest.raises(ConvoyError, match=r"climate\.models: no model to compare"):
+    with pytest.raises(ConvoyError, match=r"climate\.networks, climate\.baselines: no model to compare"):
         compare({}, {}, FACTS, PARAMS)
     found = Rated({"ridge": always(0.5), "unet": always(0.4)}, {"test": parts["test"]})
     with pytest.raises(ConvoyError, match="no baseline has daily errors on split 'test'"):

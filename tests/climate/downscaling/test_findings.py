@@ -112,7 +112,7 @@ def test_baselines_alone(parts):
     (said,) = limits(found)
     assert said == (
         "On unseen terrain there is no measuring ridge regression by pixel: fitted pixel by pixel, on other "
-        "surface."
+        "terrain."
     )
 
 

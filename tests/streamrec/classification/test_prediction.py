@@ -142,7 +142,7 @@ def test_what_is_no_text_is_refused_with_its_row(predictors):
 
 def test_models_that_are_none_of_ours_or_do_not_fit_are_refused(product):
     stored = product.stored("linear")
-    with pytest.raises(ConvoyError, match="model 'oracle' reads no texts; expected one of bow"):
+    with pytest.raises(ConvoyError, match="model 'oracle' reads no texts; expected one of textcnn"):
         Predictor(dataclasses.replace(stored, config=stored.config | {"kind": "oracle"}))
     with pytest.raises(ConvoyError, match="its rules are those of neither kind"):
         Predictor(dataclasses.replace(stored, tokenizer='{"model": {"vocab": {}}}'))
