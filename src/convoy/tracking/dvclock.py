@@ -47,7 +47,10 @@ def key(entries: Iterable[Entry], name: str = "") -> str:
 
 
 def md5(path: Path) -> str:
-    """The md5 of a file or folder as DVC counts it; ConvoyError where there is nothing."""
+    """The md5 of a file or folder as DVC counts it, without bytecode, which .dvcignore leaves out.
+
+    Raises ConvoyError where there is nothing.
+    """
     if path.is_file():
         return _md5_of_file(path)
     if not path.is_dir():
@@ -55,7 +58,7 @@ def md5(path: Path) -> str:
     files = [
         {"md5": _md5_of_file(file), "relpath": file.relative_to(path).as_posix()}
         for file in path.rglob("*")
-        if file.is_file()
+        if file.is_file() and "__pycache__" not in file.parts
     ]
     files.sort(key=lambda file: file["relpath"])
     return hashlib.md5(json.dumps(files).encode(), usedforsecurity=False).hexdigest() + ".dir"
