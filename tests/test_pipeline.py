@@ -152,6 +152,10 @@ def test_every_command_of_the_readme_works(
         "make dashboard": f"make -o setup dashboard PORT={free_port()}",
         "hidden=96": "hidden=6",
         "epochs=24": "epochs=2",
+        "epochs=12": "epochs=2",
+        "epochs=8": "epochs=1",
+        "items=50000": "items=2000",
+        "years=20": "years=4",
         "/srv/mlflow": str(tmp_path / "artifacts"),
         "5001": str(free_port()),
     }
