@@ -95,7 +95,7 @@ def test_other_outputs_and_the_run_of_all_models(project, version):
     assert told("data/streamrec/corpus/tokens.npy")[0].startswith("data/streamrec/corpus: md5 ")
     assert told(f"{FOLDER}/config.json")[0].startswith(f"{FOLDER}: content ")
     parent = store.client().get_run(version.run_id).data.tags["mlflow.parentRunId"]
-    assert len([line for line in told(f"runs:/{parent}") if " run " in line]) == 4
+    assert len([line for line in told(f"runs:/{parent}") if " run " in line]) == 5
 
 
 def test_the_md5_of_files_and_folders_is_that_of_dvc(project):
