@@ -54,8 +54,8 @@ def made(command, out, model):
     """The bytes of what comes out."""
     result = invoke(*command[:2], str(out), "--model", str(model))
     assert result.exit_code == 0, result.stderr
-    files = [out] if out.is_file() else sorted(out.iterdir())
-    return {file.name if out.is_dir() else "": file.read_bytes() for file in files}
+    files = [out] if out.is_file() else sorted(file for file in out.rglob("*") if file.is_file())
+    return {file.relative_to(out).as_posix(): file.read_bytes() for file in files}
 
 
 def test_a_version_downscales_as_its_folder_does_to_the_byte(version, tmp_path):
@@ -81,7 +81,7 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(version, repository)
 
     other = line(DOWNSCALE, "models:/streamrec-text@challenger")
     assert other.startswith("model: a model 'textcnn' downscales nothing; name one of climate's, such as ")
-    assert line(EMBED, f"{MODEL}/1").startswith("model: a residual model has no embeddings; expected ")
+    assert line(EMBED, f"{MODEL}/1").startswith("model 'residual': expected one of textcnn, bow, ")
     for uri in (f"{MODEL}/77", f"{MODEL}@champion"):
         missing = line(DOWNSCALE, uri)
         assert missing.startswith(f"{uri}: no such version at sqlite:///")
