@@ -178,7 +178,8 @@ def test_other_test_items_need_the_texts_in_the_workspace(client, repository, ad
     assert 0.1 < bow < 0.95
     found = Predictions(ids, category, {0: category})
     catalogue = repository / "data/streamrec/catalogue.parquet"
-    catalogues.write(catalogue, two_networks.catalogue, {"source": "x"})
+    facts = {"source": "x", "source_sha256": None, "max_characters": 2000}
+    catalogues.write(catalogue, two_networks.catalogue, facts)
     md5 = dvclock.md5(catalogue)
     add("textcnn", 0, found=found, data={"catalogue.parquet": "0" * 32})
     with pytest.raises(

@@ -204,7 +204,10 @@ def test_other_test_days_need_the_grids_in_the_workspace(client, repository, add
 def test_every_training_of_the_champion_is_measured_again(climate):
     grids_of = climate / climates.DATA / "grids"
     stored = folders.read(climate / climates.DATA / "models" / "residual")
-    other = {name: array * 1.5 if "network." in name else array for name, array in stored.tensors.items()}
+    other = {
+        name: (array * 1.5).astype(array.dtype) if "network." in name else array
+        for name, array in stored.tensors.items()
+    }
     both = replace(stored, seeds={0: stored.tensors, 7: other})
     found = remeasure(read_grids(grids_of), None, FieldsModel(both))
     (domain,) = grids.read(grids_of, "test")

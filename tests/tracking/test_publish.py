@@ -143,7 +143,7 @@ def test_a_server_that_is_away_is_told_in_one_line(project: Path) -> None:
 def test_a_server_gets_the_same_and_keeps_the_artifacts(project: Path, tmp_path: Path) -> None:
     port = free_port()
     with mlflow_server(tmp_path / "server", port):
-        for new in ("5 new", "0 new"):
+        for new in ("6 new", "0 new"):
             done = convoy(project, "publish", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{port}")
             assert done.returncode == 0, done.stdout
             assert new in done.stdout
