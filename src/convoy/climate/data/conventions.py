@@ -21,7 +21,7 @@ from convoy.climate.data.datasets import dataset
 from convoy.climate.data.domains import Days, Fields, Grid
 from convoy.climate.data.netcdf import time_of
 from convoy.climate.data.packing import undeclared_fill
-from convoy.climate.data.units import Conversion, conversion, factor, known
+from convoy.climate.data.units import EXAMPLES, Conversion, conversion
 from convoy.climate.data.variables import (
     DAILY,
     ELEVATION,
@@ -51,7 +51,6 @@ def conform(
     and where values are taken, for those that are not finite, look like an undeclared fill value,
     or are not possible on Earth.
     """
-    raw = axes.recognised(raw)
     found = {name: stored for name in wanted if (stored := _find(raw, name, settings)) is not None}
     if not found:
         return None
@@ -121,13 +120,13 @@ class _Conformed(BackendArray):
         self.units, self.conversion = _units(self.where, name, stored, held.attrs.get("units"), override)
         self.our_units = self.row.units or units or self.units
         if not self.row.units:
-            turned = factor(self.units, self.our_units) if self.units != self.our_units else 1.0
+            turned = conversion(self.units, self.our_units)
             if not self.units or turned is None:
                 raise ConvoyError(
                     f"{self.where} has the units '{self.units}'; expected {self.our_units or 'some'}; say "
                     f"what they are: {SECTION}: {{{name}: {{units: ...}}}}"
                 )
-            self.conversion = Conversion(turned, 0)
+            self.conversion = turned
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -177,8 +176,9 @@ class _Conformed(BackendArray):
         if level is not None and dim in self.raw.variables:
             number, _, unit = level.strip().partition(" ")
             held = self.raw[dim]
-            needed = factor(unit, str(held.attrs.get("units", unit)))
-            at = np.flatnonzero(np.isclose(held.values, float(number) * (needed or np.nan), rtol=1e-4))
+            turned = conversion(unit or "1", str(held.attrs.get("units", unit)) or "1")
+            wanted = np.nan if turned is None else float(number) * turned.scale + turned.offset
+            at = np.flatnonzero(np.isclose(held.values, wanted, rtol=1e-4))
             if len(at) == 1:
                 return int(at[0])
             there = ", ".join(f"{value:g}" for value in held.values[:20])
@@ -315,19 +315,20 @@ def _units(
     where: str, name: str, stored: str, stated: object, override: VariableParams | None
 ) -> tuple[str, Conversion]:
     """The units and what they take. An override counts for the file's variable that it names, or for all."""
+    ours = row_of(name).units
     if override is not None and override.units is not None and override.name in (None, stored):
-        needed = conversion(name, override.units)
+        needed = conversion(override.units, ours or override.units)
         if needed is None:
             raise ConvoyError(
-                f"{SECTION}.{name}.units: expected one of {known(name)}; found '{override.units}'"
+                f"{SECTION}.{name}.units: expected one of {EXAMPLES[ours]}; found '{override.units}'"
             )
         return override.units, needed
     written = str(stated or "").strip()
-    needed = conversion(name, written)
+    needed = conversion(written, ours or written)
     if needed is None:
         found = f"states the units '{written}'" if written else "states no units"
         raise ConvoyError(
-            f"{where} {found}; expected one of {known(name)}; say what they are: {SECTION}: "
+            f"{where} {found}; expected one of {EXAMPLES[ours]}; say what they are: {SECTION}: "
             f"{{{name}: {{units: ...}}}}"
         )
     return written, needed

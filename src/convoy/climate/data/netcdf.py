@@ -65,7 +65,7 @@ class Reader:
         key = str(path)
         if key not in self._opened:
             _refuse_by_first_bytes(Path(path))
-            header, attributes = self._ask(key, "cannot be opened", None, None, ())
+            header, attributes = self.ask(key, "cannot be opened", None, None, ())
             if not header:
                 raise ConvoyError(f"{key}: no variables in it (those in groups are not read)")
             self._opened[key] = self._dataset(key, header, attributes)
@@ -88,37 +88,29 @@ class Reader:
         dataset.encoding["source"] = path
         return dataset
 
-    def read(self, path: str, name: str, axis: int | None, key: tuple[Any, ...]) -> npt.NDArray[Any]:
-        """The stored numbers of a variable at a key of slices and indices; `axis` is that of time."""
-        return self._ask(path, f"variable '{name}' cannot be read", name, axis, key)
-
-    def _ask(self, path: str, failed: str, *request: Any) -> Any:
+    def ask(self, path: str, failed: str, *request: Any) -> Any:
+        """The child's reply to a request for a file; ConvoyError, which says what has failed, without one."""
+        absolute = str(Path(path).absolute())
+        if self._connection is None:
+            self._child, self._connection = _start()
         try:
-            reply = self._exchange((str(Path(path).absolute()), *request))
-        except TimeoutError:
-            self.close()
-            raise ConvoyError(
-                f"{path}: broken: the NetCDF library does not answer within {self.patience_s:g} s; {AGAIN}"
-            ) from None
+            self._connection.send((absolute, *request))
+            reply = self._connection.recv() if self._connection.poll(self.patience_s) else None
         except (EOFError, OSError):
             assert self._child is not None
             code = self._child.wait(timeout=60)
             self.close()
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             raise ConvoyError(f"{path}: broken: it crashes the NetCDF library ({how}); {AGAIN}") from None
+        if reply is None:
+            self.close()
+            raise ConvoyError(
+                f"{path}: broken: the NetCDF library does not answer within {self.patience_s:g} s; {AGAIN}"
+            )
         if isinstance(reply, str):
-            reason = " ".join(reply.replace(f": '{Path(path).absolute()}'", "").split())[:300]
+            reason = " ".join(reply.replace(f": '{absolute}'", "").split())[:300]
             raise ConvoyError(f"{path}: {failed}, truncated or broken ({reason}); {AGAIN}")
         return reply
-
-    def _exchange(self, request: tuple[Any, ...]) -> Any:
-        """Send one request and receive its reply; EOFError or OSError where the child is gone."""
-        if self._connection is None:
-            self._child, self._connection = _start()
-        self._connection.send(request)
-        if not self._connection.poll(self.patience_s):
-            raise TimeoutError
-        return self._connection.recv()
 
 
 def _start() -> tuple[subprocess.Popen[bytes], Connection]:
@@ -151,7 +143,8 @@ class _Remote(BackendArray):
         dataset = self.reader.open(self.path)
         time, attributes = time_of(dataset, self.name), dataset[self.name].attrs
         axis = None if time is None else dataset[self.name].dims.index(time[0])
-        raw = self.reader.read(self.path, self.name, axis, key)
+        failed = f"variable '{self.name}' cannot be read"
+        raw = self.reader.ask(self.path, failed, self.name, axis, key)
         return unpacked(raw, attributes).astype(np.float32)
 
 

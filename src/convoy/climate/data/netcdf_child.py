@@ -10,98 +10,93 @@ import os
 import re
 import signal
 import sys
+from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import netCDF4
 import numpy as np
-
-if TYPE_CHECKING:
-    import xarray
 
 # By variable: dims, shape, dtype, attributes, and the values of coordinates.
 Header = dict[str, tuple[tuple[str, ...], tuple[int, ...], str, dict[str, Any], Any]]
 # Coordinates are one-dimensional, their bounds (n, 2); longer ones are data.
 LONGEST_COORDINATE = 5_000_000
-# HDF5 keeps 16 MB and more of each: a century in files of a year would fill gigabytes.
-OPEN_FILES = 8
 
 
 def main() -> None:
     """Answer requests until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process, in its own time
-    connection, datasets = Connection(int(sys.argv[1])), _Datasets()
+    connection = Connection(int(sys.argv[1]))
     while True:
         try:
-            request = connection.recv()
+            path, name, axis, key = connection.recv()
         except EOFError:
             return
         try:
-            reply = datasets.answer(*request)
+            reply = _header(path) if name is None else _values(path, name, axis, key)
         except Exception as error:  # whatever a library finds wrong with the file
             reply = f"{type(error).__name__}: {error}"
         connection.send(reply)
 
 
-class _Datasets:
-    """Opened files by path; xarray keeps a few of them really open."""
+# HDF5 keeps 16 MB and more of each open file: a century in files of a year would fill gigabytes.
+@lru_cache(maxsize=8)
+def _open(path: str) -> Any:
+    """A file as a `netCDF4.Dataset`, a Zarr store as an `xarray.Dataset`: their variables are taken alike.
 
-    def __init__(self) -> None:
-        self._opened: dict[str, xarray.Dataset] = {}
-        self._whole: set[tuple[str, str]] = set()
-
-    def answer(self, path: str, name: str | None, axis: int | None, key: tuple[Any, ...]) -> Any:
-        """The header of a file and its attributes, or values of a variable at the key of an array."""
-        if path not in self._opened:
-            self._opened[path] = _open(path)
-        dataset = self._opened[path]
-        if name is None:
-            return _header(dataset), _plain(dataset.attrs)
-        if axis is not None and Path(path).is_dir() and (path, name) not in self._whole:
-            _refuse_missing_chunks(Path(path), name, axis)
-            self._whole.add((path, name))
-        values = dataset[name].variable[key].values
-        return np.asarray(values, values.dtype.newbyteorder("="))
-
-
-def _open(path: str) -> "xarray.Dataset":
+    As stored: no dates, no fill values, no scaling. Those are applied where they can be reported.
+    """
+    if not Path(path).is_dir():
+        dataset = netCDF4.Dataset(path, keepweakref=True)  # else it would stay open in a reference cycle
+        dataset.set_auto_maskandscale(False)
+        return dataset
     import xarray
 
-    xarray.set_options(file_cache_maxsize=OPEN_FILES)
-    # As stored: no dates, no fill values, no scaling. Those are applied where they can be reported.
-    if Path(path).is_dir():
-        for link in Path(path).rglob("*"):
-            if link.is_symlink() and not link.resolve().is_relative_to(Path(path).resolve()):
-                raise PermissionError(f"{link.name} is a link that leads out of the store")
-        return xarray.open_dataset(
-            path, engine="zarr", consolidated=False, decode_cf=False, chunks=None, cache=False
-        )
-    return xarray.open_dataset(path, engine="netcdf4", decode_cf=False, chunks=None, cache=False)
+    for link in Path(path).rglob("*"):
+        if link.is_symlink() and not link.resolve().is_relative_to(Path(path).resolve()):
+            raise PermissionError(f"{link.name} is a link that leads out of the store")
+    return xarray.open_dataset(
+        path, engine="zarr", consolidated=False, decode_cf=False, chunks=None, cache=False
+    )
 
 
-def _header(dataset: "xarray.Dataset") -> Header:
+def _header(path: str) -> tuple[Header, dict[str, Any]]:
+    """What a file says of its variables, and its own attributes."""
     header: Header = {}
-    for name, variable in dataset.variables.items():
+    for name, variable in _open(path).variables.items():
+        datatype = getattr(variable, "datatype", variable.dtype)  # of NetCDF-4's own types it is no dtype
+        datatype = datatype if isinstance(datatype, np.dtype) else np.dtype(object)
+        shape = tuple(map(int, variable.shape))
         is_coordinate = (
-            variable.dtype.kind in "iuf"
-            and (variable.ndim == 1 or (variable.ndim == 2 and variable.shape[1] == 2))
-            and variable.size <= LONGEST_COORDINATE
+            datatype.kind in "iuf"
+            and (len(shape) == 1 or shape[1:] == (2,))
+            and math.prod(shape) <= LONGEST_COORDINATE
         )
-        header[str(name)] = (
-            tuple(map(str, variable.dims)), variable.shape, variable.dtype.name, _plain(variable.attrs),
-            variable.values if is_coordinate else None,
-        )  # fmt: skip
-    return header
+        values = _values(path, name, None, (slice(None),) * len(shape)) if is_coordinate else None
+        dims = variable.dimensions if hasattr(variable, "dimensions") else variable.dims
+        header[str(name)] = (tuple(map(str, dims)), shape, datatype.name, _attributes(variable), values)
+    return header, _attributes(_open(path))
 
 
-def _plain(attributes: Any) -> dict[str, Any]:
+def _values(path: str, name: str, axis: int | None, key: tuple[Any, ...]) -> Any:
+    """Stored numbers of a variable at a key of slices and indices; `axis` is that of time."""
+    if axis is not None and Path(path).is_dir():
+        _refuse_missing_chunks(Path(path), name, axis)
+    values = np.asarray(_open(path).variables[name][key or ...])
+    return np.asarray(values, values.dtype.newbyteorder("="))
+
+
+def _attributes(held: Any) -> dict[str, Any]:
     """Attributes as text, numbers and lists of them."""
+    found = held.attrs if hasattr(held, "attrs") else {name: held.getncattr(name) for name in held.ncattrs()}
     return {
         str(key): value if isinstance(value, str | int | float | np.generic | np.ndarray) else str(value)
-        for key, value in attributes.items()
+        for key, value in found.items()
     }
 
 
+@lru_cache
 def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
     """Zarr reads a chunk that is not there as fill values, without a word.
 
