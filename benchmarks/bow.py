@@ -27,8 +27,8 @@ import pyarrow as pa
 from benchmarks import workload
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.streamrec.catalogue.cleaning import text_of
-from convoy.streamrec.classification import networks
-from convoy.streamrec.classification.data import SPLITS, TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.corpus.data import SPLITS, TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.networks import fit as networks
 from convoy.streamrec.classification.params import BowParams, BowTraining
 
 DEFAULT = {"lr": 0.1, "epoch": 5}

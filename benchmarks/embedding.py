@@ -28,7 +28,7 @@ from convoy.embeddings.write_io import write
 from convoy.nn.kernels import lookup
 from convoy.nn.text import TextCNN
 from convoy.streamrec.catalogue.io import Items
-from convoy.streamrec.classification.data import Corpus
+from convoy.streamrec.classification.corpus.data import Corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 
 FORWARDS = {f"textbook forward, batch {size:,}": size for size in (textbook.BATCH, 1024)}

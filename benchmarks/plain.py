@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from convoy.climate.downscaling.tensors import GridBatches
+from convoy.climate.downscaling.networks.tensors import GridBatches
 from convoy.nn.downscaling import Downscaler, Geometry
 
 

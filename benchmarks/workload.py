@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from convoy.streamrec.catalogue import build as catalogue
-from convoy.streamrec.classification.corpus import CorpusParams, build
-from convoy.streamrec.classification.data import Corpus
+from convoy.streamrec.classification.corpus.build import CorpusParams, build
+from convoy.streamrec.classification.corpus.data import Corpus
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 
 ITEMS = 50_000

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from convoy.climate.downscaling import models as downscaling
+from convoy.climate.downscaling.models import specs as downscaling
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 from convoy.report.themes import DARK, LIGHT
-from convoy.streamrec.classification import models as classification
+from convoy.streamrec.classification.models import specs as classification
 from convoy.tasks import model_named, names_of, registry
 
 ROWS = [*classification.MODELS.values(), *downscaling.MODELS.values()]

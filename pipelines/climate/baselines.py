@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from convoy.climate.data import io as grids
-from convoy.climate.downscaling import daily_io, maps_io
-from convoy.climate.downscaling.evaluate import EvaluateParams, measure, score
-from convoy.climate.downscaling.models import MODELS, Downscaling, train
+from convoy.climate.downscaling.evaluation import daily_io, maps_io
+from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, measure, score
+from convoy.climate.downscaling.models.specs import MODELS, Downscaling, train
 from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
@@ -30,8 +30,8 @@ def main() -> None:
         own = load(f"climate.models.{name}", MODELS[name].params)
         artifact.write(folder, *train(name, own, training, [], facts, (0,))[:2], None)
         found = measure(name, [Downscaling(artifact.read(folder))], splits, facts["target"])
-        maps_io.write(DATA / "maps" / f"{name}.safetensors", found.maps)
-        daily_io.write(DATA / "daily" / f"{name}.parquet", {name: found.daily})
+        maps_io.write(DATA / "evaluation" / name / "maps.safetensors", found.maps)
+        daily_io.write(DATA / "evaluation" / name / "daily.parquet", {name: found.daily})
         measured[name] = found
         errors = ", ".join(f"{split} {days.rmse:.4g}" for split, days in found.daily.items())
         print(f"{name}: RMSE {errors}", flush=True)

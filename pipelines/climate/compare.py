@@ -4,13 +4,13 @@ from pathlib import Path
 
 from convoy.climate.data.domains import Days
 from convoy.climate.data.headers import read_headers
-from convoy.climate.downscaling import daily_io as daily
-from convoy.climate.downscaling import maps_io as maps
-from convoy.climate.downscaling.compare import compare, table
-from convoy.climate.downscaling.evaluate import EvaluateParams
-from convoy.climate.downscaling.findings import beside, findings, headline, limits
-from convoy.climate.downscaling.models import MODELS
-from convoy.climate.downscaling.report import comparison_pictures, page
+from convoy.climate.downscaling.comparison.compare import compare, table
+from convoy.climate.downscaling.comparison.findings import beside, findings, headline, limits
+from convoy.climate.downscaling.comparison.report import comparison_pictures, page
+from convoy.climate.downscaling.evaluation import daily_io as daily
+from convoy.climate.downscaling.evaluation import maps_io as maps
+from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams
+from convoy.climate.downscaling.models.specs import MODELS
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
@@ -27,10 +27,10 @@ def main() -> None:
     chosen = models_in_use("climate", MODELS)
     facts, domains = read_headers(DATA / "grids")
     metrics = {model: read_json(DATA / "metrics/downscaling" / f"{model}.json") for model in chosen}
-    arrays = {model: maps.read(DATA / "maps" / f"{model}.safetensors") for model in chosen}
+    arrays = {model: maps.read(DATA / "evaluation" / model / "maps.safetensors") for model in chosen}
     errors = daily.read(DATA / "baselines.parquet")
     for model in chosen:
-        errors |= daily.read(DATA / "daily" / f"{model}.parquet")
+        errors |= daily.read(DATA / "evaluation" / model / "daily.parquet")
     curves = {model: plots.read_curve(DATA / "models" / model) for model in chosen}
     learned = {model: plots.columns(text, model) for model, text in curves.items() if text is not None}
     # All grids of a folder have one calendar.

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from convoy.climate.data import io as grids
-from convoy.climate.downscaling import daily_io as daily
-from convoy.climate.downscaling import maps_io as maps
-from convoy.climate.downscaling.evaluate import EvaluateParams, evaluate
-from convoy.climate.downscaling.models import Downscaling
+from convoy.climate.downscaling.evaluation import daily_io as daily
+from convoy.climate.downscaling.evaluation import maps_io as maps
+from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, evaluate
+from convoy.climate.downscaling.models.specs import Downscaling
 from convoy.core import artifact as models
 from convoy.core.files import write_json
 from convoy.core.params import load
@@ -29,8 +29,8 @@ def main(model: str) -> None:
         model, [Downscaling(stored, seed) for seed in stored.seeds], splits, facts["target"],
         facts["noise_floor"], daily.read(DATA / "baselines.parquet"), params,
     )  # fmt: skip
-    maps.write(DATA / "maps" / f"{model}.safetensors", evaluation.maps)
-    daily.write(DATA / "daily" / f"{model}.parquet", {model: evaluation.daily})
+    maps.write(DATA / "evaluation" / model / "maps.safetensors", evaluation.maps)
+    daily.write(DATA / "evaluation" / model / "daily.parquet", {model: evaluation.daily})
     write_json(DATA / "metrics/downscaling" / f"{model}.json", evaluation.metrics)
     for split in splits:
         found = evaluation.metrics[split]

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from convoy.climate.data import io as grids
-from convoy.climate.downscaling import models
-from convoy.climate.downscaling.stored import TASK
+from convoy.climate.downscaling.models import specs as models
+from convoy.climate.downscaling.models.stored import TASK
 from convoy.core import artifact as folders
 from convoy.core.files import MANIFEST, sha256
 from convoy.core.params import load

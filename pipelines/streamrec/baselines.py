@@ -8,12 +8,12 @@ from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report.io import write as write_plots
 from convoy.streamrec.catalogue.io import read_truth
-from convoy.streamrec.classification import io as predictions
-from convoy.streamrec.classification.data import TEST
-from convoy.streamrec.classification.data import read as read_corpus
-from convoy.streamrec.classification.evaluate import EvaluateParams, evaluate
-from convoy.streamrec.classification.models import MODELS, probabilities, train
-from convoy.streamrec.classification.tables import tables
+from convoy.streamrec.classification.corpus.data import TEST
+from convoy.streamrec.classification.corpus.data import read as read_corpus
+from convoy.streamrec.classification.evaluation import io as predictions
+from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams, evaluate
+from convoy.streamrec.classification.evaluation.tables import tables
+from convoy.streamrec.classification.models.specs import MODELS, probabilities, train
 from convoy.tasks import names_of
 
 DATA = Path("data/streamrec")

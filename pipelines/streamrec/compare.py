@@ -7,12 +7,12 @@ from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report import io as plots
 from convoy.report.themes import LIGHT
-from convoy.streamrec.classification import io as predictions
-from convoy.streamrec.classification.compare import compare
-from convoy.streamrec.classification.evaluate import EvaluateParams
-from convoy.streamrec.classification.findings import findings, headline
-from convoy.streamrec.classification.models import MODELS
-from convoy.streamrec.classification.report import accuracy_picture, page
+from convoy.streamrec.classification.comparison.compare import compare
+from convoy.streamrec.classification.comparison.findings import findings, headline
+from convoy.streamrec.classification.comparison.report import accuracy_picture, page
+from convoy.streamrec.classification.evaluation import io as predictions
+from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams
+from convoy.streamrec.classification.models.specs import MODELS
 from convoy.tasks import models_in_use
 
 DATA = Path("data/streamrec")

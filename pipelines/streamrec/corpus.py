@@ -5,8 +5,8 @@ from pathlib import Path
 from convoy.core import params
 from convoy.core.stage import run
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.classification.corpus import CorpusParams, build, summary
-from convoy.streamrec.classification.data import write
+from convoy.streamrec.classification.corpus.build import CorpusParams, build, summary
+from convoy.streamrec.classification.corpus.data import write
 
 DATA = Path("data/streamrec")
 

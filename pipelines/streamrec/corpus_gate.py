@@ -4,7 +4,7 @@ from pathlib import Path
 
 from convoy.core.files import write_json
 from convoy.core.stage import run
-from convoy.streamrec.classification.data import read
+from convoy.streamrec.classification.corpus.data import read
 from convoy.streamrec.classification.gate import judge
 
 DATA = Path("data/streamrec")

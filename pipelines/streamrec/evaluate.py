@@ -8,12 +8,12 @@ from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.classification import data as corpora
-from convoy.streamrec.classification import io as predictions
-from convoy.streamrec.classification.evaluate import EvaluateParams, check_belongs, evaluate
-from convoy.streamrec.classification.models import checked, probabilities
-from convoy.streamrec.classification.plots import pictures
-from convoy.streamrec.classification.tables import tables
+from convoy.streamrec.classification.corpus import data as corpora
+from convoy.streamrec.classification.evaluation import io as predictions
+from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams, check_belongs, evaluate
+from convoy.streamrec.classification.evaluation.plots import pictures
+from convoy.streamrec.classification.evaluation.tables import tables
+from convoy.streamrec.classification.models.specs import checked, probabilities
 
 DATA = Path("data/streamrec")
 

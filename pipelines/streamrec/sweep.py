@@ -8,7 +8,7 @@ from convoy.report import io as plots
 from convoy.report import sweep as report
 from convoy.report.themes import LIGHT
 from convoy.streamrec.classification import sweep
-from convoy.streamrec.classification.models import MODELS
+from convoy.streamrec.classification.models.specs import MODELS
 
 FOLDER = Path("data/streamrec/sweep")
 

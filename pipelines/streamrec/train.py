@@ -6,8 +6,8 @@ from convoy.core import artifact as folders
 from convoy.core.files import MANIFEST, sha256
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.streamrec.classification import data as corpora
-from convoy.streamrec.classification import models
+from convoy.streamrec.classification.corpus import data as corpora
+from convoy.streamrec.classification.models import specs as models
 from convoy.tasks import model_named
 from convoy.training.checkpoints import Checkpoint, run_key
 from convoy.training.event_log import recorded

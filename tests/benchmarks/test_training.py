@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import training, workload
-from convoy.streamrec.classification.data import TRAIN
+from convoy.streamrec.classification.corpus.data import TRAIN
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from compliance_checker.base import BaseCheck
 from compliance_checker.suite import CheckSuite
 
 from convoy.climate.data.domains import Axis, Grid
-from convoy.climate.downscaling import models
+from convoy.climate.downscaling.models import specs as models
 from convoy.core import artifact as folders
 from tests.cli.test_app import CONVOY, ENVIRONMENT, invoke, refused
 from tests.support import downscaled, gridfiles

@@ -24,13 +24,13 @@ PACKAGE = "convoy"
 NETWORKS = {"streamrec-train", "streamrec-evaluate", "streamrec-sweep", "climate-train", "climate-evaluate"}
 _TEXTS, _FIELDS = "convoy.streamrec.classification", "convoy.climate.downscaling"
 ON_DEMAND = {
-    (f"{_TEXTS}.models", f"{_TEXTS}.networks"): NETWORKS,
-    (f"{_TEXTS}.models", "convoy.training.seeds"): NETWORKS,
-    (f"{_TEXTS}.models", f"{_TEXTS}.baselines"): {"streamrec-baselines", "streamrec-sweep"},
-    (f"{_TEXTS}.models", "convoy.nn.kernels.lookup"): {"streamrec-embed"},
-    (f"{_FIELDS}.models", f"{_FIELDS}.networks"): NETWORKS,
-    (f"{_FIELDS}.models", "convoy.training.seeds"): NETWORKS,
-    (f"{_FIELDS}.stored", "convoy.nn.downscaling"): NETWORKS,
+    (f"{_TEXTS}.models.specs", f"{_TEXTS}.networks.fit"): NETWORKS,
+    (f"{_TEXTS}.models.specs", "convoy.training.seeds"): NETWORKS,
+    (f"{_TEXTS}.models.specs", f"{_TEXTS}.baselines"): {"streamrec-baselines", "streamrec-sweep"},
+    (f"{_TEXTS}.models.specs", "convoy.nn.kernels.lookup"): {"streamrec-embed"},
+    (f"{_FIELDS}.models.specs", f"{_FIELDS}.networks.fit"): NETWORKS,
+    (f"{_FIELDS}.models.specs", "convoy.training.seeds"): NETWORKS,
+    (f"{_FIELDS}.models.stored", "convoy.nn.downscaling"): NETWORKS,
 }
 
 

@@ -7,8 +7,8 @@ import grimp
 import pytest
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
-from convoy.climate.downscaling import models as downscaling
-from convoy.streamrec.classification import models as classification
+from convoy.climate.downscaling.models import specs as downscaling
+from convoy.streamrec.classification.models import specs as classification
 from convoy.tasks import names_of
 from tests.contracts import stage_modules
 from tests.contracts.stage_modules import ROOT
@@ -160,14 +160,12 @@ def stale(file: str) -> set[str]:
     return stage_modules.reruns((ROOT / "dvc.yaml").read_text(encoding="utf-8"), file)
 
 
-@pytest.mark.parametrize("file", [f"{TEXTS}/{name}.py" for name in ("findings", "report", "compare")])
+@pytest.mark.parametrize("file", [file for file in SOURCES if f"{TEXTS}/comparison/" in file])
 def test_a_change_in_streamrecs_report_reruns_the_comparison_and_publish_alone(file):
     assert stale(file) == {"streamrec-compare", "publish"}
 
 
-@pytest.mark.parametrize(
-    "file", [f"{FIELDS}/{name}.py" for name in ("findings", "report", "compare", "names", "pictures")]
-)
+@pytest.mark.parametrize("file", [file for file in SOURCES if f"{FIELDS}/comparison/" in file])
 def test_a_change_in_climates_report_reruns_the_comparison_and_publish_alone(file):
     assert stale(file) == {"climate-compare", "publish"}
 
@@ -185,7 +183,9 @@ def test_a_change_of_how_figures_and_pages_look_reruns_no_training(file):
     assert not stale(file) & trains
 
 
-@pytest.mark.parametrize("file", ["src/convoy/nn/text.py", f"{TEXTS}/networks.py", f"{TEXTS}/batches.py"])
+@pytest.mark.parametrize(
+    "file", ["src/convoy/nn/text.py", f"{TEXTS}/networks/fit.py", f"{TEXTS}/networks/batches.py"]
+)
 def test_a_change_in_a_text_network_retrains_the_networks_of_its_task_alone(file):
     assert "streamrec-train" in stale(file)
     assert not {name for name in stale(file) if name.startswith("climate-")}
@@ -193,7 +193,7 @@ def test_a_change_in_a_text_network_retrains_the_networks_of_its_task_alone(file
 
 
 @pytest.mark.parametrize(
-    "file", ["src/convoy/nn/downscaling.py", f"{FIELDS}/networks.py", f"{FIELDS}/tensors.py"]
+    "file", ["src/convoy/nn/downscaling.py", f"{FIELDS}/networks/fit.py", f"{FIELDS}/networks/tensors.py"]
 )
 def test_a_change_in_a_downscaling_network_retrains_the_networks_of_its_task_alone(file):
     assert stale(file) == {"climate-train", "climate-evaluate", "climate-compare", "publish"}

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,17 @@ TOUCHES_DISK = re.compile(
 def trees(paths: list[Path]) -> Iterator[tuple[str, ast.Module]]:
     for path in paths:
         yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_every_larger_package_has_layers_of_its_own():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    layered = {name for one in contracts if one["type"] == "layers" for name in one["containers"]}
+    modules = {path.parent if path.name != "__init__.py" else path.parent.parent for path in SOURCES}
+    sizes = {folder: len({*folder.glob("*.py"), *folder.glob("*/__init__.py")}) - 1 for folder in modules}
+    larger = {".".join(folder.relative_to(ROOT / "src").parts) for folder, size in sizes.items() if size > 5}
+    assert larger > {"convoy.core", "convoy.tracking"}
+    assert not larger - layered, "more than five modules, and no layers contract in pyproject.toml"
 
 
 def test_files_and_functions_stay_short():
@@ -122,7 +134,7 @@ def test_streamrec_and_climate_touch_no_disk_no_clock_and_no_global_state():
         "np.load('x')",
         "torch.manual_seed(0)",
         "def f():\n    global x",
-        "from convoy.streamrec.classification.data import read",
+        "from convoy.streamrec.classification.corpus.data import read",
         "from convoy.core import files",
         "from convoy.core.files import sha256",
         "from convoy.streamrec.catalogue.io import iter_source",

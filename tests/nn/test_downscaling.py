@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from convoy.climate.data.domains import Axis, Grid
-from convoy.climate.downscaling.tensors import geometry
+from convoy.climate.downscaling.networks.tensors import geometry
 from convoy.nn.downscaling import (
     TRUNKS,
     Downscaler,

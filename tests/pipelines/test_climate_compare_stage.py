@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from convoy.climate.data import io as grids
-from convoy.climate.downscaling import daily_io as daily
-from convoy.climate.downscaling import maps_io as maps
+from convoy.climate.downscaling.evaluation import daily_io as daily
+from convoy.climate.downscaling.evaluation import maps_io as maps
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json, sha256, write_json
@@ -43,8 +43,8 @@ def measured(tmp_path_factory):
     daily.write(data / "baselines.parquet", {model: found.daily[model] for model in ("ridge", "bicubic")})
     for model in ("bicubic", "residual"):
         write_json(data / f"metrics/downscaling/{model}.json", found.metrics[model])
-        maps.write(data / f"maps/{model}.safetensors", found.maps[model])
-        daily.write(data / f"daily/{model}.parquet", {model: found.daily[model]})
+        maps.write(data / f"evaluation/{model}/maps.safetensors", found.maps[model])
+        daily.write(data / f"evaluation/{model}/daily.parquet", {model: found.daily[model]})
         curve = CURVE if model == "residual" else None
         folders.write(data / "models" / model, {"kind": model}, {0: {"a": np.zeros(1)}}, None, curve)
     (folder / "params.yaml").write_text(

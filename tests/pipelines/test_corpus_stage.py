@@ -12,8 +12,8 @@ import yaml
 
 from convoy.core import files
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.classification import data as corpus
-from convoy.streamrec.classification import tokens
+from convoy.streamrec.classification.corpus import data as corpus
+from convoy.streamrec.classification.corpus import tokens
 from tests.conftest import ROOT
 
 FACTS = {"source": "synthetic", "source_sha256": None, "max_characters": 100}

@@ -18,7 +18,7 @@ from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.gate import judge
 from convoy.streamrec.catalogue.gate_rules import GateParams
-from convoy.streamrec.classification import data as corpora
+from convoy.streamrec.classification.corpus import data as corpora
 from tests.conftest import ROOT
 from tests.support import sources
 

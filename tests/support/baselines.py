@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from convoy.climate.data.domains import Domain
-from convoy.climate.downscaling.daily_io import Daily
-from convoy.climate.downscaling.evaluate import measure
-from convoy.climate.downscaling.models import MODELS
+from convoy.climate.downscaling.evaluation.daily_io import Daily
+from convoy.climate.downscaling.evaluation.evaluate import measure
+from convoy.climate.downscaling.models.specs import MODELS
 from convoy.climate.downscaling.params import BaselineParams
 
 Tensors = dict[str, np.ndarray]

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from convoy.climate.data.domains import Days, Domain
-from convoy.climate.downscaling.daily_io import Daily
-from convoy.climate.downscaling.evaluate import EvaluateParams, evaluate
-from convoy.climate.downscaling.models import MODELS
+from convoy.climate.downscaling.evaluation.daily_io import Daily
+from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, evaluate
+from convoy.climate.downscaling.models.specs import MODELS
 from tests.support.climates import first, noisy, world
 
 PARAMS = EvaluateParams(resamples=400)

@@ -7,8 +7,8 @@ import numpy as np
 
 from convoy.core import artifact as models
 from convoy.core.artifact import StoredModel
-from convoy.streamrec.classification.corpus import CorpusParams, fit_tokenizer
-from convoy.streamrec.classification.tokens import vocabulary_size
+from convoy.streamrec.classification.corpus.build import CorpusParams, fit_tokenizer
+from convoy.streamrec.classification.corpus.tokens import vocabulary_size
 
 KERNELS = (3, 4, 5)
 MAX_CHARACTERS, MAX_TOKENS = 500, 40

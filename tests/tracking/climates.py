@@ -11,11 +11,11 @@ from PIL import Image
 
 from convoy.climate.data import io as grids
 from convoy.climate.data.domains import Axis, Domain, Grid
-from convoy.climate.downscaling import compare as comparison
-from convoy.climate.downscaling import daily_io as daily
-from convoy.climate.downscaling import evaluate as evaluation
-from convoy.climate.downscaling import maps_io as maps
-from convoy.climate.downscaling import models
+from convoy.climate.downscaling.comparison import compare as comparison
+from convoy.climate.downscaling.evaluation import daily_io as daily
+from convoy.climate.downscaling.evaluation import evaluate as evaluation
+from convoy.climate.downscaling.evaluation import maps_io as maps
+from convoy.climate.downscaling.models import specs as models
 from convoy.climate.downscaling.params import BaselineParams, DownscalingTraining, NetworkParams
 from convoy.climate.synthetic.scenarios import FACTOR, SyntheticParams, domains
 from convoy.core import artifact as folders
@@ -80,8 +80,7 @@ def lock(
     for kind in kinds:
         model = DATA / "models" / kind
         made = [
-            DATA / "daily" / f"{kind}.parquet", DATA / "maps" / f"{kind}.safetensors",
-            DATA / "metrics" / "downscaling" / f"{kind}.json",
+            DATA / "evaluation" / kind, DATA / "metrics" / "downscaling" / f"{kind}.json",
         ]  # fmt: skip
         if kind in BASELINES:
             of_baselines += [model, *made]
@@ -160,11 +159,11 @@ def _evaluated(
     found = evaluation.evaluate(
         kind, [models.Downscaling(stored)], tested, facts["target"], facts["noise_floor"], table, EVALUATE
     )
-    maps.write(data / "maps" / f"{kind}.safetensors", found.maps)
-    daily.write(data / "daily" / f"{kind}.parquet", {kind: found.daily})
+    maps.write(data / "evaluation" / kind / "maps.safetensors", found.maps)
+    daily.write(data / "evaluation" / kind / "daily.parquet", {kind: found.daily})
     write_json(data / "metrics" / "downscaling" / f"{kind}.json", found.metrics)
     return found.metrics
 
 
 def _daily(data: Path, kind: str) -> Mapping[str, daily.Daily]:
-    return daily.read(data / "daily" / f"{kind}.parquet")[kind]
+    return daily.read(data / "evaluation" / kind / "daily.parquet")[kind]

@@ -13,8 +13,8 @@ from mlflow.exceptions import MlflowException
 
 from convoy.climate.data import io as grids
 from convoy.climate.data.domains import EPOCH, Days
-from convoy.climate.downscaling import models
 from convoy.climate.downscaling.fields_model import FieldsModel
+from convoy.climate.downscaling.models import specs as models
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
@@ -293,8 +293,8 @@ def test_lineages_of_climate_s_outputs(published, project):
     version = published.get_model_version_by_alias(MODEL, "challenger")
     kind = version.tags["convoy.model"]
     for what in (
-        f"data/climate/models/{kind}", f"data/climate/daily/{kind}.parquet", f"models:/{MODEL}@challenger",
-        f"runs:/{version.run_id}",
+        f"data/climate/models/{kind}", f"data/climate/evaluation/{kind}/daily.parquet",
+        f"models:/{MODEL}@challenger", f"runs:/{version.run_id}",
     ):  # fmt: skip
         lines: list[str] = []
         lineage(what, TASKS, lines.append)

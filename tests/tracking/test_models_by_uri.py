@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from convoy.climate.downscaling import daily_io as daily
+from convoy.climate.downscaling.evaluation import daily_io as daily
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core import artifact as folders
 from convoy.core.files import write_json

@@ -13,9 +13,9 @@ from convoy.core import params
 from convoy.core.errors import ConvoyError
 from convoy.projects import task_of
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.classification import data as corpus
-from convoy.streamrec.classification import models
-from convoy.streamrec.classification.io import Predictions
+from convoy.streamrec.classification.corpus import data as corpus
+from convoy.streamrec.classification.evaluation.io import Predictions
+from convoy.streamrec.classification.models import specs as models
 from convoy.streamrec.classification.promotion import difference
 from convoy.tasks import PromotionParams
 from convoy.tracking import dvclock, store

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from convoy.climate.data import io as grids
-from convoy.climate.downscaling import daily_io as daily
-from convoy.climate.downscaling import models
-from convoy.climate.downscaling.daily_io import Daily
+from convoy.climate.downscaling.evaluation import daily_io as daily
+from convoy.climate.downscaling.evaluation.daily_io import Daily
 from convoy.climate.downscaling.fields_model import FieldsModel
+from convoy.climate.downscaling.models import specs as models
 from convoy.climate.downscaling.promotion import difference, remeasure
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.climate.downscaling.task import read_grids
@@ -186,7 +186,7 @@ def test_other_test_days_need_the_grids_in_the_workspace(client, repository, add
     add(errors(1.0))
     promote(DOWNSCALING)
     made = climate / climates.DATA
-    own = daily.read(made / "daily" / "residual.parquet")["residual"]["test"]
+    own = daily.read(made / "evaluation/residual/daily.parquet")["residual"]["test"]
     better = Daily(own.domain, own.ordinal, own.squared_error * 0.81)
     add(better, data={"grids": "0" * 32})
     with pytest.raises(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from convoy.nn.text import TextCNN
-from convoy.streamrec.classification.batches import TextBatches
+from convoy.streamrec.classification.networks.batches import TextBatches
 from convoy.training.batches import Batch
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.cuda_graphs import GraphedSteps

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convoy.core.errors import ConvoyError
 from convoy.nn.text import BagOfWordsModel
-from convoy.streamrec.classification.batches import TextBatches
+from convoy.streamrec.classification.networks.batches import TextBatches
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.devices import Device

@@ -9,7 +9,12 @@ from pydantic import ValidationError
 from convoy.climate.downscaling.params import DownscalingTraining, NetworkParams
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
-from convoy.streamrec.classification.params import BowParams, BowTraining, NetworkTraining, TextCNNParams
+from convoy.streamrec.classification.params import (
+    BowParams,
+    BowTraining,
+    NetworkTraining,
+    TextCNNParams,
+)
 from convoy.training.params import RATES, ClassificationParams, Rates, TrainingParams, TrainParams
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from convoy.climate.downscaling import models as downscaling
-from convoy.streamrec.classification import models as classification
+from convoy.climate.downscaling.models import specs as downscaling
+from convoy.streamrec.classification.models import specs as classification
 from convoy.training import checkpoints, source
 from convoy.training.checkpoints import run_key
 from convoy.training.source import SOURCE, imported_files, torch_build

@@ -9,18 +9,18 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from convoy.climate.downscaling.data import GridsParams
-from convoy.climate.downscaling.evaluate import EvaluateParams as ClimateEvaluateParams
-from convoy.climate.downscaling.models import MODELS as CLIMATE_MODELS
+from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams as ClimateEvaluateParams
+from convoy.climate.downscaling.models.specs import MODELS as CLIMATE_MODELS
 from convoy.climate.gate.judgement import GateParams as ClimateGateParams
 from convoy.core.files import write_text
 from convoy.core.params import PARAMS, Section, check_sections, parse
 from convoy.core.yaml_io import read_yaml
 from convoy.streamrec.catalogue.build import CatalogueParams
 from convoy.streamrec.catalogue.gate_rules import GateParams
-from convoy.streamrec.classification.corpus import CorpusParams
+from convoy.streamrec.classification.corpus.build import CorpusParams
 from convoy.streamrec.classification.embedding import EmbedParams
-from convoy.streamrec.classification.evaluate import EvaluateParams
-from convoy.streamrec.classification.models import MODELS
+from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams
+from convoy.streamrec.classification.models.specs import MODELS
 from convoy.streamrec.classification.sweep import SweepParams
 from convoy.tasks import ModelSpec, PromotionParams, names_of
 from convoy.training.params import TrainParams

@@ -79,7 +79,7 @@ BOUNDS = """
 import numpy as np, torch
 from convoy.nn.kernels import lookup
 from convoy.nn.text import TextCNN
-from convoy.streamrec.classification.tokens import encode, fit
+from convoy.streamrec.classification.corpus.tokens import encode, fit
 from tests.support.tiny import flat, random_texts, textcnn_tensors
 texts = ["", "a", "a tale of two cit\u00e9s", "one road", "\u6620\u753b x", "caf\u00e9 \u2019s " * 9]
 for kind in ("word", "bpe"):

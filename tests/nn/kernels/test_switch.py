@@ -10,7 +10,7 @@ from convoy.core.errors import ConvoyError
 from convoy.nn.kernels import lookup, lookup_plain, token_convolution, word_scan
 from convoy.nn.kernels.switch import KERNELS, VARIABLE, enabled
 from convoy.nn.text import TextCNN
-from convoy.streamrec.classification import tokens
+from convoy.streamrec.classification.corpus import tokens
 from tests.conftest import ROOT
 from tests.support.tiny import flat, random_texts, textcnn_tensors
 

@@ -15,8 +15,8 @@ from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue import build as catalogue
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.classification import baselines
-from convoy.streamrec.classification import corpus as corpora
-from convoy.streamrec.classification.data import TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.corpus import build as corpora
+from convoy.streamrec.classification.corpus.data import TEST, TRAIN, VALIDATION, Corpus
 from convoy.streamrec.classification.params import LinearParams
 
 VOCABULARY = 200
@@ -223,7 +223,7 @@ def test_a_real_catalogue_at_its_published_accuracy_and_the_same_bytes_for_any_n
 def test_majority_is_scikit_learns_prior_and_blind_to_the_text():
     from sklearn.dummy import DummyClassifier
 
-    from convoy.streamrec.classification import models
+    from convoy.streamrec.classification.models import specs as models
 
     rows, labels, split = drawn()
     corpus = corpus_of(rows, labels, split, 4)

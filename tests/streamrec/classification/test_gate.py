@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from convoy.streamrec.classification import gate
-from convoy.streamrec.classification.data import Corpus
+from convoy.streamrec.classification.corpus.data import Corpus
 from convoy.streamrec.classification.gate import judge
 
 

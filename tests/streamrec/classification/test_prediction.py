@@ -15,9 +15,9 @@ from convoy.embeddings import read
 from convoy.embeddings.io import STATUSES
 from convoy.embeddings.write_io import write
 from convoy.streamrec.catalogue.io import Items
-from convoy.streamrec.classification import models
-from convoy.streamrec.classification.data import TEST
+from convoy.streamrec.classification.corpus.data import TEST
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
+from convoy.streamrec.classification.models import specs as models
 from convoy.streamrec.classification.prediction import Predictor
 from tests.conftest import ROOT
 from tests.support import trained

@@ -7,7 +7,7 @@ import pytest
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.report import io as plots
-from convoy.streamrec.classification.data import TEST
+from convoy.streamrec.classification.corpus.data import TEST
 from convoy.streamrec.classification.sweep import NO_ORDER, ORDER, PAIRS, Cell, SweepParams, fitters, sweep
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 

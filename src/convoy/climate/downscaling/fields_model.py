@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
-from convoy.climate.downscaling import models
-from convoy.climate.downscaling.models import checked
+from convoy.climate.downscaling.models import specs as models
+from convoy.climate.downscaling.models.specs import checked
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.tasks import Column

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from convoy.climate.data.domains import Domain
-from convoy.climate.downscaling.daily_io import Daily
-from convoy.climate.downscaling.evaluate import TODAY, together
+from convoy.climate.downscaling.evaluation.daily_io import Daily
+from convoy.climate.downscaling.evaluation.evaluate import TODAY, together
+from convoy.climate.downscaling.evaluation.skill.judged import answers, daily_errors, judged
 from convoy.climate.downscaling.fields_model import FieldsModel
-from convoy.climate.downscaling.skill.judged import answers, daily_errors, judged
 from convoy.core.errors import ConvoyError
 from convoy.core.statistics import blocks, rounded, skill, skill_interval
 from convoy.report.numbers import percent

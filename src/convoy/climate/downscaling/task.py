@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convoy.climate.data import io as grids_io
-from convoy.climate.downscaling import daily_io, promotion, serving
-from convoy.climate.downscaling.daily_io import Daily
-from convoy.climate.downscaling.evaluate import TODAY
+from convoy.climate.downscaling import promotion, serving
+from convoy.climate.downscaling.comparison.findings import findings, headline
+from convoy.climate.downscaling.comparison.names import capital, split_label
+from convoy.climate.downscaling.evaluation import daily_io
+from convoy.climate.downscaling.evaluation.daily_io import Daily
+from convoy.climate.downscaling.evaluation.evaluate import TODAY
 from convoy.climate.downscaling.fields_model import DATE
-from convoy.climate.downscaling.findings import findings, headline
-from convoy.climate.downscaling.models import MODELS
-from convoy.climate.downscaling.names import capital, split_label
+from convoy.climate.downscaling.models.specs import MODELS
+from convoy.climate.downscaling.models.stored import TASK as EXPERIMENT
 from convoy.climate.downscaling.promotion import GRIDS, Grids, signed
-from convoy.climate.downscaling.stored import TASK as EXPERIMENT
 from convoy.core.errors import ConvoyError
 from convoy.report.numbers import Measure, percent
 from convoy.tasks import (
@@ -195,9 +196,9 @@ TASK = TaskSpec(
         root=Path("data/climate"),
         folder="models/{model}",
         evaluation={
-            "daily.parquet": "daily/{model}.parquet",
+            "daily.parquet": "evaluation/{model}/daily.parquet",
             METRICS: "metrics/downscaling/{model}.json",
-            "maps.safetensors": "maps/{model}.safetensors",
+            "maps.safetensors": "evaluation/{model}/maps.safetensors",
         },
         plots=None,
         datasets=(GRIDS,),

@@ -1,8 +1,8 @@
 """Words of UTF-8 text, looked up in a vocabulary or counted, byte by byte, without making a string.
 
-One pass follows the rules of the `word` tokenizer (convoy.streamrec.classification.tokens): characters are
-classed by a
-table, lower-cased by another, and a run of word characters is hashed while it is read.
+One pass follows the rules of the `word` tokenizer (convoy.streamrec.classification.corpus.tokens):
+characters are classed by a table, lower-cased by another, and a run of word characters is hashed while it is
+read.
 """
 
 from dataclasses import dataclass

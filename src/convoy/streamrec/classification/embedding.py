@@ -13,9 +13,9 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 from convoy.embeddings.io import ALL_UNKNOWN, EMPTY_TEXT, NO_SIGNAL, OK, Embedded
 from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
-from convoy.streamrec.classification.corpus import encode
-from convoy.streamrec.classification.models import MODELS, checked
-from convoy.streamrec.classification.tokens import UNKNOWN
+from convoy.streamrec.classification.corpus.build import encode
+from convoy.streamrec.classification.corpus.tokens import UNKNOWN
+from convoy.streamrec.classification.models.specs import MODELS, checked
 from convoy.tasks import model_named
 
 Normalise = Literal["none", "l2"]

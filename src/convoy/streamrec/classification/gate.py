@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.quality.verdict import SHOWN_EXAMPLES, Example, Finding, Verdict, shorten
-from convoy.streamrec.classification.data import SPLITS, TRAIN, Corpus
+from convoy.streamrec.classification.corpus.data import SPLITS, TRAIN, Corpus
 
 PADDING = 0
 CHUNK_ITEMS = 65_536

@@ -13,11 +13,11 @@ import pyarrow as pa
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
-from convoy.streamrec.classification import models
-from convoy.streamrec.classification.corpus import encode
-from convoy.streamrec.classification.data import TEST, Corpus
+from convoy.streamrec.classification.corpus.build import encode
+from convoy.streamrec.classification.corpus.data import TEST, Corpus
+from convoy.streamrec.classification.corpus.tokens import UNKNOWN, vocabulary_size
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams, statuses
-from convoy.streamrec.classification.tokens import UNKNOWN, vocabulary_size
+from convoy.streamrec.classification.models import specs as models
 from convoy.tasks import model_named
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # no UTF-8 has it, JSON may

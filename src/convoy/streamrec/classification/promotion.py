@@ -20,8 +20,8 @@ from convoy.core.statistics import (
     wilson,
 )
 from convoy.report.numbers import percent, points
-from convoy.streamrec.classification.evaluate import HEADLINES
-from convoy.streamrec.classification.io import Predictions
+from convoy.streamrec.classification.evaluation.evaluate import HEADLINES
+from convoy.streamrec.classification.evaluation.io import Predictions
 from convoy.tasks import Difference, Estimate, Metrics, PromotionParams, ServedModel
 
 _SAME = 1e-6  # by which an accuracy may differ from the one in the metrics file

@@ -13,8 +13,9 @@ from pydantic import Field, model_validator
 from convoy.core.artifact import StoredModel
 from convoy.core.params import Section
 from convoy.streamrec.catalogue import build as catalogue
-from convoy.streamrec.classification import corpus, models
-from convoy.streamrec.classification.data import TEST, Corpus
+from convoy.streamrec.classification.corpus import build as corpus
+from convoy.streamrec.classification.corpus.data import TEST, Corpus
+from convoy.streamrec.classification.models import specs as models
 from convoy.streamrec.classification.params import LinearParams
 from convoy.streamrec.synthetic.bayes import accuracy_bayes
 from convoy.streamrec.synthetic.items import SyntheticParams, generate

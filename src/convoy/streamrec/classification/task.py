@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue import io as catalogue_io
-from convoy.streamrec.classification import io as predictions_io
 from convoy.streamrec.classification import promotion, serving
-from convoy.streamrec.classification.findings import findings, headline
-from convoy.streamrec.classification.models import MODELS
+from convoy.streamrec.classification.comparison.findings import findings, headline
+from convoy.streamrec.classification.evaluation import io as predictions_io
+from convoy.streamrec.classification.models.specs import MODELS
 from convoy.tasks import (
     METRICS,
     Charts,

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from convoy.climate.data.domains import Axis, Days, Grid
-from convoy.climate.downscaling import models
 from convoy.climate.downscaling.inference.files import (
     Application,
     Record,
@@ -16,6 +15,7 @@ from convoy.climate.downscaling.inference.files import (
     slice_days,
 )
 from convoy.climate.downscaling.inference.surface import surface_for
+from convoy.climate.downscaling.models import specs as models
 from convoy.core.artifact import StoredModel
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of

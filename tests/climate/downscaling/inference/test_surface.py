@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from convoy.climate.data.domains import Axis, Grid
-from convoy.climate.downscaling import models
 from convoy.climate.downscaling.inference.surface import heights_of, other_surface, own_surface, surface_for
+from convoy.climate.downscaling.models import specs as models
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of
 from tests.support.downscaled import opened

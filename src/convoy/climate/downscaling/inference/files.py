@@ -17,8 +17,8 @@ from convoy.climate.data.sides import Side, common_days, extent, side
 from convoy.climate.data.variables import ELEVATION, VariableParams, row_of
 from convoy.climate.downscaling.inference.io import Part
 from convoy.climate.downscaling.inference.surface import Surface
-from convoy.climate.downscaling.models import Downscaling, checked
-from convoy.climate.downscaling.stored import TASK
+from convoy.climate.downscaling.models.specs import Downscaling, checked
+from convoy.climate.downscaling.models.stored import TASK
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 

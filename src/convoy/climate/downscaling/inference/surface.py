@@ -14,7 +14,7 @@ from convoy.climate.data.regridding import whole_ratio
 from convoy.climate.data.sides import Side, extent
 from convoy.climate.data.static_fields import above_sea_floor, heights, static_fields
 from convoy.climate.data.variables import ELEVATION
-from convoy.climate.downscaling import models
+from convoy.climate.downscaling.models import specs as models
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 

@@ -1,0 +1,1 @@
+"""Paired comparison of the models, the findings in words, the report."""

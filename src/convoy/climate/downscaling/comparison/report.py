@@ -1,0 +1,349 @@
+"""The report of a comparison as one page: words, errors on every split, maps, spectra, method."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from convoy.climate.data.variables import row_of
+from convoy.climate.downscaling.comparison import pictures
+from convoy.climate.downscaling.comparison.compare import Metrics
+from convoy.climate.downscaling.comparison.findings import beside, findings, headline, limits, measure, phrase
+from convoy.climate.downscaling.comparison.names import listed, split_label, split_phrase
+from convoy.climate.downscaling.comparison.pictures import Arrays, Comparison
+from convoy.climate.downscaling.evaluation.daily_io import Table as Daily
+from convoy.climate.downscaling.evaluation.evaluate import TODAY
+from convoy.climate.downscaling.evaluation.skill.measures import has_relief
+from convoy.climate.downscaling.models.specs import MODELS
+from convoy.report.io import Columns
+from convoy.report.maps import has_coast
+from convoy.report.numbers import Measure, percent
+from convoy.report.page import Section, Table, picture, render
+from convoy.report.themes import Theme
+
+# Measures beside the RMSE as they head the tables, and whether they are in the target's units.
+MEASURES = {
+    "mae": ("mean absolute error", True),
+    "bias": ("bias", True),
+    "p02_bias": ("bias of cold days (P02)", True),
+    "p98_bias": ("bias of hot days (P98)", True),
+    "txx_bias": ("bias of the year's highest", True),
+    "summer_days_bias": ("bias of summer days, days a year", False),
+    "anomaly_correlation": ("correlation of anomalies", False),
+    "sd_ratio": ("ratio of standard deviations", False),
+    "high_frequency_ratio": ("fine-scale power, share", False),
+    "log_spectral_distance": ("spectral distance, dB", False),
+    "ssim": ("structural similarity", False),
+    "coarse_error": ("off the coarse input", True),
+    "change_error": ("error of the change", True),
+    "crps": ("CRPS", True),
+    "spread_skill": ("spread over error", False),
+}
+
+
+PLAIN = Measure(1e-1)
+ERRORS = (
+    "The further left, the better. Diamonds are networks, discs are baselines (blue: the best of a "
+    "split). The "
+    "bars across them, and the second lines in the table, are 95% intervals."
+)
+FLOOR_LINE = (
+    " No method that sees the same day's coarse fields alone can pass the dashed line, the noise floor."
+)
+DAYS = (
+    "Of the test days the hottest, the coldest, and {third}. In each row the fields share one scale and the "
+    "errors another, where blue is too low and orange too high{coast}. Look for errors that follow "
+    "mountains, valleys or coasts: speckle may be chance, a shape is something that was not learnt."
+)
+PER_PIXEL = (
+    "Over all test days. The bias is what a model gets wrong on the average day, blue too low and orange too "
+    "high; the RMSE is what it gets wrong on any day."
+)
+EXPLAINED, UNLIKE = "the one on which height alone explains least", "the one least like its coarse field"
+COAST = "; the line is the coast"
+PARTS = "RMSE on the test days. DJF is December to February, and so on{bands}."
+BANDS = "; the lowest band is the sea"
+SPECTRA = (
+    "How much a map varies at each size, averaged over the test days. A curve that falls below the truth "
+    "towards small sizes belongs to fields that are too smooth. What the coarse fields do not tell, the best "
+    "guess leaves out: right of the dashed line even a perfect model stays below the truth."
+)
+CURVES = "First training. The weights kept are those of the epoch with the lowest validation loss."
+VERDICTS = (
+    "Baseline and network are compared on the same samples of days. A winner is named only where the "
+    "interval "
+    "of their difference excludes zero; otherwise it is a tie."
+)
+CHOICE = (
+    "The best baseline of a split is the one with the lowest RMSE there, of all baselines, whichever "
+    "were chosen; "
+    "the best network likewise. Picking the best on the very days that it is judged by flatters it a little."
+)
+ONE_TRAINING = (
+    "Intervals hold the spread of days, not that of training: each network was trained once, with one seed."
+)
+TRAININGS = (
+    "Trainings of a network differ in their seed: {}. Figures are means over them, and trainings and "
+    "blocks of days were resampled together, so that intervals hold the spread of both. The maps and spectra "
+    "are those of the first training, whose weights are the ones to use."
+)
+NOISE_FLOOR = (
+    "The noise floor is exact. The synthetic climate is the sum of a part that the coarse fields "
+    "determine and a "
+    "Gaussian part; of that, the conditional mean given the same day's area means is the best estimate there "
+    "is, and the variance that is left cannot be known from that day. It is an expectation: on a few days a "
+    "model may come out below it."
+)
+
+
+def page(
+    comparison: Comparison, metrics: Metrics, mapped: Mapping[str, Arrays], daily: Daily,
+    dates: Sequence[str], curves: Mapping[str, Columns],
+) -> str:  # fmt: skip
+    """HTML of the whole report; metrics, maps, daily errors and learning curves are by model.
+
+    dates: YYYY-MM-DD of the days that `mapped` holds fields of.
+    """
+    sections = [
+        _errors(comparison),
+        _against(comparison),
+        _words("Beside the error", beside(comparison), comparison),
+        _words("What was not measured, and how sure this is", limits(comparison), comparison),
+        _days(comparison, mapped, daily, dates),
+        _per_pixel(comparison, mapped),
+        _parts(comparison, metrics),
+        _spectra(comparison, mapped),
+        _curves(comparison, curves),
+        *_measures(comparison, metrics),
+        _method(comparison),
+    ]
+    shown = [section for section in sections if section is not None]
+    words = [headline(comparison), *findings(comparison), _subject(comparison, mapped)]
+    title, *lead = _unbroken(words, comparison)
+    return render(title, lead, shown)
+
+
+def _subject(comparison: Comparison, mapped: Mapping[str, Arrays]) -> str:
+    """What all of this is about."""
+    target = comparison["target"]
+    name = row_of(target).long_name
+    fields = target if name == target else f"{name[:1].lower()}{name[1:]} ({target})"
+    cell = pictures.cell_degrees(next(iter(mapped.values())))
+    wide = "" if comparison["factor"] is None else f" from cells {comparison['factor']} times as wide"
+    return f"What was made fine: {fields}, on cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."
+
+
+def comparison_pictures(
+    comparison: Comparison, metrics: Metrics, mapped: Mapping[str, Arrays], daily: Daily, dates: Sequence[str]
+) -> dict[str, Callable[[Theme], bytes]]:
+    """Name of a picture -> what draws it in a theme."""
+    return {
+        "splits": partial(pictures.splits_picture, comparison),
+        "days": partial(pictures.days_picture, comparison, mapped, daily, dates),
+        "per_pixel": partial(pictures.per_pixel_picture, comparison, mapped),
+        "parts": partial(pictures.parts_picture, comparison, metrics),
+        "spectra": partial(pictures.spectra_picture, comparison, mapped),
+    }
+
+
+def _errors(comparison: Comparison) -> Section:
+    figure, splits = measure(comparison), comparison["splits"]
+    models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
+    rows = []
+    for model in models:
+        cells = [found["models"].get(model) for found in splits.values()]
+        rows.append([_named(model), *(_ends(cell, "rmse", figure) for cell in cells)])
+    if comparison["noise_floor"] is not None:
+        rows.append(
+            [
+                "Noise floor: the best that is possible",
+                *[figure.bare(comparison["noise_floor"])] * len(splits),
+            ]
+        )
+    units = f", {comparison['units']}" if comparison["units"] else ""
+    noise_floor = FLOOR_LINE if comparison["noise_floor"] is not None else ""
+    said = "; ".join(
+        f"{MODELS[model].label} {figure(splits[TODAY]['models'][model]['rmse'])}"
+        for model in splits[TODAY]["ranking"]
+    )
+    shown = picture(partial(pictures.splits_picture, comparison), f"RMSE on the test days: {said}", wide=True)
+    return Section(
+        "The error of every model on every split",
+        [ERRORS + noise_floor],
+        [shown],
+        [Table([f"RMSE{units}", *map(split_label, splits)], rows)],
+    )
+
+
+def _against(comparison: Comparison) -> Section:
+    """Skill against the best baseline, and the share of the way to the noise floor; one table each."""
+    splits = comparison["splits"]
+    models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
+    best = ", ".join(
+        f"{MODELS[found['best_baseline']].label} ({split_phrase(split)})" for split, found in splits.items()
+    )
+    tables = [_shares(comparison, "skill, %", "skill_vs_best_baseline", models)]
+    text = (
+        f"Skill is 1 minus the RMSE over that of the best baseline: {best}. Below 0 a model is worse than it."
+    )
+    networks = [model for model in models if MODELS[model].is_network]
+    if comparison["noise_floor"] is not None and networks:
+        tables.append(_shares(comparison, "way to the noise floor, %", "noise_floor_share", networks))
+        text += (
+            " The second table: of the way from that baseline to the noise floor, how much each network goes."
+        )
+    return Section("Against the best baseline", [text], tables=tables)
+
+
+def _shares(comparison: Comparison, heading: str, name: str, models: Sequence[str]) -> Table:
+    splits = comparison["splits"].values()
+    rows = [
+        [_named(model), *(_percents(found["models"].get(model), name) for found in splits)]
+        for model in models
+    ]
+    return Table([heading, *map(split_label, comparison["splits"])], rows)
+
+
+def _words(heading: str, sentences: Sequence[str], comparison: Comparison) -> Section | None:
+    return Section(heading, _unbroken(sentences, comparison)) if sentences else None
+
+
+def _unbroken(sentences: Sequence[str], comparison: Comparison) -> list[str]:
+    """No line ends between a figure and its unit."""
+    unit = re.escape(comparison["units"] or "K")
+    return [re.sub(rf"(?<=\d) (?={unit}\b)", "\u00a0", sentence) for sentence in sentences]
+
+
+def _days(
+    comparison: Comparison, mapped: Mapping[str, Arrays], daily: Daily, dates: Sequence[str]
+) -> Section:
+    models = pictures.drawn(comparison, mapped)
+    names = listed([phrase(model) for model in models])
+    surface = pictures.surface(mapped[models[0]])
+    third = EXPLAINED if has_relief(surface.elevation) else UNLIKE
+    text = DAYS.format(third=third, coast=COAST * has_coast(surface))
+    shown = picture(
+        partial(pictures.days_picture, comparison, mapped, daily, dates),
+        f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,
+    )  # fmt: skip
+    best = comparison["splits"][TODAY]["best_baseline"]
+    missing = f" The best baseline, {phrase(best)}, is not shown: it is not among climate.baselines."
+    return Section("Three days side by side", [text + missing * (best not in models)], [shown])
+
+
+def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
+    names = listed([phrase(model) for model in pictures.drawn(comparison, mapped)])
+    shown = picture(
+        partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {names}"
+    )
+    return Section("Where they err", [PER_PIXEL], [shown])
+
+
+def _parts(comparison: Comparison, metrics: Metrics) -> Section:
+    figure, models = measure(comparison), pictures.shown_in_parts(comparison, metrics)
+    said = []
+    for model in models:
+        seasons = metrics[model][TODAY]["by_season"].items()
+        said.append(
+            f"{MODELS[model].label} " + ", ".join(f"{name} {figure(row['rmse'])}" for name, row in seasons)
+        )
+    shown = picture(
+        partial(pictures.parts_picture, comparison, metrics), f"RMSE by season: {'; '.join(said)}"
+    )
+    bands = metrics[models[0]][TODAY]["by_elevation"]
+    heading = "When they err" + ("" if bands is None else ", and at what height")
+    sea = bands is not None and bands[0]["from_m"] is None
+    return Section(heading, [PARTS.format(bands=BANDS if sea else "")], [shown])
+
+
+def _spectra(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
+    shown = picture(
+        partial(pictures.spectra_picture, comparison, mapped), "Spectra of the truth, baseline and network"
+    )
+    return Section("How fine their detail is", [SPECTRA], [shown])
+
+
+def _curves(comparison: Comparison, curves: Mapping[str, Columns]) -> Section | None:
+    if not curves:
+        return None
+    draw = partial(pictures.curves_picture, curves, comparison["units"])
+    return Section(
+        "How the networks learned", [CURVES], [picture(draw, "Loss and validation RMSE over epochs")]
+    )
+
+
+def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
+    """A folded table per split of all that was measured, where it was."""
+    sections, figure = [], measure(comparison)
+    for split, found in comparison["splits"].items():
+        models = [model for model in found["ranking"] if model in metrics]
+        names = [
+            name for name in MEASURES if any(metrics[model][split].get(name) is not None for model in models)
+        ]
+        rows = [
+            [
+                MEASURES[name][0] + _unit(comparison, name),
+                *(_value(metrics[model][split], name, figure) for model in models),
+            ]
+            for name in names
+        ]
+        heading = f"All measures: {split_phrase(split)}"
+        header = ["measure", *(MODELS[model].label for model in models)]
+        sections.append(Section(heading, tables=[Table(header, rows)], folded=True))
+    return sections
+
+
+def _method(comparison: Comparison) -> Section:
+    block, resamples = comparison["block_days"], comparison["resamples"]
+    days = ", ".join(
+        f"{split_phrase(split)} {found['days']:,}" for split, found in comparison["splits"].items()
+    )
+    rmse = (
+        f"Days: {days}; no model was fitted on them. The RMSE is the root of the mean over days of each "
+        "day's area-weighted mean squared error."
+    )
+    intervals = (
+        f"Intervals are the central 95% of {resamples:,} bootstrap samples of whole blocks of {block} days, "
+        "since a day is like its neighbours."
+    )
+    said = [rmse, f"{intervals} {VERDICTS}", CHOICE]
+    said += [_trainings(comparison["trainings"])] if comparison["networks"] else []
+    said += [NOISE_FLOOR] if comparison["noise_floor"] is not None else []
+    return Section("How this was measured", said)
+
+
+def _trainings(counts: Mapping[str, int]) -> str:
+    if all(count == 1 for count in counts.values()):
+        return ONE_TRAINING
+    return TRAININGS.format(listed([f"{count} of {phrase(model)}" for model, count in counts.items()]))
+
+
+def _named(model: str) -> str:
+    row = MODELS[model]
+    return f"{row.label} (network)" if row.is_network and "etwork" not in row.label else row.label
+
+
+def _ends(cell: Mapping[str, Any] | None, name: str, figure: Measure) -> str:
+    if cell is None or cell[name] is None:
+        return "–"
+    low, high = cell[f"{name}_low"], cell[f"{name}_high"]
+    return figure.bare(cell[name]) + ("" if low is None else f"\n{figure.span(low, high)}")
+
+
+def _percents(cell: Mapping[str, Any] | None, name: str) -> str:
+    if cell is None or cell[name] is None:
+        return "–"
+    value, low, high = (
+        None if cell[key] is None else percent(cell[key]).removesuffix("%").replace("-", "−")
+        for key in (name, f"{name}_low", f"{name}_high")
+    )
+    # The best baseline against itself has no spread.
+    return f"{value}" if low in (None, high) else f"{value}\n{low} to {high}"
+
+
+def _unit(comparison: Comparison, name: str) -> str:
+    return f", {comparison['units']}" if MEASURES[name][1] and comparison["units"] else ""
+
+
+def _value(found: Mapping[str, Any], name: str, figure: Measure) -> str:
+    return (figure if MEASURES[name][1] else PLAIN).bare(found.get(name))

@@ -1,0 +1,1 @@
+"""Errors, skill and maps of one model."""

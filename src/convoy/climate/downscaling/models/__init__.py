@@ -1,0 +1,1 @@
+"""The models of the task: their rows, params, baselines, and checks of what is stored."""

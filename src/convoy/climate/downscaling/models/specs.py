@@ -1,0 +1,331 @@
+"""The models of this task: the registry, and fitting and fine fields by a model's name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from convoy.climate.data.domains import Axis, Domain, Fields, Grid
+from convoy.climate.downscaling.models import baselines
+from convoy.climate.downscaling.models.stored import (
+    GRID,
+    NETWORK,
+    STATIC,
+    TASK,
+    TensorsOf,
+    check_model,
+    lapse_tensors,
+    no_tensors,
+    pixel_month_tensors,
+    quantile_tensors,
+    ridge_tensors,
+)
+from convoy.climate.downscaling.params import BaselineParams, NetworkParams
+from convoy.core.artifact import StoredModel
+from convoy.core.errors import ConvoyError
+from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
+
+if TYPE_CHECKING:
+    from convoy.training.checkpoints import Checkpoint
+
+TRAINED_BY = "convoy.climate.downscaling.networks.fit"  # the module whose code a checkpoint depends on
+
+Config: TypeAlias = Mapping[str, Any]
+Domains: TypeAlias = Sequence[Domain]
+Checkpoints: TypeAlias = "Callable[[int], Checkpoint] | None"
+Seeds: TypeAlias = tuple[int, ...]
+Prediction: TypeAlias = tuple[Fields, Fields | None]
+"""The fine field (T, H, W) and, where the model has one, its standard deviation."""
+Fit: TypeAlias = "Callable[[str, Any, Domains, Domains, str, Seeds, Checkpoints, OnEpoch | None], Fitted]"
+"""Name, params, training and validation domains, target, seeds, checkpoint of a seed, callback -> model."""
+Predict: TypeAlias = Callable[[Config, Tensors], Callable[[Domain], Prediction]]
+"""Config and tensors of one seed -> a function that predicts any number of domains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownscalingModel(ModelSpec[Fit, Predict]):
+    """A model from coarse fields to fine ones."""
+
+    per_pixel: bool = False
+    """Fitted for each fine cell of one place, so that it cannot be applied to other terrain.
+
+    A network is bound to its place where its params say so, see `NetworkParams.per_pixel`.
+    """
+    tensors: TensorsOf | None = None
+    """Tensors that a baseline stores, from the number of inputs and the shape of the fine grid."""
+
+
+def train(
+    name: str, params: Any, domains: Domains, validation: Domains, facts: Mapping[str, Any], seeds: Seeds,
+    checkpoint: Checkpoints = None, on_epoch: OnEpoch | None = None,
+) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
+    """Fit a model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
+
+    facts: of the folder of grids. Beside its weights a model keeps the grids and static fields that it was
+    fitted on, so that its folder is all that is needed. For `checkpoint` and `on_epoch` see
+    `convoy.training.seeds.train_seeds`. A baseline has no randomness and is fitted for the first seed alone.
+    """
+    target = facts["target"]
+    fitted = model_named(MODELS, name).fit(
+        name, params, domains, validation, target, seeds, checkpoint, on_epoch
+    )
+    config: dict[str, Any] = {
+        "schema": 1, "task": TASK, "kind": name, "target": target, "inputs": list(facts["inputs"]),
+        "source": facts["source"], "calendar": domains[0].days.calendar,
+        "range": _ranges(domains), **fitted.config,
+    }  # fmt: skip
+    if facts.get("units"):
+        config["units"] = dict(facts["units"])
+    place = config["place"] or baselines.main_place(domains)
+    static = surface_of(next(domain for domain in domains if domain.place == place))
+    return config, {seed: {**tensors, **static} for seed, tensors in fitted.tensors.items()}, fitted.curve
+
+
+def _fit_baseline(
+    fit: Callable[[Domains, str], Tensors], per_pixel: bool,
+    _name: str, _params: Any, domains: Domains, _validation: Domains, target: str, seeds: Seeds,
+    _checkpoint: Checkpoints, _on_epoch: OnEpoch | None,
+) -> Fitted:  # fmt: skip
+    """A per-pixel baseline is fitted on the place with the most days alone."""
+    place = baselines.main_place(domains) if per_pixel else None
+    tensors = fit([domain for domain in domains if place in (None, domain.place)], target)
+    return Fitted({"training": {}, "place": place}, {seeds[0]: tensors}, None)
+
+
+def _baseline_predictor(
+    predict: Callable[[Tensors, Domain, str], Fields], config: Config, tensors: Tensors
+) -> Callable[[Domain], Prediction]:
+    return lambda domain: (predict(tensors, domain, config["target"]), None)
+
+
+def _train_network(
+    name: str, params: Any, domains: Domains, validation: Domains, target: str, seeds: Seeds,
+    checkpoint: Checkpoints, on_epoch: OnEpoch | None,
+) -> Fitted:  # fmt: skip
+    from convoy.climate.downscaling.networks import fit as networks
+    from convoy.training.seeds import train_seeds
+
+    train_one = partial(networks.train, name, params, domains, validation, target)
+    trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
+    tensors = {
+        seed: {f"{NETWORK}{key}": value for key, value in weights.items()}
+        for seed, weights in trained.tensors.items()
+    }
+    training = params.training.model_dump(mode="json")
+    return Fitted({**trained.config, "training": training}, tensors, trained.curve)
+
+
+def _network_predictor(config: Config, tensors: Tensors) -> Callable[[Domain], Prediction]:
+    from convoy.climate.downscaling.networks import fit as networks
+
+    weights = {key.removeprefix(NETWORK): value for key, value in tensors.items() if key.startswith(NETWORK)}
+    network = networks.Fitted(config, weights)
+
+    def predict(domain: Domain) -> Prediction:
+        field, spread = network.downscale(domain, config["target"])
+        for values in (field, spread):
+            if values is not None:
+                _refuse_infinite(values, domain)
+        return field, spread
+
+    return predict
+
+
+def _refuse_infinite(found: Fields, domain: Domain) -> None:
+    """Raise ConvoyError for a day without a number though its inputs have some: not to pass for missing."""
+    known = [~np.isnan(field).all(axis=(1, 2)) for field in domain.inputs.values()]
+    wrong = np.logical_and.reduce(known) & ~np.isfinite(found).all(axis=(1, 2))
+    if wrong.any():
+        day = domain.days.at(wrong).labels[0]
+        raise ConvoyError(
+            f"{domain.name}: the model gives values that are not finite on {wrong.sum()} days, the first of "
+            f"them {day}; train the model again"
+        )
+
+
+def _baseline(
+    name: str, label: str, phrase: str, summary: str, fit: Callable[[Domains, str], Tensors],
+    predict: Callable[[Tensors, Domain, str], Fields], tensors: TensorsOf = no_tensors, *,
+    per_pixel: bool = False, colour: int = 3,
+) -> DownscalingModel:  # fmt: skip
+    return DownscalingModel(
+        name=name, label=label, phrase=phrase, summary=summary, colour=colour, role="baseline",
+        params=BaselineParams, fit=partial(_fit_baseline, fit, per_pixel),
+        predict=partial(_baseline_predictor, predict), per_pixel=per_pixel, tensors=tensors,
+    )  # fmt: skip
+
+
+def _network(name: str, label: str, phrase: str, summary: str, colour: int) -> DownscalingModel:
+    return DownscalingModel(
+        name=name, label=label, phrase=phrase, summary=summary, colour=colour, role="network",
+        params=NetworkParams, fit=_train_network, predict=_network_predictor,
+        exports=frozenset({"served"}),
+    )  # fmt: skip
+
+
+MODELS: dict[str, DownscalingModel] = registry(
+    _baseline(
+        "nearest", "Nearest cell", "the nearest cell's value",
+        "The value of the nearest coarse cell.",
+        baselines.fit_nothing, baselines.interpolated("nearest"),
+    ),
+    _baseline(
+        "climatology", "Climatology", "the climatology of each pixel",
+        "The mean of the truth per pixel and month, whatever the coarse field.",
+        baselines.fit_climatology, baselines.with_climatology, pixel_month_tensors("climatology"),
+        per_pixel=True,
+    ),
+    _baseline(
+        "bilinear", "Bilinear", "bilinear interpolation",
+        "Bilinear interpolation of the coarse field.",
+        baselines.fit_nothing, baselines.interpolated("bilinear"),
+    ),
+    _baseline(
+        "bicubic", "Bicubic", "bicubic interpolation",
+        "Bicubic interpolation of the coarse field.",
+        baselines.fit_nothing, baselines.interpolated("bicubic"),
+    ),
+    _baseline(
+        "lapse_fixed", "Bicubic + 6.5 K/km", "bicubic with 6.5 K/km of height",
+        "Bicubic interpolation at sea level, moved to the height of each fine cell with the standard lapse "
+        "rate of 6.5 K/km.",
+        baselines.fit_nothing, baselines.with_fixed_lapse,
+    ),
+    _baseline(
+        "lapse_monthly", "Bicubic + monthly lapse", "bicubic with a lapse rate by month",
+        "Bicubic interpolation at sea level, moved to the height of each fine cell with the mean lapse rate "
+        "of the month.",
+        baselines.fit_monthly_lapse, baselines.with_monthly_lapse, lapse_tensors,
+    ),
+    _baseline(
+        "lapse_daily", "Bicubic + daily lapse", "bicubic with a lapse rate by day",
+        "Bicubic interpolation at sea level, moved to the height of each fine cell with the lapse rate of "
+        "the day's coarse field.",
+        baselines.fit_nothing, baselines.with_daily_lapse,
+    ),
+    _baseline(
+        "monthly_residual", "Bicubic + monthly residual", "bicubic with each pixel's monthly residual",
+        "Bicubic interpolation plus the mean residual of each pixel and month, as in BCSD (Wood et al., "
+        "2004).",
+        baselines.fit_monthly_residual, baselines.with_monthly_residual, pixel_month_tensors("residual"),
+        per_pixel=True,
+    ),
+    _baseline(
+        "quantile_mapping", "Quantile mapping", "quantile mapping by pixel",
+        "Bicubic interpolation whose quantiles are mapped to the true ones, per pixel and season.",
+        baselines.fit_quantiles, baselines.with_quantiles, quantile_tensors, per_pixel=True,
+    ),
+    _baseline(
+        "ridge", "Ridge", "ridge regression by pixel",
+        "Ridge regression per pixel of the residual of bicubic with a daily lapse rate, on all inputs of the "
+        "3 x 3 coarse cells around it and the season.",
+        baselines.fit_ridge, baselines.with_ridge, ridge_tensors, per_pixel=True, colour=0,
+    ),
+    _network(
+        "residual", "Residual network", "the residual network",
+        "Residual blocks (He et al., 2016) on the coarse fields, and a fine head with the static fields.",
+        colour=1,
+    ),
+    _network(
+        "srcnn", "SRCNN", "SRCNN",
+        "The plain convolutions of SRCNN (Dong et al., 2014) on the coarse fields, and a fine head with the "
+        "static fields.",
+        colour=4,
+    ),
+    _network(
+        "separable", "Separable network", "the separable network",
+        "Depthwise separable convolutions on the coarse fields, and a fine head with the static fields.",
+        colour=2,
+    ),
+    _network(
+        "unet", "U-Net", "the U-Net",
+        "A U-Net (Ronneberger et al., 2015) on the coarse fields, and a fine head with the static fields.",
+        colour=5,
+    ),
+)  # fmt: skip
+"""In the order of tables where none ranks better."""
+
+
+class Downscaling:
+    """A stored model made ready for any number of domains, such as the slices of a century.
+
+    `seed`: of the training whose weights count; None for the first, the published one.
+    """
+
+    def __init__(self, stored: StoredModel, seed: int | None = None) -> None:
+        self.config = checked(stored).on_any_machine().config
+        tensors = stored.tensors if seed is None else stored.seeds[seed]
+        self._predict = MODELS[self.config["kind"]].predict(self.config, tensors)
+
+    def __call__(self, domain: Domain) -> Prediction | None:
+        """The fine field (T, H, W) and, where the model has one, its standard deviation.
+
+        None where the model cannot be applied to the domain's terrain. Raises ConvoyError where the domain
+        lacks an input or a static field that the model was fitted with.
+        """
+        inputs, static = self.config["inputs"], self.config.get("scaling", {}).get("static_names", ())
+        missing = [name for name in inputs if name not in domain.inputs]
+        missing += [name for name in static if name not in domain.static]
+        if missing:
+            raise ConvoyError(f"{domain.name}: no variable {', '.join(missing)}, which the model needs")
+        if self.config["place"] not in (None, domain.place):
+            return None
+        # The order of the inputs is that of the model's channels.
+        return self._predict(replace(domain, inputs={name: domain.inputs[name] for name in inputs}))
+
+
+def checked(stored: StoredModel) -> StoredModel:
+    """The model itself, once its config, tensors and grids are found to fit together, see `stored.py`."""
+    return check_model(stored, MODELS)
+
+
+def downscale(stored: StoredModel, domain: Domain) -> Prediction | None:
+    """One domain by a stored model: see `Downscaling`."""
+    return Downscaling(stored)(domain)
+
+
+def surface_of(domain: Domain) -> Tensors:
+    """The grids and static fields of a domain as tensors to keep beside weights."""
+    grids = {"fine": domain.fine, "coarse": domain.coarse}
+    tensors: Tensors = {
+        f"{GRID}{which}.{axis}.{part}": getattr(getattr(grid, axis), part)
+        for which, grid in grids.items()
+        for axis in ("lat", "lon")
+        for part in ("centres", "bounds")
+    }
+    tensors |= {f"{STATIC}fine.{name}": field for name, field in domain.static.items()}
+    return tensors | {f"{STATIC}coarse.{name}": field for name, field in domain.coarse_static.items()}
+
+
+def home(stored: StoredModel) -> tuple[Grid, Grid, dict[str, Fields], dict[str, Fields]]:
+    """The coarse and fine grid that a model was fitted on, and the static fields of both."""
+    tensors = stored.tensors
+    coarse, fine = (
+        Grid(*(
+            Axis(*(tensors[f"{GRID}{which}.{axis}.{part}"] for part in ("centres", "bounds")))
+            for axis in ("lat", "lon")
+        ))
+        for which in ("coarse", "fine")
+    )  # fmt: skip
+    static = [
+        {
+            key.removeprefix(f"{STATIC}{which}."): value
+            for key, value in tensors.items()
+            if key.startswith(f"{STATIC}{which}.")
+        }
+        for which in ("coarse", "fine")
+    ]
+    return coarse, fine, static[0], static[1]
+
+
+def _ranges(domains: Sequence[Domain]) -> dict[str, list[float]]:
+    """The smallest and largest value of each input in training, to warn of days beyond it."""
+    return {
+        name: [
+            float(min(np.nanmin(domain.inputs[name]) for domain in domains)),
+            float(max(np.nanmax(domain.inputs[name]) for domain in domains)),
+        ]
+        for name in domains[0].inputs
+    }

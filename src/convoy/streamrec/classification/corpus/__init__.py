@@ -1,0 +1,1 @@
+"""The corpus: token ids of the cleaned catalogue, split by the hash of the text."""

@@ -1,0 +1,1 @@
+"""Metrics, predictions and pictures of one model."""

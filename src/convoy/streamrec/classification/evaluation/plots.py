@@ -1,0 +1,53 @@
+"""Pictures of one model's evaluation: confusion, reliability, learning curve."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from convoy.report import charts
+from convoy.report.io import Columns, columns
+from convoy.report.themes import LIGHT, Theme
+from convoy.streamrec.classification.evaluation.tables import CONFUSION, CURVE, RELIABILITY
+from convoy.streamrec.classification.models.specs import MODELS
+
+
+def pictures(model: str, tables: Mapping[str, str], categories: tuple[str, ...]) -> dict[str, bytes]:
+    """PNG by file name of each of the tables of a model's evaluation."""
+    read = {name: columns(text, name) for name, text in tables.items()}
+    found = {
+        "confusion.png": confusion_picture(read[CONFUSION], categories, LIGHT),
+        "reliability.png": charts.reliability([calibration(model, read[RELIABILITY])], LIGHT),
+    }
+    if CURVE in read:
+        found["curve.png"] = charts.curves([learning_curve(model, read[CURVE])], LIGHT)
+    return found
+
+
+def confusion_picture(table: Columns, categories: tuple[str, ...], theme: Theme) -> bytes:
+    """The confusion matrix of a table with columns actual and predicted, one row per item."""
+    place = {name: index for index, name in enumerate(categories)}
+    counts = np.zeros((len(categories), len(categories)), dtype=np.int64)
+    actual = [place[name] for name in table["actual"]]
+    predicted = [place[name] for name in table["predicted"]]
+    np.add.at(counts, (actual, predicted), 1)
+    return charts.confusion(counts, categories, theme)
+
+
+def calibration(model: str, table: Columns) -> charts.Calibration:
+    """The reliability diagram's points from the table that `plots` makes."""
+    number = {name: [float(cell) for cell in cells] for name, cells in table.items()}
+    return charts.Calibration(
+        name=MODELS[model].label,
+        confidence=number["confidence"],
+        accuracy=number["accuracy"],
+        low=number["accuracy_low"],
+        high=number["accuracy_high"],
+        n=[int(cell) for cell in table["n"]],
+        colour=MODELS[model].colour,
+    )
+
+
+def learning_curve(model: str, table: Columns) -> charts.Curve:
+    """A learning curve from its table, one row per epoch."""
+    values = {name: [float(cell) for cell in cells] for name, cells in table.items()}
+    return charts.Curve(MODELS[model].label, values, MODELS[model].colour)

@@ -1,0 +1,79 @@
+"""The networks of StreamRec, from a corpus to weights and from weights to probabilities."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from convoy.core.errors import ConvoyError
+from convoy.core.params import parse
+from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
+from convoy.streamrec.classification.corpus.data import TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.networks.batches import TextBatches
+from convoy.streamrec.classification.params import BowParams, NetworkTraining, TextCNNParams
+from convoy.training.calibration import temperature
+from convoy.training.checkpoints import Checkpoint
+from convoy.training.loop import OnEpoch, fit, predict, seeded
+from convoy.training.objectives import Classification
+from convoy.training.seeds import Trained
+
+Array = npt.NDArray[Any]
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"textcnn": TextCNN, "bow": BagOfWordsModel}
+
+
+def train(
+    name: str, params: TextCNNParams | BowParams, corpus: Corpus, seed: int,
+    checkpoint: Checkpoint | None = None, on_epoch: OnEpoch = lambda _row, _resumed: None,
+) -> Trained:  # fmt: skip
+    """Fit the network of a model.
+
+    A temperature fitted on the validation split (Guo et al., 2017) is folded into the last layer, so that the
+    probabilities are calibrated though the training labels were smoothed. Raises ConvoyError where a split
+    or a category is empty.
+    """
+    arguments = {
+        "vocab_size": corpus.vocab_size, "num_classes": len(corpus.categories), **params.arguments(),
+    }  # fmt: skip
+    examples = _examples(corpus, corpus.items(TRAIN), params.word_dropout)
+    validation = _examples(corpus, corpus.items(VALIDATION))
+    for split, part in (("training", examples), ("validation", validation)):
+        if len(part) < 2:
+            raise ConvoyError(f"{name}: {len(part)} items in the {split} split; a larger catalogue is needed")
+    with seeded(seed):
+        network = NETWORKS[name](**arguments)
+    fitted = fit(
+        network, examples, validation, Classification(params.training.label_smoothing), params.training,
+        seed, name, checkpoint, on_epoch,
+    )  # fmt: skip
+    outputs = predict(network, validation, params.training)
+    scale = 1 / temperature(outputs, validation.labels)
+    tensors = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
+    for key in ("classifier.weight", "classifier.bias"):
+        tensors[key] *= np.float32(scale)
+    return Trained({"network": arguments}, tensors, fitted.csv())
+
+
+def probabilities(
+    config: Mapping[str, Any], tensors: Mapping[str, Array], corpus: Corpus, items: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Softmax outputs for `items`, (n, categories)."""
+    network = NETWORKS[config["kind"]](**config["network"])
+    network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
+    training = parse(config["training"], NetworkTraining, "config.json: training")
+    outputs = predict(network, _examples(corpus, items), training)
+    return outputs.double().softmax(1).numpy()
+
+
+def _examples(corpus: Corpus, items: npt.NDArray[np.int64], word_dropout: float = 0.0) -> TextBatches:
+    lengths = corpus.lengths[items]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    # Row t of the selection is t - (its text's new start) + (its text's old start).
+    shift = np.repeat(corpus.offsets[items] - offsets[:-1], lengths)
+    tokens = corpus.tokens[np.arange(offsets[-1]) + shift]
+    names = corpus.item_ids.take(items).to_pylist()
+    labels = torch.from_numpy(corpus.labels[items])
+    return TextBatches(torch.from_numpy(tokens), offsets, labels, names, word_dropout, UNKNOWN)
