@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from convoy.cli.app import EMBED_EXAMPLE
+from convoy.cli.embed import EXAMPLE
 from tests.conftest import ROOT
 from tests.pipelines import workspace
 
@@ -28,7 +28,7 @@ def yaml_of_the_readme() -> list[str]:
 
 def embed_examples() -> list[str]:
     """The commands that README and `convoy embed --help` show."""
-    text = f"{README}\n{EMBED_EXAMPLE}".replace("\\\n", " ")
+    text = f"{README}\n{EXAMPLE}".replace("\\\n", " ")
     found = re.findall(r"^ +(convoy embed .*--model data/.*)$", text, flags=re.MULTILINE)
     assert len(found) == 2
     return found

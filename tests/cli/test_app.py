@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -211,14 +210,6 @@ def test_usage_errors_exit_with_2(folder):
         assert "Usage: " in result.stderr
 
 
-def test_every_command_shows_an_example():
-    for command in app.registered_commands:
-        assert command.callback is not None
-        name = command.callback.__name__
-        help_text = invoke(name, "--help").stdout
-        assert re.search(rf"Example:\n    convoy {name}\s", help_text)
-
-
 IMPORTED = """
 import sys
 from convoy.cli import app as cli
@@ -242,6 +233,16 @@ def test_imports_only_what_a_command_needs_and_exits_with_the_code(folder, code)
     assert done.returncode == code
     assert done.stdout.splitlines()[-1] == "[] ['numba', 'numpy', 'pyarrow', 'pydantic']"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["", "embed", "downscale", "publish", "promote", "dashboard"])
+def test_help_waits_for_no_library(command):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *command.split(), "--help"],
+        env=ENVIRONMENT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    # Typer itself imports pydantic to parse arguments.
+    assert done.stdout.splitlines()[-1] in ("[] []", "[] ['pydantic']")
 
 
 def test_version():
@@ -281,7 +282,7 @@ def test_nohup_lets_a_command_outlive_its_terminal(folder):
 
 
 def test_plain_progress_lines_away_from_a_terminal(folder, monkeypatch):
-    monkeypatch.setattr("convoy.cli.commands.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("convoy.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
     result = invoke("embed", "items.csv", "out", "--model", "model", COLUMNS)
     lines = result.stderr.splitlines()
     assert [line.split(" items, ")[0] for line in lines] == [

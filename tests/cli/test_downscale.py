@@ -273,7 +273,7 @@ def test_a_model_that_is_not_whole_or_not_for_this_is_refused(folder, made):
 
 
 def test_days_are_counted_away_from_a_terminal(folder, monkeypatch):
-    monkeypatch.setattr("convoy.cli.commands.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("convoy.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
     stderr, _ = downscale("in.nc", "out.nc", "--model", "lapse")
     lines = [line for line in stderr.splitlines() if not line.startswith("convoy: warning")]
     assert [line.split(",")[0] for line in lines] == ["days: 96 of 130 days", "days: 130 of 130 days"]

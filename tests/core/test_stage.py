@@ -105,9 +105,9 @@ def test_a_mistake_of_the_user_is_one_line_and_leaves_no_output(start, tmp_path,
 def main() -> None:
     with atomic_file(Path("out.csv")) as path:
         path.write_text("half")
-        raise ConvoyError("in.csv: row 3:\\n  expected a number")
+        raise ConvoyError("row '3\\x1b[31m\\n'", path="in.csv", expected="a number", found="'\\x1b]0;x'")
 """
-    expected = "convoy: in.csv: row 3: expected a number\n"
+    expected = "convoy: in.csv: row '3\\x1b[31m\\n'; expected a number; found '\\x1b]0;x'\n"
     assert ended(start(body, launcher=launcher)) == (2, "", expected)
     assert outputs(tmp_path) == []
 

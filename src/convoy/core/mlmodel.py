@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import cut, one_line
 from convoy.core.yaml_io import read_yaml
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Answering:
             with self._turn:
                 return self._model.predict(model_input)
         except ConvoyError as error:
-            raise MlflowException.invalid_parameter_value(str(error)) from None
+            raise MlflowException.invalid_parameter_value(one_line(error)) from None
 
 
 def load(data: Path, loader: str, serve: "Callable[[StoredModel], Predicts]") -> Answering:
@@ -155,8 +156,7 @@ def _forget_code(data: Path) -> None:
 
 
 def _shown(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return cut(" ".join(str(value).split()), _SHOWN)
 
 
 def _refused(path: Path, fault: str) -> ConvoyError:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from convoy.core import threads
 from convoy.core.errors import ConvoyError
 from convoy.core.files import workspace_lock
+from convoy.core.printable import one_line
 
 
 def run(main: Callable[..., None]) -> NoReturn:
@@ -40,7 +41,7 @@ def guarded(action: Callable[[], Any]) -> int:
     try:
         action()
     except ConvoyError as error:
-        print(f"convoy: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"convoy: {one_line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import cut, escape
 
 SHOWN_CHARACTERS = 60
 SHOWN_EXAMPLES = 5
@@ -97,6 +98,6 @@ def shorten(value: object) -> str:
         return "missing"
     # Cut before quoting: a text of 10 MB must not be copied several times over.
     text = str(value)
-    cut = text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
-    quoted = "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut) + "'"
-    return quoted if cut is text else f"{quoted} ({len(text)} characters)"
+    shown = cut(text, SHOWN_CHARACTERS)
+    quoted = f"'{escape(shown)}'"
+    return quoted if shown is text else f"{quoted} ({len(text)} characters)"

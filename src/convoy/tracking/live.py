@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import mask, one_line
 from convoy.tracking import runs, store
-from convoy.tracking.masking import mask
 from convoy.tracking.runs import Sample
 from convoy.training import event_log
 from convoy.training.event_log import Record
@@ -82,7 +82,7 @@ def _follow(path: Path) -> None:
                 deliver(client, record)
                 shown, pause = state, 0.0
             except ConvoyError as error:
-                print(error, flush=True)
+                print(one_line(error), flush=True)
                 pause = min(LONGEST_PAUSE, 2 * pause + 1)
                 next_try = time.monotonic() + pause
         if over:

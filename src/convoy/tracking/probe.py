@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from convoy.core.errors import ConvoyError
-from convoy.tracking.masking import mask
+from convoy.core.printable import mask
 from convoy.training.event_log import repository
 
 MAKE_AGAIN = "move it away, and `convoy publish` makes it again from DVC's outputs"
@@ -17,11 +17,10 @@ _BROKEN = ("file is not a database", "malformed", "unsupported file format")
 
 
 class OutOfReachError(ConvoyError):
-    """A store does not answer. `what` says so without the advice, which is for those who publish."""
+    """A store does not answer. The hint is for those who publish."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; {_LATER}")
-        self.what = what
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint=_LATER)
 
 
 def sqlite_file(uri: str) -> Path | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from convoy.core.errors import ConvoyError
-from convoy.tracking.masking import MASK, mask
+from convoy.core.printable import MASK, mask
 from convoy.tracking.probe import MAKE_AGAIN, OutOfReachError, in_short, is_broken, probe, sqlite_file
 from convoy.training import event_log
 

@@ -25,13 +25,13 @@ from convoy.climate.data.units import EXAMPLES, Conversion, conversion
 from convoy.climate.data.variables import (
     DAILY,
     ELEVATION,
-    SECTION,
     VARIABLES,
     Variable,
     VariableParams,
+    param,
     row_of,
 )
-from convoy.core.errors import ConvoyError
+from convoy.core.errors import KEY, ConvoyError
 
 LISTED = 4  # files of which a message says what they have
 Settings = Mapping[str, VariableParams]
@@ -63,7 +63,7 @@ def conform(
     }
     if len(times) > 1:
         several = ", ".join(sorted(coordinate for _, coordinate in times))
-        raise ConvoyError(f"{path_of(raw)}: several time axes ({several}); split the file")
+        raise ConvoyError(f"several time axes ({several})", path=path_of(raw), hint="split the file")
     (latitudes, rows), (longitudes, columns) = axes.latitudes(raw, lat), axes.longitudes(raw, lon)
     grid = Grid(latitudes, longitudes)
     days = axes.days(raw, next(iter(times))[1]) if times else None
@@ -97,35 +97,37 @@ class _Conformed(BackendArray):
         self.raw, self.name, self.stored, self.row = raw, name, stored, row_of(name)
         self.grid, self.days, self.rows, self.columns = grid, days, rows, columns
         self.dtype = np.dtype(np.float32)
-        self.where = f"{path_of(raw)}: {called(name, stored)}"
+        self.path, self.called = path_of(raw), called(name, stored)
         held = raw[stored]
         time = time_of(raw, stored) if name != ELEVATION else None
         if name != ELEVATION and time is None:
             raise ConvoyError(
-                f"{self.where} has no time among its dimensions ({', '.join(map(str, held.dims))})"
+                f"{self.called} has no time among its dimensions ({', '.join(map(str, held.dims))})",
+                path=self.path,
             )
         self.order = [str(raw[axis].dims[0]) for axis in coordinates]
         self.order = self.order if time is None else [time[0], *self.order]
         if not set(self.order) <= set(held.dims):
             raise ConvoyError(
-                f"{self.where} lies on ({', '.join(map(str, held.dims))}), others on "
-                f"({', '.join(self.order)}); one a file"
+                f"{self.called} lies on ({', '.join(map(str, held.dims))}), others on "
+                f"({', '.join(self.order)}); one a file",
+                path=self.path,
             )
         self.chosen = {
             str(dim): self._level(str(dim), override) for dim in held.dims if dim not in self.order
         }
         self.shape = (*(() if days is None or time is None else (len(days),)), *grid.shape)
         if override is None or override.name != stored:
-            _refuse_other_method(self.where, self.row, held.attrs)
-        self.units, self.conversion = _units(self.where, name, stored, held.attrs.get("units"), override)
+            _refuse_other_method(self.path, self.called, self.row, held.attrs)
+        self.units, self.conversion = _units(self.path, name, stored, held.attrs.get("units"), override)
         self.our_units = self.row.units or units or self.units
         if not self.row.units:
             turned = conversion(self.units, self.our_units)
             if not self.units or turned is None:
                 raise ConvoyError(
-                    f"{self.where} has the units '{self.units}'; expected {self.our_units or 'some'}; say "
-                    f"what they are: {SECTION}: {{{name}: {{units: ...}}}}"
-                )
+                    f"{self.called} has the units '{self.units}'", path=self.path, key=param(name, "units"),
+                    expected=self.our_units or "some", hint=f"say what they are: {KEY}",
+                )  # fmt: skip
             self.conversion = turned
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
@@ -146,8 +148,7 @@ class _Conformed(BackendArray):
             values = (values.astype(np.float64) * scale + offset).astype(np.float32)
         least, greatest = self.row.values
         wrong = (values < least - self.row.round_off) | (values > greatest)
-        expected = f"; expected {least:g} to {greatest:g}; {advice(self.name, self.units)}"
-        self._refuse(wrong, values, spans, expected)
+        self._refuse(wrong, values, spans, f"{least:g} to {greatest:g}")
         return values[tuple(slice(None) if isinstance(part, slice) else 0 for part in key)]
 
     def _refuse(
@@ -165,10 +166,12 @@ class _Conformed(BackendArray):
             place = f"{self.days.at(day).labels[0]}, {place}"
         found = f"{values[index]:.7g}" if np.isfinite(values[index]) else "a value that is not finite"
         found = f"is {found} {self.our_units}" if expected else f"holds {found}"
+        hint = "if it stands for missing, declare it as the variable's _FillValue"
         raise ConvoyError(
-            f"{self.where} {found} at {place} (the first of {int(wrong.sum()):,}){expected}; if it stands "
-            "for missing, declare it as the variable's _FillValue"
-        )
+            f"{self.called} {found} at {place} (the first of {int(wrong.sum()):,})", path=self.path,
+            key=param(self.name, "units") if expected else "", expected=expected,
+            hint=f"{advice(self.units)}; {hint}" if expected else hint,
+        )  # fmt: skip
 
     def _level(self, dim: str, override: VariableParams | None) -> int:
         """Which of the values along another dimension is meant: the only one, or that of `level`."""
@@ -183,13 +186,16 @@ class _Conformed(BackendArray):
                 return int(at[0])
             there = ", ".join(f"{value:g}" for value in held.values[:20])
             raise ConvoyError(
-                f"{self.where} has no level '{level}' along '{dim}' ({there} {held.attrs.get('units', '')})"
+                f"{self.called} has no level '{level}' along '{dim}' ({there} {held.attrs.get('units', '')})",
+                path=self.path,
             )
         if size != 1:
             raise ConvoyError(
-                f"{self.where} has {size} values along '{dim}'; expected time, latitude and longitude alone: "
-                f"choose one of them first, or name it: {SECTION}: {{{self.name}: {{level: 850 hPa}}}}"
-            )
+                f"{self.called} has {size} values along '{dim}'", path=self.path,
+                key=param(self.name, "level", "850 hPa"),
+                expected="time, latitude and longitude alone: choose one of them first",
+                hint=f"or name it: {KEY}",
+            )  # fmt: skip
         return 0
 
 
@@ -199,9 +205,9 @@ def check_mean(part: xr.Dataset, name: str, mean: float) -> None:
     if not least <= mean <= greatest:
         stored, units = (part[name].encoding[key] for key in ("source_name", "source_units"))
         raise ConvoyError(
-            f"{path_of(part)}: {called(name, stored)} is {mean:.4g} {row_of(name).units} on average; "
-            f"expected {least:g} to {greatest:g}; {advice(name, units)}"
-        )
+            f"{called(name, stored)} is {mean:.4g} {row_of(name).units} on average", path=path_of(part),
+            key=param(name, "units"), expected=f"{least:g} to {greatest:g}", hint=advice(units),
+        )  # fmt: skip
 
 
 def without_round_off(name: str, values: Fields) -> tuple[Fields, int]:
@@ -211,9 +217,9 @@ def without_round_off(name: str, values: Fields) -> tuple[Fields, int]:
     return (np.where(below, np.float32(row_of(name).values[0]), values) if count else values), count
 
 
-def advice(name: str, units: str) -> str:
-    """What to do about values that are wrong because of a unit."""
-    return f"are its units '{units}'? override them: {SECTION}: {{{name}: {{units: ...}}}}"
+def advice(units: str) -> str:
+    """What to do about values that are wrong because of a unit; the key is the param of the units."""
+    return f"are its units '{units}'? override them: {KEY}"
 
 
 def called(name: str, stored: str) -> str:
@@ -229,16 +235,17 @@ def require(files: Sequence[xr.Dataset], parts: Iterable[xr.Dataset | None], wan
             synonyms = row_of(name).synonyms
             nor = f" (nor {', '.join(synonyms)})" if synonyms else ""
             raise ConvoyError(
-                f"no variable {name}{nor}: {listing(files)}; if it has another name, say so: {SECTION}: "
-                f"{{{name}: {{name: ...}}}}"
-            )
+                f"no variable {name}{nor}: {listing(files)}", key=param(name, "name"),
+                hint=f"if it has another name, say so: {KEY}",
+            )  # fmt: skip
 
 
 def check_names(files: Sequence[xr.Dataset], settings: Settings) -> None:
     """Raise ConvoyError for a variable that is given a name that no file has."""
     for name, override in settings.items():
         if override.name is not None and not any(override.name in raw.variables for raw in files):
-            raise ConvoyError(f"{SECTION}.{name}.name: no variable '{override.name}': {listing(files)}")
+            at_fault = param(name, "name", "")
+            raise ConvoyError(f"no variable '{override.name}': {listing(files)}", key=at_fault)
 
 
 def listing(files: Sequence[xr.Dataset]) -> str:
@@ -269,9 +276,9 @@ def _find(raw: xr.Dataset, name: str, settings: Settings) -> str | None:
     fitting = next((stored for stored in claims.values() if stored), [])
     if len(fitting) > 1:
         raise ConvoyError(
-            f"{path_of(raw)}: {' and '.join(fitting)} could each be {name}; choose one: {SECTION}: "
-            f"{{{name}: {{name: {fitting[0]}}}}}"
-        )
+            f"{' and '.join(fitting)} could each be {name}", path=path_of(raw),
+            key=param(name, "name", fitting[0]), hint=f"choose one: {KEY}",
+        )  # fmt: skip
     return next(iter(fitting), None)
 
 
@@ -300,35 +307,35 @@ def _methods(attributes: Mapping[str, Any]) -> set[str]:
     return set(re.findall(r"\btime: (\w+)", str(attributes.get("cell_methods", ""))))
 
 
-def _refuse_other_method(where: str, row: Variable, attributes: Mapping[str, Any]) -> None:
+def _refuse_other_method(path: str, called: str, row: Variable, attributes: Mapping[str, Any]) -> None:
     found = _methods(attributes)
     # What fell in a day is its sum, as well as a mean of its rates.
     expected = {row.method, "sum"} if row.intermittent else {row.method}
     if row.method and found and not found & expected:
         raise ConvoyError(
-            f"{where} has the cell methods '{attributes['cell_methods']}'; expected 'time: {row.method}'; if "
-            f"it is what is meant all the same, name it: {SECTION}: {{{row.name}: {{name: ...}}}}"
-        )
+            f"{called} has the cell methods '{attributes['cell_methods']}'", path=path,
+            key=param(row.name, "name"), expected=f"'time: {row.method}'",
+            hint=f"if it is what is meant all the same, name it: {KEY}",
+        )  # fmt: skip
 
 
 def _units(
-    where: str, name: str, stored: str, stated: object, override: VariableParams | None
+    path: str, name: str, stored: str, stated: object, override: VariableParams | None
 ) -> tuple[str, Conversion]:
     """The units and what they take. An override counts for the file's variable that it names, or for all."""
     ours = row_of(name).units
     if override is not None and override.units is not None and override.name in (None, stored):
         needed = conversion(override.units, ours or override.units)
         if needed is None:
-            raise ConvoyError(
-                f"{SECTION}.{name}.units: expected one of {EXAMPLES[ours]}; found '{override.units}'"
-            )
+            at_fault = param(name, "units", "")
+            raise ConvoyError(key=at_fault, expected=f"one of {EXAMPLES[ours]}", found=f"'{override.units}'")
         return override.units, needed
     written = str(stated or "").strip()
     needed = conversion(written, ours or written)
     if needed is None:
         found = f"states the units '{written}'" if written else "states no units"
         raise ConvoyError(
-            f"{where} {found}; expected one of {EXAMPLES[ours]}; say what they are: {SECTION}: "
-            f"{{{name}: {{units: ...}}}}"
-        )
+            f"{called(name, stored)} {found}", path=path, key=param(name, "units"),
+            expected=f"one of {EXAMPLES[ours]}", hint=f"say what they are: {KEY}",
+        )  # fmt: skip
     return written, needed

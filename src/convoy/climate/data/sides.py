@@ -14,10 +14,10 @@ from convoy.climate.data.conventions import Settings, conform, listing, path_of,
 from convoy.climate.data.datasets import days_of, fields_of, grid_of
 from convoy.climate.data.domains import Days, Fields, Grid
 from convoy.climate.data.variables import SECTION, VARIABLES
-from convoy.core.errors import ConvoyError
+from convoy.core.errors import KEY, ConvoyError, Param
 
 VALUES_A_SLICE = 16_000_000
-SOURCE = "climate.grids.source"
+SOURCE = Param("climate.grids.source")
 # Data may come in seasons: so many days in a row are one.
 SEASON_DAYS = 28
 
@@ -98,7 +98,7 @@ def side(
     """
     for path, times in Counter(map(path_of, files)).items():
         if times > 1:
-            raise ConvoyError(f"{path} is named twice; expected each file once")
+            raise ConvoyError(f"{path} is named twice", expected="each file once")
     found, units = [], dict(units)
     for raw in files:
         data = conform(raw, settings, wanted, units)
@@ -111,9 +111,9 @@ def side(
     for raw, data in zip(files, found, strict=True):
         if data is None:
             raise ConvoyError(
-                f"none of the variables wanted ({', '.join(wanted)}): {listing([raw])}; leave the file "
-                f"out, or say what they are called in {SECTION}"
-            )
+                f"none of the variables wanted ({', '.join(wanted)}): {listing([raw])}", key=Param(SECTION),
+                hint=f"leave the file out, or say what they are called in {KEY}",
+            )  # fmt: skip
         days = days_of(data)
         for variable in wanted:
             if variable in data:
@@ -151,7 +151,7 @@ def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
             f"{name} {variable} {days.labels[0]} to {days.labels[-1]}"
             for (name, variable), days in every.items()
         )
-        raise ConvoyError(f"{SOURCE}: no day is in all variables: {spans}")
+        raise ConvoyError(f"no day is in all variables: {spans}", key=SOURCE)
     left_out = {
         f"days of {name} {variable}": len(days) - len(ordinal) for (name, variable), days in every.items()
     }
@@ -188,7 +188,7 @@ def _refuse_same_days(variable: str, parts: Sequence[Part]) -> None:
         one, other = (parts[files[order[twice[0] + at]]] for at in (0, 1))
         day = Days(one.days.calendar, ordinal[order[twice[:1]]]).labels[0]
         raise ConvoyError(
-            f"{other.path}: {variable} of {day} stands in {one.path} too; expected each day in one file"
+            f"{variable} of {day} stands in {one.path} too", path=other.path, expected="each day in one file"
         )
 
 
@@ -205,23 +205,23 @@ def _refuse_not_daily(variable: str, parts: Sequence[Part]) -> None:
     steps = np.diff(ordinal)
     rule = f", {np.median(steps):g} days as a rule" if np.median(steps) > 1 else ""
     raise ConvoyError(
-        f"{path}: {variable} goes on from {one} to {other}{rule}; expected daily values, and gaps only "
-        f"between seasons of {SEASON_DAYS} days in a row or more"
-    )
+        f"{variable} goes on from {one} to {other}{rule}", path=path,
+        expected=f"daily values, and gaps only between seasons of {SEASON_DAYS} days in a row or more",
+    )  # fmt: skip
 
 
 def _refuse_other_grid(first: Part, other: Part) -> None:
     one, two = grid_of(first.data), grid_of(other.data)
     if not same(one, two):
         raise ConvoyError(
-            f"{other.path}: {' x '.join(map(str, two.shape))} cells at {extent(two)}; expected "
-            f"the grid of {first.path}: {' x '.join(map(str, one.shape))} at {extent(one)}"
-        )
+            f"{' x '.join(map(str, two.shape))} cells at {extent(two)}", path=other.path,
+            expected=f"the grid of {first.path}: {' x '.join(map(str, one.shape))} at {extent(one)}",
+        )  # fmt: skip
 
 
 def _refuse_other_calendar(first: Part, other: Part) -> None:
     if first.days.calendar != other.days.calendar:
         raise ConvoyError(
-            f"{other.path}: calendar '{other.days.calendar}', but '{first.days.calendar}' in "
-            f"{first.path}; bring both to one (xarray's convert_calendar)"
-        )
+            f"calendar '{other.days.calendar}', but '{first.days.calendar}' in {first.path}", path=other.path,
+            hint="bring both to one (xarray's convert_calendar)",
+        )  # fmt: skip

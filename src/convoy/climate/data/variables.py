@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
+from convoy.core.errors import Param
 from convoy.core.params import Section
 
 SECTION = "climate.grids.variables"
@@ -106,6 +107,11 @@ DAILY = tuple(name for name in VARIABLES if name != ELEVATION)
 def row_of(name: str, units: str = "") -> Variable:
     """The row of a name; for one that the table lacks a row with no bounds, in these units."""
     return VARIABLES.get(name) or Variable(name, units, long_name=name.replace("_", " "), intermittent=True)
+
+
+def param(name: str, key: str, value: str = "...") -> Param:
+    """The param of a variable, for messages; without a value where it is itself at fault."""
+    return Param(SECTION, (name, key), value)
 
 
 class VariableParams(Section):

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from convoy.core.errors import ConvoyError
+from convoy.core.errors import KEY, ConvoyError, Param
 from convoy.core.files import atomic_file
+from convoy.core.printable import reason
 from convoy.streamrec.catalogue.source_io import csv_batches, json_batches, parquet_batches, strings
 
 READERS = {
@@ -23,6 +24,7 @@ READERS = {
     ".ndjson": json_batches,
     ".parquet": parquet_batches,
 }
+COLUMNS_PARAM = Param("streamrec.catalogue.columns")
 COLUMNS = ("item_id", "title", "synopsis", "category")
 CATALOGUE = pa.schema([pa.field(name, pa.string(), nullable=False) for name in (*COLUMNS, "text_sha256")])
 TRUTH = pa.schema(
@@ -35,6 +37,7 @@ TRUTH = pa.schema(
 )
 FACTS = b"convoy"
 NAMES_SHOWN = 20
+_AGAIN = "run `dvc repro` to make it again"
 MAX_ID_CHARACTERS = 256  # the embeddings' item_ids.npy gives every id the room of the longest one
 # What Arrow raises for broken files: corrupt Parquet gives an OSError, or a column name that is not UTF-8.
 BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
@@ -74,7 +77,7 @@ def iter_source(
     batches = _with_ids(path, (batch for batch in batches if len(batch)), columns)
     first = next(batches, None)
     if first is None:
-        raise ConvoyError(f"{path}: no rows; expected at least one item")
+        raise ConvoyError("no rows", path=path, expected="at least one item")
     return itertools.chain([first], batches)
 
 
@@ -112,7 +115,9 @@ def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     table = _read(path, CATALOGUE)
     facts = (table.schema.metadata or {}).get(FACTS)
     if facts is None:
-        raise ConvoyError(f"{path}: no facts about its source, so not a catalogue of ours; run `dvc repro`")
+        raise ConvoyError(
+            "no facts about its source, so not a catalogue of ours", path=path, hint="run `dvc repro`"
+        )
     return table.replace_schema_metadata(None), _facts(path, facts)
 
 
@@ -127,9 +132,10 @@ def _facts(path: Path, stored: bytes) -> dict[str, Any]:
     known = source is None or (isinstance(source, str) and re.fullmatch("[0-9a-f]{64}", source))
     if not known or type(limit) is not int or limit < 1:
         raise ConvoyError(
-            f"{path}: its metadata '{FACTS.decode()}' are not the facts of a catalogue of ours "
-            "(source_sha256, max_characters); make the file again, or remove them"
-        )
+            f"its metadata '{FACTS.decode()}' are not the facts of a catalogue of ours (source_sha256, "
+            "max_characters)",
+            path=path, hint="make the file again, or remove them",
+        )  # fmt: skip
     return found
 
 
@@ -166,53 +172,55 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
             found = file.schema_arrow
             if found.remove_metadata() != schema:
                 raise ConvoyError(
-                    f"{path}: expected the columns {_shown(schema.names)}, found {_shown(found.names)}; "
-                    "run `dvc repro` to make it again"
-                )
+                    path=path, expected=f"the columns {_shown(schema.names)}", found=_shown(found.names),
+                    hint=_AGAIN,
+                )  # fmt: skip
             return file.read()
     except BROKEN as error:
-        raise ConvoyError(f"{path}: {_one_line(error)}; run `dvc repro` to make it again") from None
+        raise ConvoyError(_reason(error), path=path, hint=_AGAIN) from None
 
 
 def _check_file(path: Path) -> None:
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        raise ConvoyError(f"{path}: no such file") from None
+        raise ConvoyError("no such file", path=path) from None
     except OSError as error:
-        raise ConvoyError(f"{path}: {error.strerror}") from None
+        raise ConvoyError(str(error.strerror), path=path) from None
     except ValueError as error:  # a NUL in the name
-        raise ConvoyError(f"{str(path)!r}: {error}; name a file") from None
+        raise ConvoyError(str(error), path=path, hint="name a file") from None
     if path.is_dir():
-        raise ConvoyError(f"{path}: a folder; name a file")
+        raise ConvoyError("a folder", path=path, hint="name a file")
     if not path.is_file():
-        raise ConvoyError(f"{path}: not a regular file; it is read more than once, so save it first")
+        raise ConvoyError("not a regular file", path=path, hint="it is read more than once, so save it first")
     if path.suffix.lower() not in READERS:
         raise ConvoyError(
-            f"{path}: unknown format '{path.suffix}'; expected .csv, .jsonl (one object a line) or .parquet"
-        )
+            f"unknown format '{path.suffix}'", path=path,
+            expected=".csv, .jsonl (one object a line) or .parquet",
+        )  # fmt: skip
     if size == 0:
-        raise ConvoyError(f"{path}: an empty file (0 bytes)")
+        raise ConvoyError("an empty file (0 bytes)", path=path)
 
 
 def _pick(
     path: Path, names: Sequence[str], columns: Mapping[str, str], wanted: Sequence[str]
 ) -> dict[str, str]:
     if unknown := set(columns) - set(COLUMNS):
-        raise ConvoyError(f"columns: unknown key '{min(unknown)}'; expected {_shown(COLUMNS)}")
+        raise ConvoyError(f"unknown key '{min(unknown)}'", key=COLUMNS_PARAM, expected=_shown(COLUMNS))
     chosen = {name: columns.get(name, name) for name in wanted}
     if "item_id" not in columns and "item_id" not in names:
         del chosen["item_id"]
     if missing := {name: column for name, column in chosen.items() if column not in names}:
         raise ConvoyError(
-            f"{path}: no column {', '.join(_called(*pair) for pair in missing.items())}; its columns are "
-            f"{_shown(names)}; name the right ones under `columns`"
-        )
+            f"no column {', '.join(_called(*pair) for pair in missing.items())}; its columns are "
+            f"{_shown(names)}",
+            path=path, key=COLUMNS_PARAM, hint=f"name the right ones in {KEY}",
+        )  # fmt: skip
     for name, column in chosen.items():
         if names.count(column) > 1:
-            raise ConvoyError(f"{path}: {names.count(column)} columns are called {_called(name, column)}")
+            raise ConvoyError(f"{names.count(column)} columns are called {_called(name, column)}", path=path)
         if (other := next(other for other in chosen if chosen[other] == column)) != name:
-            raise ConvoyError(f"{path}: column '{column}' is mapped to both {other} and {name}")
+            raise ConvoyError(f"column '{column}' is mapped to both {other} and {name}", path=path)
     return chosen
 
 
@@ -229,10 +237,11 @@ def _with_ids(
         for fault, wrong, mend in _id_faults(batch["item_id"]):
             rows = [str(numbers[row]) for row in pc.indices_nonzero(wrong).to_pylist()]
             if rows:
+                column = _called("item_id", columns.get("item_id", "item_id"))
                 raise ConvoyError(
-                    f"{path}: column {_called('item_id', columns.get('item_id', 'item_id'))}: {fault} in row"
-                    f"{'s' if len(rows) > 1 else ''} {_shown(rows)}; {mend}"
-                )
+                    f"{fault} in row{'s' if len(rows) > 1 else ''} {_shown(rows)}",
+                    path=path, key=f"column {column}", hint=mend,
+                )  # fmt: skip
         yield batch
 
 
@@ -253,8 +262,9 @@ def _refusing(path: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Reco
         yield from batches
     except BROKEN as error:
         raise ConvoyError(
-            f"{path}: cannot be read as {path.suffix[1:]}: {_one_line(error)}; check it, or write it again"
-        ) from None
+            f"cannot be read as {path.suffix[1:]}: {_reason(error)}",
+            path=path, hint="check it, or write it again",
+        ) from None  # fmt: skip
 
 
 def _called(name: str, column: str) -> str:
@@ -269,5 +279,5 @@ def _shown(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else "")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:300]
+def _reason(error: Exception) -> str:
+    return reason(error).rstrip(".")

@@ -11,8 +11,8 @@ from convoy.core import artifact
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.mlmodel import check
+from convoy.core.printable import mask
 from convoy.tasks import ServedModel, Serving
-from convoy.tracking.masking import mask
 from convoy.tracking.registry.listing import CONTENT, all_versions, no_such_version
 
 if TYPE_CHECKING:

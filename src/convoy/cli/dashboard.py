@@ -1,0 +1,29 @@
+"""`convoy dashboard`: MLflow's web pages."""
+
+from typing import Annotated
+
+import typer
+
+from convoy.core.stage import guarded
+
+EXAMPLE = """\b
+Example:
+  convoy dashboard --port 8000
+"""
+
+
+def dashboard(
+    port: Annotated[int, typer.Option(metavar="PORT", help="The port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Serve MLflow's web pages for this repository.
+
+    Press Ctrl-C to stop. Where MLFLOW_TRACKING_URI names a server, its address is printed instead.
+    """
+    raise typer.Exit(guarded(lambda: _dashboard(port)))
+
+
+def _dashboard(port: int) -> None:
+    from convoy.projects import TASKS
+    from convoy.tracking.dashboard.server import serve
+
+    serve(port, TASKS)

@@ -1,0 +1,146 @@
+"""`convoy downscale`: daily coarse fields in, a NetCDF file of fine fields out."""
+
+import os
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.outputs import naming, without_new_parents
+from convoy.cli.progress import progress
+from convoy.core import threads
+from convoy.core.errors import ConvoyError, Param
+from convoy.core.printable import one_line
+from convoy.core.stage import guarded
+
+if TYPE_CHECKING:
+    from convoy.climate.data.netcdf import Reader
+
+EXAMPLE = """\b
+Example:
+  convoy downscale cesm.nc fine.nc \\
+    --model data/climate/models/residual \\
+    --variables tasmax=TREFHTMX,psl=PSL,huss=QREFHT
+  convoy downscale tasmax_*.nc psl_*.nc huss_*.nc fine.nc \\
+    --model models:/climate-downscaling@champion
+"""
+
+
+def downscale(
+    # Not required, as far as the parser knows: it gives a single name to OUT, and would miss an IN.
+    coarse: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IN...",
+            default_factory=list,
+            show_default=False,
+            help="One or more NetCDF files or Zarr stores of daily coarse fields. Each may hold some of the "
+            "variables and some of the days.",
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The NetCDF-4 file to write (CF-1.11).")],
+    model: Annotated[
+        str, typer.Option(metavar=MODEL, help="A model folder, or models:/climate-downscaling@champion.")
+    ],
+    orography: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Surface heights on another fine grid than the one that the model was trained on.",
+        ),
+    ] = None,
+    variables: Annotated[
+        str,
+        typer.Option(
+            metavar="OURS=THEIRS,…", help="Variables that have other names in the files: tasmax=TREFHTMX,…"
+        ),
+    ] = "",
+    units: Annotated[
+        str,
+        typer.Option(
+            metavar="OURS=UNITS,…",
+            help="Units of variables for which the files state none or wrong ones: tasmax=degC,…",
+        ),
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if this command wrote it.")] = False,
+) -> None:
+    """Downscale daily coarse fields to a fine grid.
+
+    The files may be larger than memory: days are read in blocks.
+    """
+    raise typer.Exit(guarded(lambda: _downscale(coarse, out, model, orography, variables, units, force)))
+
+
+def _downscale(
+    coarse: list[Path], out: Path, model: str, orography: Path | None, variables: str, units: str, force: bool
+) -> None:
+    if not coarse:
+        raise ConvoyError(f"OUT is missing: name the file to write after {out}")
+    threads.sleep_soon()
+    threads.keep_memory()
+    from convoy.climate.data.netcdf import Reader
+    from convoy.climate.downscaling.inference import files as application
+    from convoy.climate.downscaling.inference import io as downscaled
+    from convoy.climate.downscaling.inference import surface as application_surface
+
+    names = pairs("--variables", variables, "tasmax=tx"), pairs("--units", units, "tasmax=degC")
+    read = [*coarse, Path(model), *([] if orography is None else [orography])]
+    with naming(out, "file", *read), in_place_of_params(_option), Reader() as reader:
+        out = Path(os.path.realpath(out))
+        _check_out(out, read, force, reader)
+        stored, digest = stored_model(model)
+        given, files = application.settings(*names), [reader.open(path) for path in coarse]
+        inputs = application.inputs_side(files, stored, given)
+        heights = None
+        if orography is not None:
+            heights = application_surface.heights_of(reader.open(orography), given)
+        surface = application_surface.surface_for(stored, inputs, heights)
+        applied = application.Application(stored, inputs, surface)
+        attributes = application.attributes(files, stored, version("convoy"), digest)
+        with without_new_parents(out), progress("days") as report:
+            parts = applied.parts(report)
+            downscaled.write(
+                out, applied.grid, applied.days, applied.variables, attributes, parts, applied.remarks
+            )
+    for warning in applied.warnings():
+        print(f"convoy: warning: {one_line(warning)}", file=sys.stderr)
+    print(one_line(applied.summary()))
+
+
+def _option(param: Param) -> str:
+    """The option in place of a param; empty where the command has none."""
+    from convoy.climate.data.variables import SECTION
+
+    options = {"name": "--variables", "units": "--units"}
+    match param.keys:
+        case _ if param.section != SECTION:
+            return ""
+        case (variable, key):
+            if key not in options:
+                return ""
+            return f"{options[key]} {variable}" + (f"={param.value}" if param.value else "")
+        case _:
+            return options["name"]
+
+
+def _check_out(out: Path, inputs: list[Path], force: bool, reader: "Reader") -> None:
+    from convoy.climate.downscaling.inference.files import is_downscaled
+
+    for path in map(os.path.realpath, inputs):
+        if Path(path) in (out, *out.parents):
+            raise ConvoyError(
+                f"would overwrite or change {path}, which is read", path=out, hint="name another file"
+            )
+    if not out.exists():
+        return
+    if not force:
+        raise ConvoyError("is there already", path=out, hint="name another file, or replace it with --force")
+    with suppress(ConvoyError):  # whatever cannot be read is none of ours
+        if is_downscaled(reader.open(out)):
+            return
+    # The last of several inputs stands here where OUT was forgotten.
+    raise ConvoyError("--force replaces what this command has made, and this is something else", path=out)

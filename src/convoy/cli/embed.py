@@ -1,0 +1,100 @@
+"""`convoy embed`: a catalogue file in, an embeddings folder out.
+
+As in all modules of commands, libraries are imported when the command runs: `convoy --help` loads none.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.outputs import naming, without_new_parents
+from convoy.cli.progress import progress
+from convoy.core.errors import ConvoyError, Param
+from convoy.core.printable import one_line
+from convoy.core.stage import guarded
+
+# \b keeps the lines of what follows as they are.
+EXAMPLE = """\b
+Example:
+  convoy embed netflix_titles.csv vectors \\
+    --model data/streamrec/models/textcnn \\
+    --columns item_id=show_id,synopsis=description
+"""
+
+
+def embed(
+    catalogue: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CATALOGUE",
+            help="The items: a .csv, .jsonl or .parquet file with the columns item_id, title and synopsis.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT",
+            help="The folder to write: one row per item as Parquet, and the vectors as .npy files.",
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(metavar=MODEL, help="A model folder, or models:/streamrec-text@champion.")
+    ],
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="OURS=THEIRS,…", help="Columns that have other names in the file: item_id=show_id,…"
+        ),
+    ] = "",
+    normalise: Annotated[
+        Literal["none", "l2"], typer.Option(help="l2 scales every vector to length 1.")
+    ] = "none",
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the embeddings in OUT if there are any.")
+    ] = False,
+) -> None:
+    """Write an embedding for every item of a catalogue.
+
+    The file may be larger than memory: it is read in batches.
+    """
+    raise typer.Exit(guarded(lambda: _embed(catalogue, out, model, columns, normalise, force)))
+
+
+def _embed(
+    catalogue: Path, out: Path, model: str, columns: str, normalise: Literal["none", "l2"], force: bool
+) -> None:
+    from convoy.embeddings.write_io import write
+    from convoy.streamrec.catalogue.io import Items
+    from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning
+
+    names = pairs("--columns", columns, "item_id=show_id")
+    with naming(out, "folder", catalogue, Path(model)), in_place_of_params(_option):
+        out = Path(os.path.realpath(out))
+        _check_out(out, force)
+        embedder = Embedder(stored_model(model)[0], EmbedParams(normalise=normalise))
+        with without_new_parents(out), progress("items") as report:
+            items = Items(catalogue, names)
+            manifest = write(out, items, embedder, embedder.dimension, embedder.facts, report)
+    print(one_line(summary(manifest)))
+    if advice := warning(manifest):
+        print(f"convoy: {one_line(advice)}", file=sys.stderr)
+
+
+def _option(param: Param) -> str:
+    from convoy.streamrec.catalogue.io import COLUMNS_PARAM
+
+    return "--columns" if param == COLUMNS_PARAM else str(param)
+
+
+def _check_out(out: Path, force: bool) -> None:
+    from convoy.embeddings.io import is_embeddings, refuse_foreign
+
+    refuse_foreign(out)
+    if is_embeddings(out) and not force:
+        raise ConvoyError(
+            "is there already", path=out, hint="name another folder, or replace it with --force"
+        )

@@ -1,0 +1,105 @@
+"""Help and error lines of the commands: their own options by name, and nothing that acts on a terminal."""
+
+import re
+
+import numpy as np
+import pytest
+
+from convoy.cli.app import app
+from convoy.core import artifact
+from tests.cli.test_app import invoke, refused
+from tests.support import downscaled, gridfiles
+from tests.support.downscaled import variables
+from tests.support.tiny import write_model
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    write_model(tmp_path / "model", "textcnn", ["a tale of two cats the road"])
+    (tmp_path / "items.csv").write_text("item_id,title,description\ns1,A tale,of two cats\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def grids(tmp_path, monkeypatch):
+    """Coarse days, and the model `lapse` that downscales them."""
+    monkeypatch.chdir(tmp_path)
+    place = downscaled.climate()[0]
+    artifact.write(tmp_path / "lapse", *downscaled.trained("lapse_daily", place), None)
+    return place.at(slice(0, 40))
+
+
+def test_what_does_not_print_is_shown_escaped(folder):
+    (folder / "columns.csv").write_text('item_id,title,"syn\x1b[31m\nopsis"\n1,a,b\n')
+    line = refused("embed", "columns.csv", "out", "--model", "model")
+    assert "its columns are item_id, title, syn\\x1b[31m opsis; name the right ones in --columns\n" in line
+    (folder / "ids.csv").write_text('item_id,title,synopsis\n"\x1b[31m\n",a,b\n"\x1b[31m\n",c,d\n')
+    line = refused("embed", "ids.csv", "out", "--model", "model")
+    assert line == (
+        "convoy: ids.csv: ids given twice: '\\x1b[31m\\n' (rows 1 and 2); give every item its own\n"
+    )
+
+
+def test_columns_are_an_option_where_a_stage_has_a_param(folder):
+    line = refused("embed", "items.csv", "out", "--model", "model", "--columns=title=name")
+    assert line.endswith("; name the right ones in --columns\n")
+    line = refused("embed", "items.csv", "out", "--model", "model", "--columns=name=title")
+    assert line == ("convoy: --columns: unknown key 'name'; expected item_id, title, synopsis, category\n")
+
+
+USAGE = {
+    "embed": "CATALOGUE OUT",
+    "downscale": "IN... OUT",
+    "publish": "",
+    "promote": "[VERSION]",
+    "rollback": "",
+    "lineage": "PATH_OR_URI",
+    "dashboard": "",
+}
+
+
+def test_usage_names_the_arguments_as_the_help_does():
+    listed = invoke("--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(USAGE)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+    for command, arguments in USAGE.items():
+        text = invoke(command, "--help").stdout
+        usage = text.splitlines()[0].partition(f" {command} ")[2]
+        assert usage == f"[OPTIONS] {arguments}".rstrip()
+        for name in arguments.replace("[", "").replace("]", "").split():
+            assert f"\n  {name} " in text
+
+
+def test_params_of_stages_are_options_and_what_does_not_print_is_escaped(grids):
+    def line(name, *options, units="Pa"):
+        written = variables(grids)
+        held = written["psl"]
+        written["psl"] = (held[0], held[1], {"units": units})
+        gridfiles.write(name, written)
+        return refused("downscale", name, "out.nc", "--model", "lapse", *options)
+
+    assert line("odd.nc", units="\x1b[31m\nPa") == (
+        "convoy: odd.nc: variable 'psl' states the units '\\x1b[31m\\nPa'; expected one of Pa, hPa, kPa; "
+        "say what they are: --units psl=...\n"
+    )
+    assert line("odd.nc", "--units=psl=metres") == (
+        "convoy: --units psl: expected one of Pa, hPa, kPa; found 'metres'\n"
+    )
+    written = variables(grids)
+    written["plev"] = (("plev",), np.array([850.0, 500.0]), {"units": "hPa"})
+    dims, values, stated = written["tasmax"]
+    written["tasmax"] = (("plev", *dims), np.stack([values, values]), stated)
+    gridfiles.write("levels.nc", written)
+    assert refused("downscale", "levels.nc", "out.nc", "--model", "lapse") == (
+        "convoy: levels.nc: variable 'tasmax' has 2 values along 'plev'; expected time, latitude and "
+        "longitude alone: choose one of them first\n"
+    )
+
+
+def test_every_command_shows_an_example():
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.callback.__name__
+        help_text = invoke(name, "--help").stdout
+        assert re.search(rf"Example:\n    convoy {name}\s", help_text)
