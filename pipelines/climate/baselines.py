@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.climate.data import io as grids
+from convoy.climate.data.io import read, read_facts
 from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, measure, score
 from convoy.climate.downscaling.models.specs import MODELS, Downscaling, train
@@ -16,13 +16,13 @@ DATA = Path("data/climate")
 
 
 def main() -> None:
-    """Write model, metrics, daily errors and maps of each baseline, whichever are in use.
+    """Write model, metrics, daily errors and maps of each baseline, also of those that are not in use.
 
     The skill of every model is relative to the best of all baselines: baselines.parquet holds their errors.
     """
     params = load("climate.evaluate", EvaluateParams)
-    facts = grids.read_facts(DATA / "grids")
-    splits = {split: grids.read(DATA / "grids", split) for split in facts["splits"] if split != "validation"}
+    facts = read_facts(DATA / "grids")
+    splits = {split: read(DATA / "grids", split) for split in facts["splits"] if split != "validation"}
     training = splits.pop("train")
     measured = {}
     for name in names_of(MODELS, "baseline"):

@@ -1,20 +1,19 @@
-"""Stage climate-compare: say who won where, by how much, and how far from the noise floor."""
+"""Stage climate-compare: compare the models with each other and with the noise floor; write the report."""
 
 from pathlib import Path
 
 from convoy.climate.data.domains import Days
 from convoy.climate.data.headers import read_headers
 from convoy.climate.downscaling.comparison.compare import compare, table
-from convoy.climate.downscaling.comparison.findings import beside, findings, headline, limits
+from convoy.climate.downscaling.comparison.findings import findings, headline, limits, other_figures
 from convoy.climate.downscaling.comparison.report import comparison_pictures, page
-from convoy.climate.downscaling.evaluation import daily_io as daily
-from convoy.climate.downscaling.evaluation import maps_io as maps
+from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams
 from convoy.climate.downscaling.models.specs import MODELS
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.report import io as plots
+from convoy.report.io import columns, csv_text, read_curve, write_plots
 from convoy.report.themes import LIGHT
 from convoy.tasks import models_in_use
 
@@ -22,26 +21,26 @@ DATA = Path("data/climate")
 
 
 def main() -> None:
-    """Write comparison.json, report.html and the plots from what was measured of the chosen models."""
+    """Write comparison.json, report.html and the plots from the metrics of the models in use."""
     params = load("climate.evaluate", EvaluateParams)
     chosen = models_in_use("climate", MODELS)
     facts, domains = read_headers(DATA / "grids")
     metrics = {model: read_json(DATA / "metrics/downscaling" / f"{model}.json") for model in chosen}
-    arrays = {model: maps.read(DATA / "evaluation" / model / "maps.safetensors") for model in chosen}
-    errors = daily.read(DATA / "baselines.parquet")
+    arrays = {model: maps_io.read(DATA / "evaluation" / model / "maps.safetensors") for model in chosen}
+    errors = daily_io.read(DATA / "baselines.parquet")
     for model in chosen:
-        errors |= daily.read(DATA / "evaluation" / model / "daily.parquet")
-    curves = {model: plots.read_curve(DATA / "models" / model) for model in chosen}
-    learned = {model: plots.columns(text, model) for model, text in curves.items() if text is not None}
+        errors |= daily_io.read(DATA / "evaluation" / model / "daily.parquet")
+    curves = {model: read_curve(DATA / "models" / model) for model in chosen}
+    learned = {model: columns(text, model) for model, text in curves.items() if text is not None}
     # All grids of a folder have one calendar.
     dates = Days(str(domains[0].of("fine")[0].calendar), arrays[chosen[0]]["ordinal"]).labels
 
     comparison = compare(metrics, errors, facts, params)
-    words = [headline(comparison), *findings(comparison), *beside(comparison), *limits(comparison)]
+    words = [headline(comparison), *findings(comparison), *other_figures(comparison), *limits(comparison)]
     html = page(comparison, metrics, arrays, errors, dates, learned)
     drawn = comparison_pictures(comparison, metrics, arrays, errors, dates)
     pictures = {f"{name}.png": draw(LIGHT) for name, draw in drawn.items()}
-    plots.write(DATA / "plots/comparison", {"table.csv": plots.csv_text(*table(comparison)), **pictures})
+    write_plots(DATA / "plots/comparison", {"table.csv": csv_text(*table(comparison)), **pictures})
     write_json(DATA / "metrics/comparison.json", {**comparison, "words": words})
     write_text(DATA / "report.html", html)
     print("\n".join(words))

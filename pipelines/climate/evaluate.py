@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from convoy.climate.data import io as grids
-from convoy.climate.downscaling.evaluation import daily_io as daily
-from convoy.climate.downscaling.evaluation import maps_io as maps
+from convoy.climate.data.io import read, read_facts
+from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, evaluate
 from convoy.climate.downscaling.models.specs import Downscaling
-from convoy.core import artifact as models
+from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
@@ -18,19 +17,19 @@ DATA = Path("data/climate")
 def main(model: str) -> None:
     """Write metrics, daily errors and maps of `model`."""
     params = load("climate.evaluate", EvaluateParams)
-    facts = grids.read_facts(DATA / "grids")
+    facts = read_facts(DATA / "grids")
     splits = {
-        split: grids.read(DATA / "grids", split)
+        split: read(DATA / "grids", split)
         for split in facts["splits"]
         if split not in ("train", "validation")
     }
-    stored = models.read(DATA / "models" / model)
+    stored = artifact.read(DATA / "models" / model)
     evaluation = evaluate(
         model, [Downscaling(stored, seed) for seed in stored.seeds], splits, facts["target"],
-        facts["noise_floor"], daily.read(DATA / "baselines.parquet"), params,
+        facts["noise_floor"], daily_io.read(DATA / "baselines.parquet"), params,
     )  # fmt: skip
-    maps.write(DATA / "evaluation" / model / "maps.safetensors", evaluation.maps)
-    daily.write(DATA / "evaluation" / model / "daily.parquet", {model: evaluation.daily})
+    maps_io.write(DATA / "evaluation" / model / "maps.safetensors", evaluation.maps)
+    daily_io.write(DATA / "evaluation" / model / "daily.parquet", {model: evaluation.daily})
     write_json(DATA / "metrics/downscaling" / f"{model}.json", evaluation.metrics)
     for split in splits:
         found = evaluation.metrics[split]

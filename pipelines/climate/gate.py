@@ -1,4 +1,4 @@
-"""Refuse unsound grids before anything is learnt from them."""
+"""Validate the grids before anything is learnt from them."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ GRIDS = DATA / "grids"
 
 
 def main() -> None:
-    """Judge the grids; write the Data Docs and the metrics only where they are sound."""
+    """Validate the grids; write the Data Docs and the metrics only where they pass."""
     params = load("climate.gate", GateParams)
     facts, domains = read_headers(GRIDS)
     verdict, page = judge(facts, domains, params)
     print(verdict.summary(), flush=True)
-    verdict.require_success(GRIDS, "mend the source files, or what climate.grids says of them")
+    verdict.require_success(GRIDS, "correct the source files, or their description in climate.grids")
     with atomic_directory(DATA / "gate") as folder:
         write_text(folder / "index.html", page)
         write_manifest(folder)

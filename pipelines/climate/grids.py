@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.climate.data import io as grids
+from convoy.climate.data.io import write
 from convoy.climate.data.netcdf import Reader
 from convoy.climate.downscaling.data import SYNTHETIC, GridsParams, made, summary
 from convoy.climate.downscaling.pairs import home
@@ -17,12 +17,12 @@ def main() -> None:
     section = params.load("climate.grids", GridsParams)
     if section.source == SYNTHETIC:
         domains, facts = made(section)
-        grids.write(GRIDS, domains, facts)
+        write(GRIDS, domains, facts)
     else:
         with Reader() as reader:
             files = {path: reader.open(path) for path in section.paths()}
             domain, facts = home(section, files)
-        grids.write(GRIDS, [domain], facts)
+        write(GRIDS, [domain], facts)
     print(summary(facts))
     for path in section.unwatched():
         print(f"note: DVC does not watch {path}; name its folder in climate.grids.folder")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from convoy.climate.data import io as grids
-from convoy.climate.downscaling.models import specs as models
+from convoy.climate.data.io import read, read_facts
+from convoy.climate.downscaling.models import specs
 from convoy.climate.downscaling.models.stored import TASK
-from convoy.core import artifact as folders
+from convoy.core import artifact
 from convoy.core.files import MANIFEST, sha256
 from convoy.core.params import load
 from convoy.core.stage import run
@@ -18,14 +18,14 @@ GRIDS = Path("data/climate/grids")
 
 
 def main(model: str) -> None:
-    """Fit `model` and write its folder; goes on from a checkpoint of the same run."""
+    """Fit `model` and write its folder; resumes from a checkpoint of the same run."""
     # A wrong name is reported before the first training, not after the last.
-    models_in_use("climate", models.MODELS)
-    params = load(f"climate.models.{model}", model_named(models.MODELS, model).params)
+    models_in_use("climate", specs.MODELS)
+    params = load(f"climate.models.{model}", model_named(specs.MODELS, model).params)
     shared = load("climate.train", TrainParams)
-    facts = grids.read_facts(GRIDS)
-    train, validation = (grids.read(GRIDS, split) for split in ("train", "validation"))
-    key = run_key(params.model_dump(mode="json"), sha256(GRIDS / MANIFEST), models.TRAINED_BY)
+    facts = read_facts(GRIDS)
+    train, validation = (read(GRIDS, split) for split in ("train", "validation"))
+    key = run_key(params.model_dump(mode="json"), sha256(GRIDS / MANIFEST), specs.TRAINED_BY)
 
     def checkpoint(seed: int) -> Checkpoint:
         return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)
@@ -38,15 +38,15 @@ def main(model: str) -> None:
         "device": device_of(params),
         "params": params.model_dump(mode="json"),
     }
-    with recorded(start, follower="convoy.tracking.live") as journal:
-        config, tensors, curve = models.train(
-            model, params, train, validation, facts, shared.seeds, checkpoint, journal.epoch
+    with recorded(start, follower="convoy.tracking.live") as events:
+        config, tensors, curve = specs.train(
+            model, params, train, validation, facts, shared.seeds, checkpoint, events.epoch
         )
         if "conserve" in config:
             print(f"{model}: conserve {config['conserve']}", flush=True)
         out = Path("data/climate/models") / model
-        folders.write(out, config, tensors, None, curve)
-        journal.finished(sha256(out / MANIFEST))
+        artifact.write(out, config, tensors, None, curve)
+        events.finished(sha256(out / MANIFEST))
     for seed in shared.seeds:
         checkpoint(seed).remove()
 

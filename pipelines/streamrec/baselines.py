@@ -6,12 +6,11 @@ from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.report.io import write as write_plots
+from convoy.report.io import write_plots
 from convoy.streamrec.catalogue.io import read_truth
-from convoy.streamrec.classification.corpus.data import TEST
-from convoy.streamrec.classification.corpus.data import read as read_corpus
-from convoy.streamrec.classification.evaluation import io as predictions
+from convoy.streamrec.classification.corpus.data import TEST, read
 from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams, evaluate
+from convoy.streamrec.classification.evaluation.io import write_predictions
 from convoy.streamrec.classification.evaluation.tables import tables
 from convoy.streamrec.classification.models.specs import MODELS, probabilities, train
 from convoy.tasks import names_of
@@ -24,7 +23,7 @@ def main() -> None:
     evaluation_params = load("streamrec.evaluate", EvaluateParams)
     names = names_of(MODELS, "baseline")
     params = {name: load(f"streamrec.models.{name}", MODELS[name].params) for name in names}
-    corpus = read_corpus(DATA / "corpus")
+    corpus = read(DATA / "corpus")
     truth = read_truth(DATA / "truth.parquet")
     items = corpus.items(TEST)
     for name in names:
@@ -33,7 +32,7 @@ def main() -> None:
         artifact.write(folder, config, tensors, corpus.tokenizer_json)
         predicted = probabilities(artifact.read(folder), corpus, items)
         evaluation = evaluate(name, predicted, corpus, items, truth, evaluation_params)
-        predictions.write(DATA / "predictions" / f"{name}.parquet", evaluation.predictions())
+        write_predictions(DATA / "predictions" / f"{name}.parquet", evaluation.predictions())
         write_plots(DATA / "plots" / name, tables(evaluation, None))
         write_json(DATA / "metrics" / f"{name}.json", evaluation.metrics)
         print(f"{name}: accuracy {evaluation.metrics['test']['accuracy']:.4f}", flush=True)

@@ -1,17 +1,17 @@
-"""Stage streamrec-compare: say who won, by how much, and how far both are from the Bayes accuracy."""
+"""Stage streamrec-compare: compare the models with each other and the Bayes accuracy; write the report."""
 
 from pathlib import Path
 
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.report import io as plots
+from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
 from convoy.streamrec.classification.comparison.compare import compare
 from convoy.streamrec.classification.comparison.findings import findings, headline
 from convoy.streamrec.classification.comparison.report import accuracy_picture, page
-from convoy.streamrec.classification.evaluation import io as predictions
 from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams
+from convoy.streamrec.classification.evaluation.io import read_predictions
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.tasks import models_in_use
 
@@ -23,12 +23,12 @@ def main() -> None:
     params = load("streamrec.evaluate", EvaluateParams)
     models = models_in_use("streamrec", MODELS)
     metrics = {model: read_json(DATA / "metrics" / f"{model}.json") for model in models}
-    named = {model: predictions.read(DATA / "predictions" / f"{model}.parquet") for model in models}
-    tables = {model: plots.read(DATA / "plots" / model) for model in models}
-    comparison = compare(metrics, named, params)
+    predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
+    tables = {model: read_plots(DATA / "plots" / model) for model in models}
+    comparison = compare(metrics, predictions, params)
     words = [headline(comparison), *findings(comparison)]
     html = page(comparison, metrics, tables)
-    plots.write(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(comparison, LIGHT)})
+    write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(comparison, LIGHT)})
     write_json(DATA / "metrics" / "comparison.json", {**comparison, "words": words})
     write_text(DATA / "report.html", html)
     print("\n".join(words))

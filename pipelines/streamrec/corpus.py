@@ -4,7 +4,7 @@ from pathlib import Path
 
 from convoy.core import params
 from convoy.core.stage import run
-from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue.io import read
 from convoy.streamrec.classification.corpus.build import CorpusParams, build, summary
 from convoy.streamrec.classification.corpus.data import write
 
@@ -14,7 +14,7 @@ DATA = Path("data/streamrec")
 def main() -> None:
     """Write data/streamrec/corpus: tokens, labels, the split, and the tokenizer of the training split."""
     section = params.load("streamrec.corpus", CorpusParams)
-    table, facts = catalogues.read(DATA / "catalogue.parquet")
+    table, facts = read(DATA / "catalogue.parquet")
     corpus = build(table, facts, section)
     write(DATA / "corpus", corpus)
     print(summary(corpus))

@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-from convoy.core import artifact as models
-from convoy.core import params
+from convoy.core import artifact, params
 from convoy.core.stage import run
 from convoy.embeddings.write_io import write
 from convoy.streamrec.catalogue.io import Items
@@ -14,9 +13,9 @@ DATA = Path("data/streamrec")
 
 
 def main(model: str) -> None:
-    """Write data/streamrec/embeddings/MODEL: Parquet parts, .npy files for mmap readers, the manifest."""
+    """Write data/streamrec/embeddings/MODEL: Parquet parts, .npy files for memory mapping, the manifest."""
     section = params.load("streamrec.embed", EmbedParams)
-    embedder = Embedder(models.read(DATA / "models" / model), section)
+    embedder = Embedder(artifact.read(DATA / "models" / model), section)
     manifest = write(
         DATA / "embeddings" / model,
         Items(DATA / "catalogue.parquet", {}),
@@ -25,8 +24,8 @@ def main(model: str) -> None:
         embedder.facts,
     )
     print(summary(manifest))
-    if told := warning(manifest):
-        print(f"convoy: {told}", file=sys.stderr)
+    if message := warning(manifest):
+        print(f"convoy: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Stage streamrec-sweep: where order pays, where memorised pairs do as well, where it does not matter."""
+"""Stage streamrec-sweep: accuracies on synthetic catalogues that differ in what word order is worth."""
 
 from pathlib import Path
 
 from convoy.core import params
 from convoy.core.stage import run
-from convoy.report import io as plots
-from convoy.report import sweep as report
+from convoy.report.io import csv_text, write_plots
+from convoy.report.sweep import Series, sweep_picture
 from convoy.report.themes import LIGHT
 from convoy.streamrec.classification import sweep
 from convoy.streamrec.classification.models.specs import MODELS
@@ -21,9 +21,9 @@ def main() -> None:
     for number, cell in enumerate(sweep.sweep(section, fitters), start=1):
         rows.append(cell.row())
         print(f"{number} of {section.cells}: {cell.summary()}", flush=True)
-    csv = plots.csv_text(list(rows[0]), [list(row.values()) for row in rows])
-    drawn = [report.Series(name, MODELS[name].label, MODELS[name].colour) for name in fitters]
-    plots.write(FOLDER, {"sweep.csv": csv, "sweep.png": report.sweep(rows, drawn, LIGHT)})
+    csv = csv_text(list(rows[0]), [list(row.values()) for row in rows])
+    series = [Series(name, MODELS[name].label, MODELS[name].colour) for name in fitters]
+    write_plots(FOLDER, {"sweep.csv": csv, "sweep.png": sweep_picture(rows, series, LIGHT)})
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from convoy.core import artifact as folders
+from convoy.core import artifact
 from convoy.core.files import MANIFEST, sha256
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.streamrec.classification.corpus import data as corpora
-from convoy.streamrec.classification.models import specs as models
+from convoy.streamrec.classification.corpus.data import read
+from convoy.streamrec.classification.models import specs
 from convoy.tasks import model_named
 from convoy.training.checkpoints import Checkpoint, run_key
 from convoy.training.event_log import recorded
@@ -17,11 +17,11 @@ CORPUS = Path("data/streamrec/corpus")
 
 
 def main(model: str) -> None:
-    """Fit `model` on the corpus and write its folder; goes on from a checkpoint of the same run."""
-    params = load(f"streamrec.models.{model}", model_named(models.MODELS, model).params)
+    """Fit `model` on the corpus and write its folder; resumes from a checkpoint of the same run."""
+    params = load(f"streamrec.models.{model}", model_named(specs.MODELS, model).params)
     shared = load("streamrec.train", TrainParams)
-    corpus = corpora.read(CORPUS)
-    key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST), models.TRAINED_BY)
+    corpus = read(CORPUS)
+    key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST), specs.TRAINED_BY)
 
     def checkpoint(seed: int) -> Checkpoint:
         return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)
@@ -34,11 +34,11 @@ def main(model: str) -> None:
         "device": device_of(params),
         "params": params.model_dump(mode="json"),
     }
-    with recorded(facts, follower="convoy.tracking.live") as journal:
-        config, tensors, curve = models.train(model, params, corpus, shared.seeds, checkpoint, journal.epoch)
+    with recorded(facts, follower="convoy.tracking.live") as events:
+        config, tensors, curve = specs.train(model, params, corpus, shared.seeds, checkpoint, events.epoch)
         out = Path("data/streamrec/models") / model
-        folders.write(out, config, tensors, corpus.tokenizer_json, curve)
-        journal.finished(sha256(out / MANIFEST))
+        artifact.write(out, config, tensors, corpus.tokenizer_json, curve)
+        events.finished(sha256(out / MANIFEST))
     for seed in shared.seeds:
         checkpoint(seed).remove()
 

@@ -29,7 +29,7 @@ def bomb(levels: int) -> str:
         (bomb(9), "more than 100,000 values when its aliases are expanded"),
         (f"columns: {{synopsis: {'[' * 60}{']' * 60}}}", "nested more than 50 levels deep"),
         ("[" * 100_000, "nested more than 50 levels deep"),
-        ("a: &a [*a]", "an alias stands inside of what it names"),
+        ("a: &a [*a]", "an alias refers to a value that contains it"),
         ("a: " + "x" * 1_000_001, "larger than 1,000,000 bytes"),
         ("a: !!python/object/apply:os.system [ls]", "not valid YAML: could not determine a constructor"),
         ("a: [1", "not valid YAML: "),

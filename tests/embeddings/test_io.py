@@ -140,7 +140,7 @@ def test_a_manifest_that_differs_from_what_the_parts_hold_is_refused(tmp_path, f
     else:
         manifest[fact] = value
     path.write_text(json.dumps(manifest))
-    with pytest.raises(ConvoyError, match=rf"_manifest\.json: says {fact} .*, parquet/part-0.* says"):
+    with pytest.raises(ConvoyError, match=rf"_manifest\.json: {fact} is .*, in parquet/part-0.* it is"):
         io.read(tmp_path / "out")
 
 

@@ -72,7 +72,7 @@ def test_a_baseline_that_was_not_chosen_wins_first(measured, monkeypatch, capsys
     assert html.index("a baseline wins") < html.index("the residual network wins") < html.index("<table>")
     # Splits, days, per-pixel effects, parts, spectra, and the network's learning curve.
     assert html.count("<img") == 6
-    table = plots.read(data / "plots/comparison")["table.csv"]
+    table = plots.read_plots(data / "plots/comparison")["table.csv"]
     assert table["model"][:3] == ["ridge", "residual", "bicubic"]
     assert [float(value) for value in table["rmse"][:3]] == pytest.approx([0.3, 0.4, 0.9], rel=1e-3)
     names = {path.name for path in (data / "plots/comparison").iterdir()} - {"manifest.json", "table.csv"}

@@ -110,7 +110,7 @@ def test_predictions_plots_and_metrics_tell_the_same(compared):
             np.mean(np.array(table[f"predicted_{seed}"]) == table["category"]) for seed in metrics["seeds"]
         ]
         assert metrics["test"]["accuracy"] == pytest.approx(np.mean(right))
-        tables = plots.read(compared / f"plots/{model}")
+        tables = plots.read_plots(compared / f"plots/{model}")
         assert tables["confusion.csv"] == {"actual": table["category"], "predicted": table["predicted_0"]}
         assert sum(int(n) for n in tables["reliability.csv"]["n"]) == len(items)
 
@@ -121,7 +121,7 @@ def test_networks_have_curves_and_baselines_none(compared):
         found = {path.name for path in (compared / f"plots/{model}").iterdir()} - {"manifest.json"}
         expected = {f"{name}.{kind}" for name in three for kind in ("csv", "png")}
         assert found == (expected if model in NETWORKS else {"confusion.csv", "reliability.csv"})
-    curve = plots.read(compared / "plots/bow")["curve.csv"]
+    curve = plots.read_plots(compared / "plots/bow")["curve.csv"]
     assert curve["epoch"] == ["1", "2"]
     assert {"train_loss", "validation_loss", "validation_accuracy", "learning_rate"} < set(curve)
 

@@ -35,7 +35,7 @@ def test_twice_gives_the_same_bytes_with_a_line_for_every_cell(tmp_path):
         manifests.append(files.check_manifest(folder))
     assert manifests[0] == manifests[1]
     assert set(manifests[0]["files"]) == {"sweep.csv", "sweep.png"}
-    columns = plots.read(folder)["sweep.csv"]
+    columns = plots.read_plots(folder)["sweep.csv"]
     assert columns["phrase_fidelity"] == ["0.0", "0.9"]
     assert columns["order_blind"][0] == columns["full"][0]
     assert float(columns["linear_pairs"][1]) > float(columns["linear"][1])

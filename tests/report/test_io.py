@@ -8,20 +8,20 @@ AWKWARD = [["a, b", 'say "c"', 1], ["", "two\nlines", 0.5]]
 
 def test_tables_come_back_as_columns_of_text(tmp_path):
     text = plots.csv_text(["name", "words", "figure"], AWKWARD)
-    plots.write(tmp_path / "plots", {"table.csv": text, "picture.png": b"\x89PNG"})
+    plots.write_plots(tmp_path / "plots", {"table.csv": text, "picture.png": b"\x89PNG"})
     assert (tmp_path / "plots/picture.png").read_bytes() == b"\x89PNG"
-    assert plots.read(tmp_path / "plots") == {
+    assert plots.read_plots(tmp_path / "plots") == {
         "table.csv": {"name": ["a, b", ""], "words": ['say "c"', "two\nlines"], "figure": ["1", "0.5"]}
     }
 
 
 def test_a_folder_that_is_not_whole_is_refused(tmp_path):
     with pytest.raises(ConvoyError, match="no such folder of plots"):
-        plots.read(tmp_path / "plots")
-    plots.write(tmp_path / "plots", {"table.csv": "a\n1\n"})
+        plots.read_plots(tmp_path / "plots")
+    plots.write_plots(tmp_path / "plots", {"table.csv": "a\n1\n"})
     (tmp_path / "plots/table.csv").write_text("a\n2\n")
     with pytest.raises(ConvoyError, match=r"table.csv: sha256 differs"):
-        plots.read(tmp_path / "plots")
+        plots.read_plots(tmp_path / "plots")
 
 
 def test_a_row_of_another_length_is_refused():

@@ -34,7 +34,7 @@ def tinted(png: bytes, series: int) -> int:
 
 @pytest.mark.parametrize("verdict", list(sweep.VERDICTS))
 def test_worth_of_order_has_the_colour_of_its_verdict(verdict):
-    picture = sweep.sweep(rows(verdict), MODELS, LIGHT)
+    picture = sweep.sweep_picture(rows(verdict), MODELS, LIGHT)
     shown = {name: tinted(picture, series) for name, (series, _) in sweep.VERDICTS.items()}
     # The legend holds small patches of the others.
     assert shown[verdict] > 20 * max(count for name, count in shown.items() if name != verdict)
@@ -42,20 +42,20 @@ def test_worth_of_order_has_the_colour_of_its_verdict(verdict):
 
 def test_bytes_repeat_whatever_the_order_of_the_rows():
     given = rows("memorised pairs do")
-    assert sweep.sweep(given, MODELS, LIGHT) == sweep.sweep(given[::-1], MODELS, LIGHT)
+    assert sweep.sweep_picture(given, MODELS, LIGHT) == sweep.sweep(given[::-1], MODELS, LIGHT)
 
 
 def test_networks_are_drawn_in_their_own_colours():
     given = [{**row, "bow": 0.4} for row in rows("order carries nothing")]
     blue = to_rgb(LIGHT.series[0])
     found = [
-        (np.abs(pixels(sweep.sweep(given, models, LIGHT)) - blue).max(axis=2) < 0.01).sum()
+        (np.abs(pixels(sweep.sweep_picture(given, models, LIGHT)) - blue).max(axis=2) < 0.01).sum()
         for models in (MODELS, (*MODELS, NETWORK))
     ]
     assert found[0] == 0 < found[1]
 
 
 def test_a_single_cell_and_a_wide_grid_can_be_drawn():
-    one = pixels(sweep.sweep(rows("memorised pairs do", (2,), (0.3,), (0.9,)), MODELS, LIGHT))
-    wide = pixels(sweep.sweep(rows("memorised pairs do", (1, 2, 4, 8)), MODELS, LIGHT))
+    one = pixels(sweep.sweep_picture(rows("memorised pairs do", (2,), (0.3,), (0.9,)), MODELS, LIGHT))
+    wide = pixels(sweep.sweep_picture(rows("memorised pairs do", (1, 2, 4, 8)), MODELS, LIGHT))
     assert one.shape[1] < wide.shape[1] < 4000

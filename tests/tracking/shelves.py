@@ -88,7 +88,7 @@ def add(
     stored = product.stored(kind)
     models.write(model_folder, stored.config, stored.seeds, stored.tokenizer_json, curve=name)
     evaluation.mkdir(parents=True)
-    predictions.write(evaluation / "predictions.parquet", found)
+    predictions.write_predictions(evaluation / "predictions.parquet", found)
     write_json(evaluation / "metrics.json", metrics)
     return publish(client, model_folder, evaluation, kind, data)
 

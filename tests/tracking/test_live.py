@@ -25,7 +25,7 @@ from tests.tracking.servers import (
 
 LONG = 6000  # epochs: until it is killed or the file `enough` is there, however slow the machine
 
-# A training without a network: the journal and what follows it are the real ones.
+# A training without a network: the event log and its follower are the real ones.
 TRAINING = """
 import sys, time
 from pathlib import Path
@@ -68,21 +68,21 @@ def query(store: Path, sql: str) -> list[tuple[Any, ...]]:
         return []
 
 
-def journals(folder: Path) -> list[event_log.Record]:
-    found = [event_log.read(path) for path in (folder / "mlruns" / "journal").glob("*.jsonl")]
+def event_logs(folder: Path) -> list[event_log.Record]:
+    found = [event_log.read(path) for path in (folder / "mlruns" / "events").glob("*.jsonl")]
     return [record for record in found if record is not None]
 
 
 def all_sent(folder: Path) -> bool:
-    files = list((folder / "mlruns" / "journal").glob("*.jsonl"))
+    files = list((folder / "mlruns" / "events").glob("*.jsonl"))
     return bool(files) and all(path.with_suffix(".sent").exists() for path in files)
 
 
 def same_points(store: Path, folder: Path) -> None:
-    """Every point of every journal is in the store exactly once, with its own time; nothing else is."""
+    """Every point of every event log is in the store exactly once, with its own time; nothing else is."""
     expected = [
         (record.id, key, event["epoch"], event["time"])
-        for record in journals(folder)
+        for record in event_logs(folder)
         for event in record.epochs
         for key in ("train_loss", "validation_loss")
     ]
@@ -115,7 +115,7 @@ def test_a_killed_run_is_marked_at_the_next_start(empty: Path) -> None:
     store = empty / "mlruns" / "mlflow.db"
     training = start(empty, "first", LONG, 0.1)
     wait_for(lambda: query(store, "SELECT 1 FROM runs"))
-    (path,) = (empty / "mlruns" / "journal").glob("*.jsonl")
+    (path,) = (empty / "mlruns" / "events").glob("*.jsonl")
     followers = subprocess.run(
         ["pgrep", "-f", f"convoy.tracking.live {path}"], check=True, capture_output=True, text=True
     )
@@ -164,7 +164,7 @@ def test_eight_trainings_at_once_in_postgresql(empty: Path, postgres: str, tmp_p
             )
             found = sorted(cursor.fetchall())
     expected = [
-        (record.id, event["epoch"], event["time"]) for record in journals(empty) for event in record.epochs
+        (record.id, event["epoch"], event["time"]) for record in event_logs(empty) for event in record.epochs
     ]
     assert found == sorted(expected)
     assert len(found) == 8 * 20
@@ -176,7 +176,7 @@ def test_a_server_in_trouble_harms_nothing_and_gets_all_later(
 ) -> None:
     model = project / "data/streamrec/models/textcnn/model.safetensors"
     before = model.read_bytes()
-    for path in (project / "mlruns" / "journal").iterdir():
+    for path in (project / "mlruns" / "events").iterdir():
         path.unlink()
     with trouble(tmp_path / "server") as (proxy, store):
         proxy.mode = mode
@@ -199,8 +199,8 @@ def test_a_server_killed_in_mid_training_gets_all_later(empty: Path, tmp_path: P
         training = start(empty, "cut", LONG, 0.25, MLFLOW_TRACKING_URI=uri)
         wait_for(lambda: query(store, "SELECT 1 FROM metrics WHERE key = 'train_loss' LIMIT 1"))
         assert training.poll() is None
-    seen = len(journals(empty)[0].epochs)
-    wait_for(lambda: len(journals(empty)[0].epochs) > seen + 20)
+    seen = len(event_logs(empty)[0].epochs)
+    wait_for(lambda: len(event_logs(empty)[0].epochs) > seen + 20)
     (empty / "enough").touch()
     assert training.wait() == 0
     with mlflow_server(tmp_path / "server", port):
@@ -217,7 +217,7 @@ def test_a_dead_server_and_a_full_disk_cost_a_line_at_most(project: Path) -> Non
     done = train(project, "bow", MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 0, done.stdout
     assert model.read_bytes() == before
-    folder = project / "mlruns" / "journal"
+    folder = project / "mlruns" / "events"
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
@@ -238,9 +238,9 @@ def test_system_metrics_arrive_under_mlflows_names(empty: Path) -> None:
     assert params["a.b"] == "1"
 
 
-def test_a_journal_without_mlflow_is_read_back(empty: Path) -> None:
+def test_an_event_log_without_mlflow_is_read_back(empty: Path) -> None:
     assert start(empty, "off", 3, 0.0, CONVOY_TRACKING="off").wait() == 0
-    (record,) = journals(empty)
+    (record,) = event_logs(empty)
     assert record.status == "FINISHED"
     assert [event["epoch"] for event in record.epochs] == [1, 2, 3]
     assert not (empty / "mlruns" / "mlflow.db").exists()

@@ -54,7 +54,7 @@ def test_a_password_in_the_uri_is_used_and_stands_nowhere(climate, tmp_path):
         settings = environment(project, MLFLOW_TRACKING_URI=guarded)
         training = [sys.executable, "-c", TRAINING, "guarded", "2", "0"]
         subprocess.run(training, cwd=project, env=settings, check=True)
-        logs = project / "mlruns" / "journal"
+        logs = project / "mlruns" / "events"
         wait_for(lambda: list(logs.glob("*.sent")))
         assert not files_with(SECRET, project)
         assert not files_with(SECRET, tmp_path / "server")

@@ -169,12 +169,12 @@ def test_a_stage_that_dvc_restored_is_published(published_project: Path) -> None
 @pytest.mark.parametrize("model", ["bow"])
 def test_a_live_run_becomes_the_run_of_its_content(project: Path, model: str) -> None:
     """Trained under the eyes of MLflow, then published: one run, with the times of the training."""
-    shutil.rmtree(project / "mlruns" / "journal")
+    shutil.rmtree(project / "mlruns" / "events")
     trained = train(project, model)
     assert trained.returncode == 0, trained.stdout
     published = convoy(project, "publish")
     assert published.returncode == 0, published.stdout
-    (path,) = (project / "mlruns" / "journal").glob("*.jsonl")
+    (path,) = (project / "mlruns" / "events").glob("*.jsonl")
     record = event_log.read(path)
     assert record is not None
     times = query(

@@ -1,1 +1,1 @@
-"""What everything rests on: errors, params, the stage runner, files, statistics."""
+"""Shared foundations: errors, params, the stage runner, files, statistics."""

@@ -19,18 +19,18 @@ from convoy.core.files import (
 )
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
-# Python objects take some ten times the bytes of their JSON.
+# Parsed JSON takes about ten times the memory of its text.
 _BYTES_AT_MOST = {CONFIG: 1 << 20, TOKENIZER: 1 << 26}
 _SEEDS_AT_MOST = 100
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """Contents of a model folder, checked against its manifest.
+    """Contents of a model folder whose files match its manifest.
 
     `seeds` maps each training seed to its tensors by `state_dict` name; the first seed's are `tensors`,
     the published weights. Models of texts have a tokenizer. `sha256` maps file names to checksums.
-    `name` begins messages: the folder or URI that the model was read from. What the config says is not
+    `name` begins messages: the folder or URI that the model was read from. The values in the config are not
     checked here but by the task that the model belongs to, before it computes anything.
     """
 
@@ -52,7 +52,7 @@ class StoredModel:
         return self.tokenizer
 
     def on_any_machine(self) -> "StoredModel":
-        """The model, to run without a GPU too where its training was set to use one."""
+        """The model with `training.device` "auto" in place of "cuda", so that it runs without a GPU too."""
         training = self.config.get("training", {})
         if training.get("device") != "cuda":
             return self
@@ -111,7 +111,7 @@ def read(folder: Path) -> StoredModel:
 
 
 def _seeds(config: Any, path: Path) -> list[int]:
-    """The seeds that a config lists; ConvoyError for what is no config of a model."""
+    """The seeds that a config lists; ConvoyError where the JSON is not a model's config."""
     if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
         raise ConvoyError(f"{path}: no 'kind' of model, so this is not a model folder; make it again")
     seeds = config.get("seeds")
@@ -127,7 +127,7 @@ def _seeds(config: Any, path: Path) -> list[int]:
 def _tensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return load_file(path)
-    except Exception as error:  # for a broken header the library raises whatever its parts do
+    except Exception as error:  # safetensors raises many types for a broken header
         reason = " ".join(str(error).split())[:120]
         raise ConvoyError(f"{path}: not weights that this version reads ({reason}); train again") from None
 

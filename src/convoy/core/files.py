@@ -14,7 +14,7 @@ from typing import Any
 from convoy.core.errors import ConvoyError
 
 MANIFEST = "manifest.json"
-_DEEPEST_JSON = 64  # writers of ours nest a tenth of that; parsers and validators recurse
+_DEEPEST_JSON = 64  # our own files nest a tenth of that; parsers and validators recurse
 
 
 @contextlib.contextmanager
@@ -79,7 +79,7 @@ def read_json(path: Path) -> Any:
         value = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise ConvoyError(f"{path}: no such file; run `dvc repro` to make it") from None
-    except (ValueError, RecursionError) as error:  # of ValueError are faults of JSON and of UTF-8
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
         raise ConvoyError(f"{path}: not valid JSON ({reason}); remove it and make it again") from None
     if _depth(value) > _DEEPEST_JSON:
@@ -92,7 +92,7 @@ def _no_number(constant: str) -> Any:
 
 
 def _depth(value: Any) -> int:
-    """How deeply lists and objects are nested, without a recursion of our own."""
+    """Depth to which lists and objects are nested, computed without recursion."""
     depth, level = 0, [value] if isinstance(value, dict | list) else []
     while level:
         depth += 1
@@ -120,7 +120,7 @@ def write_manifest(folder: Path, manifest_name: str = MANIFEST, /, **facts: Any)
 
 
 def check_manifest(folder: Path, manifest_name: str = MANIFEST) -> dict[str, Any]:
-    """Return the manifest of `folder` after checking every file's size and sha256 against it.
+    """Return the manifest of `folder` after comparing every file's size and sha256 with it.
 
     Raises ConvoyError naming the folder and the file where the manifest is missing, a file is missing,
     a file is not listed, or bytes differ.

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 MLMODEL, DATA, FLAVOUR = "MLmodel", "data", "python_function"
 PIN = "content"
-"""The key in MLmodel's metadata under which the sha256 of the manifest stands."""
+"""The key in MLmodel's metadata that holds the sha256 of the manifest."""
 
-# What MLflow writes into a model's folder and into the flavour; anything else was added by somebody else.
+# Files that MLflow writes into a model's folder, and keys into the flavour; anything else was added later.
 _WRITTEN = {
     *(MLMODEL, DATA, "conda.yaml", "python_env.yaml", "requirements.txt", "registered_model_meta"),
     *("input_example.json", "serving_input_example.json"),
@@ -48,22 +48,26 @@ class Checked:
 
 
 class Predicts(Protocol):
-    """The part of `convoy.tasks.ServedModel` that is needed here."""
+    """The one method of `convoy.tasks.ServedModel` that is used here."""
 
     def predict(self, model_input: "pd.DataFrame") -> "pd.DataFrame":
-        """One row of answers per row; raises ConvoyError for a table that it cannot read."""
+        """One row of predictions per row; raises ConvoyError for a table that it cannot read."""
 
 
 class Answering:
-    """What MLflow calls: several threads may, one at a time computes. The caller sees a refusal as it is."""
+    """The object that MLflow calls: thread-safe, computing for one thread at a time.
+
+    A ConvoyError reaches the caller with its own message.
+    """
 
     def __init__(self, model: Predicts) -> None:
         self._model = model
         self._turn = threading.Lock()
 
     def predict(self, model_input: "pd.DataFrame", params: dict[str, Any] | None = None) -> "pd.DataFrame":  # noqa: ARG002
-        """The model's answer; an input that it cannot read raises MLflow's error with HTTP status 400."""
-        # Of its own errors alone does MLflow's server show the text. MLflow is who called, so it is loaded.
+        """The model's predictions; raises MlflowException with HTTP status 400 for an unreadable input."""
+        # MLflow's server shows the text of its own errors only. MLflow is the caller, so it is loaded
+        # already.
         from mlflow.exceptions import MlflowException
 
         try:
@@ -122,7 +126,7 @@ def check(folder: Path, loaders: Collection[str], content: str | None = None) ->
 
 
 def _flavour(folder: Path) -> tuple[dict[str, Any], Any]:
-    """What MLmodel says of how the model is loaded, and the sha256 that its metadata pins."""
+    """The flavour in MLmodel, which states how the model is loaded, and the sha256 that its metadata pins."""
     path = folder / MLMODEL
     if not path.is_file():
         raise ConvoyError(f"{folder}: no {MLMODEL}, so this is no model folder of MLflow's")
@@ -148,7 +152,7 @@ def _refuse_foreign_files(folder: Path, data: Path) -> None:
 
 
 def _forget_code(data: Path) -> None:
-    """Take back the code path that MLflow has put before all others: later imports would come from there."""
+    """Remove the code path that MLflow has put first in sys.path: later imports would come from there."""
     folder = next((parent for parent in data.parents if (parent / MLMODEL).is_file()), data)
     with contextlib.suppress(ConvoyError, OSError, TypeError, KeyError):
         planted = folder / read_yaml(folder / MLMODEL)["flavors"][FLAVOUR]["code"]

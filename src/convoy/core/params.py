@@ -13,7 +13,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.yaml_io import read_yaml
 
 PARAMS = Path("params.yaml")
-# All sections of params.yaml: a misspelt one stops every stage. A test holds them to the file.
+# All sections of params.yaml: a misspelt one stops every stage. A test compares them with the file.
 SECTIONS = {
     "streamrec": (
         "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
@@ -97,7 +97,7 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 def parse(values: Any, model: type[S], where: str) -> S:
-    """Validate plain `values` (what YAML or JSON gives) as `model`; `where` begins the error line."""
+    """Validate plain `values`, as parsed from YAML or JSON, as `model`; `where` begins the error line."""
     # JSON mode: strict about scalars, while a YAML list may become a tuple and a string a path.
     try:
         return model.model_validate_json(json.dumps({} if values is None else values, default=str))
@@ -110,7 +110,7 @@ def parse(values: Any, model: type[S], where: str) -> S:
 def _one_line(error: ValidationError, model: type[Section]) -> str:
     problems = []
     errors = error.errors(include_url=False)
-    # A list counts what is wrong in it as missing, which is no second mistake.
+    # pydantic reports an invalid element of a list a second time, as a missing one.
     around = {other["loc"][:depth] for other in errors for depth in range(len(other["loc"]))}
     for problem in errors:
         if problem["loc"] in around:
@@ -125,7 +125,7 @@ def _one_line(error: ValidationError, model: type[Section]) -> str:
         else:
             message = _expected(problem["type"], problem.get("ctx", {}), problem["msg"])
             if problem["type"] != "value_error" or not isinstance(problem["input"], dict):
-                # Of an impossible combination the message itself quotes what matters.
+                # The message on an impossible combination quotes the values itself.
                 message += f"; found {shown(problem['input'])}"
             problems.append(f"key '{key}': {message}" if key else message)
     return "; ".join(problems)
@@ -137,7 +137,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-# What pydantic expects, by the type of its error; in braces the parts that it gives with it.
+# Expected values by the type of pydantic's error; in braces the names of the error's context.
 _EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "keys and values",
@@ -161,7 +161,7 @@ _EXPECTED = {
 
 
 def _expected(kind: str, parts: dict[str, Any], message: str) -> str:
-    """Return what was expected, in words; the model's own words for a ValueError that a model raises."""
+    """Return what was expected, in words; for a ValueError that a model raises, its own message."""
     if kind == "value_error":
         return str(parts["error"])
     whole = {
@@ -172,7 +172,7 @@ def _expected(kind: str, parts: dict[str, Any], message: str) -> str:
 
 
 def _known_keys(model: type[Section], path: Sequence[int | str]) -> list[str]:
-    """The keys of the section at `path` below `model`, as far as its annotations tell."""
+    """The keys of the section at `path` below `model`, as far as its annotations name a model."""
     for part in path:
         field = model.model_fields.get(str(part))
         kinds = () if field is None else (field.annotation, *typing.get_args(field.annotation))

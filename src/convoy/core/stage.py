@@ -1,6 +1,6 @@
 """Runner of stage scripts: arguments, the workspace lock, exit codes, errors in one line.
 
-`python -m convoy.core.stage SCRIPT ...` runs a script with Ctrl-C in hand from the start, while libraries
+`python -m convoy.core.stage SCRIPT ...` runs a script and handles Ctrl-C from the start, also while libraries
 load.
 """
 

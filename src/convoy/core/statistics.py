@@ -84,9 +84,9 @@ def percentile_interval(
 def blocks(ordinal: np.ndarray, series: np.ndarray | None = None, block_days: int = 30) -> np.ndarray:
     """Numbers 0, 1, ... of the blocks that days belong to, (T,): `block_days` consecutive days each.
 
-    ordinal (T,) counts days, rising within a series; series (T,) tells apart what was measured on the same
-    dates elsewhere. Blocks are cut from the start; a gap or another series starts a new one, so that the one
-    before it may be shorter.
+    ordinal (T,) counts days, rising within a series; series (T,) numbers the series, such as one per domain.
+    Blocks are cut from the start; a gap or another series starts a new one, so that the one before it may be
+    shorter.
     """
     index = np.arange(len(ordinal))
     starts = np.ones(len(ordinal), bool)
@@ -103,8 +103,8 @@ def block_bootstrap(
     """Means of daily values over bootstrap samples of whole blocks of days: (T, k) -> (resamples, k).
 
     `blocks` (T,) is made by the function of that name; days of one block may depend on each other (Carlstein
-    1986). The columns share their resamples; a day on which one of them is NaN counts for none. All NaN where
-    fewer than two blocks have days: one block does not tell how blocks differ.
+    1986). The columns share their resamples; a day on which one of them is NaN is left out for all. All NaN
+    where fewer than two blocks have days: the spread between blocks is then unknown.
     """
     known = np.isfinite(daily).all(axis=1)
     found, block = np.unique(blocks[known], return_inverse=True)
@@ -122,9 +122,10 @@ def skill(model_rmse: Any, baseline_rmse: Any) -> np.ndarray:
 
 
 def noise_floor_share(model_rmse: Any, baseline_rmse: Any, noise_floor: float) -> np.ndarray:
-    """Share of the way from the baseline's RMSE to `noise_floor` that the model went, (...); 1 is all.
+    """(baseline RMSE - model RMSE) / (baseline RMSE - `noise_floor`), (...): 1 is at the noise floor.
 
-    Negative where the model is worse than the baseline; NaN where the baseline leaves no way to go.
+    Negative where the model is worse than the baseline; NaN where the baseline is at the noise floor or
+    below.
     """
     way = np.where(np.greater(baseline_rmse, noise_floor), np.subtract(baseline_rmse, noise_floor), np.nan)
     return np.subtract(baseline_rmse, model_rmse) / way
@@ -133,7 +134,7 @@ def noise_floor_share(model_rmse: Any, baseline_rmse: Any, noise_floor: float) -
 def rmse_interval(
     squared_error: np.ndarray, blocks: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> tuple[float, float] | None:
-    """Interval of the RMSE from daily squared errors as `rmse_draws` takes them; None from a single block."""
+    """Interval of the RMSE from daily squared errors, by `rmse_draws`; None from a single block."""
     return _interval_if_known(rmse_draws([squared_error], blocks, resamples, rng)[:, 0])
 
 
@@ -154,8 +155,8 @@ def noise_floor_share_interval(
 ) -> tuple[float, float] | None:  # fmt: skip
     """Interval of `noise_floor_share` from the daily squared errors of both on the same days.
 
-    Paired, by `rmse_draws`, `noise_floor` taken as known. None from a single block, and where a resample
-    leaves no way from the baseline to the noise floor: then no share is sure.
+    Paired, by `rmse_draws`, `noise_floor` taken as known. None from a single block, and where in any resample
+    the baseline is at the noise floor or below.
     """
     model_rmse, baseline_rmse = rmse_draws([model, baseline], blocks, resamples, rng).T
     return _interval_if_known(noise_floor_share(model_rmse, baseline_rmse, noise_floor))
@@ -188,7 +189,7 @@ def calibration_bin(confidence: np.ndarray, bins: int) -> np.ndarray:
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
     """Mean over items of |accuracy - mean confidence| of their bin, in [0, 1] (Guo et al. 2017).
 
-    `confidence` (n,) is the probability of the named class, `correct` (n,) whether it was right.
+    `confidence` (n,) is the probability of the predicted class, `correct` (n,) whether it is the true one.
     """
     gaps = np.bincount(calibration_bin(confidence, bins), weights=confidence - correct, minlength=bins)
     return float(calibration_error_of_gaps(gaps, len(confidence)))
@@ -200,7 +201,7 @@ def calibration_error_of_gaps(gaps: np.ndarray, n: int) -> np.ndarray:
 
 
 def rounded(value: Any, digits: int = 10) -> Any:
-    """`value` with every float in it (dicts and lists too) at so many significant digits.
+    """`value` with every float in it, also in dicts and lists, rounded to `digits` significant digits.
 
     The last digits of a sum depend on the order in which a processor adds; the files made from it must not.
     """

@@ -1,7 +1,7 @@
 """Checks of a stored model: bounds of its config; names, types, shapes and value ranges of its tensors.
 
-What a folder says of itself is not believed because its checksums match: whoever changes a file can renew
-those. Each task checks its models (`stored.py` beside their networks) with what stands here.
+Matching checksums do not make a folder trustworthy: whoever changes a file can renew them. Each task checks
+its models in its own `stored.py`, with these functions.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from convoy.core.params import Section
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200_000)]
 
-# A trained weight lies some eight powers of ten below. Sums of products of two such values and a network's
-# width stay within float32.
+# Trained weights are some eight orders of magnitude smaller. Sums of products of two such values over a
+# network's width stay within float32.
 LARGEST = 1e10
 
 

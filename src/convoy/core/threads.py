@@ -13,9 +13,9 @@ _ALWAYS_TAKEN = 32 * 2**20
 def sleep_soon() -> None:
     """Let waiting threads sleep soon, here and in child processes, unless the caller's shell sets a policy.
 
-    After some tenths of a millisecond. Spinning longer they take a busy machine's cores from those that have
-    work: training next to four other processes ran at a quarter of the speed. Sleeping at once they wake too
-    late for the next of many small operations: downscaling trained at 0.6 of it.
+    They sleep after some tenths of a millisecond. Threads that spin longer occupy the cores of a busy
+    machine: training next to four other processes ran at a quarter of the speed. Threads that sleep at once
+    wake too late for the next of many small operations: downscaling trained at 0.6 of the speed.
     """
     if not os.environ.get("OMP_WAIT_POLICY") and not os.environ.get("GOMP_SPINCOUNT"):
         # GNU's OpenMP counts spins; other runtimes know the policy alone.
@@ -25,9 +25,9 @@ def sleep_soon() -> None:
 def keep_memory() -> None:
     """Let glibc keep the memory of freed arrays for the next ones, unless the caller's shell sets it.
 
-    It hands arrays of some megabytes back to the kernel as soon as they are freed, and gets the next ones
-    page by page, each filled with zeros: a third of the time in which downscaling trained. Other C libraries
-    have no such thresholds, and stay as they are.
+    By default it returns arrays of some megabytes to the kernel as soon as they are freed, and gets the next
+    ones page by page, each filled with zeros, which took a third of the training time of downscaling. Other C
+    libraries have no such thresholds; with them nothing is changed.
     """
     if any(os.environ.get(name) for name in _OF_SHELL):
         return

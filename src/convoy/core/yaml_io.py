@@ -1,4 +1,4 @@
-"""Reads YAML of strangers: plain values only, bounded in size, depth and aliases before anything is built."""
+"""Reads untrusted YAML: plain values only; size, depth and aliases are bounded before anything is built."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ MOST_VALUES = 100_000
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's SafeLoader with the scalars of YAML 1.2, as DVC reads them: 4e-3 a number, `on` a word."""
+    """PyYAML's SafeLoader with YAML 1.2 scalars, as DVC reads them: 4e-3 is a number, `on` is a string."""
 
 
 Loader.yaml_implicit_resolvers = {
@@ -59,7 +59,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _check_depth(text: str, path: Path) -> None:
-    """Raise ConvoyError where values are nested too deeply for a reader that calls itself at each level."""
+    """Raise ConvoyError where values are nested too deeply for PyYAML, which recurses at each level."""
     depth = 0
     for event in yaml.parse(text, Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -78,7 +78,7 @@ def _check_values(root: yaml.Node, path: Path) -> None:
         if id(node) in counts:
             return counts[id(node)]
         if id(node) in entered:
-            raise ConvoyError(f"{path}: an alias stands inside of what it names")
+            raise ConvoyError(f"{path}: an alias refers to a value that contains it")
         entered.add(id(node))
         values = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
         counts[id(node)] = 1 + sum(map(count, values))

@@ -5,8 +5,8 @@
     _mmap/item_ids.npy              their ids (N,)
     _manifest.json                  facts, and the size and sha256 of every file; written last
 
-pandas, pyarrow and Spark skip names with a leading underscore, so that they read the folder itself too.
-Polars skips none, and refuses a folder with files of several kinds anywhere below it: it is given `parquet`.
+pandas, pyarrow and Spark skip names with a leading underscore, so they can read the folder itself too. Polars
+does not skip them and refuses a folder with files of several kinds: pass it the subfolder `parquet`.
 
 Columns, sorted by item_id (as UTF-8 bytes): item_id string, embedding list<float32 not null> of one length,
 text_sha256, status. A vector is all zeros exactly where the status is not `ok`. The facts of the manifest are
@@ -57,7 +57,7 @@ class Embedded:
 
 
 def read(path: Path, mmap: bool = False) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float32]]:
-    """Item ids (N,) and their vectors (N, D), sorted by id, after checking every file against the manifest.
+    """Item ids (N,) and their vectors (N, D), sorted by id, after comparing every file with the manifest.
 
     With `mmap` both stay on disk until they are touched. Raises ConvoyError as `read_manifest` does.
     """
@@ -67,17 +67,15 @@ def read(path: Path, mmap: bool = False) -> tuple[npt.NDArray[np.str_], npt.NDAr
     ids, vectors = (np.load(path / name, mode, allow_pickle=False) for name in (IDS, VECTORS))
     shape = (manifest["items"], manifest["dimension"])
     if vectors.shape != shape or ids.shape != shape[:1] or vectors.dtype != np.float32:
-        raise ConvoyError(
-            f"{path}: {VECTORS} and {IDS} are not what the manifest says; make the folder again"
-        )
+        raise ConvoyError(f"{path}: {VECTORS} and {IDS} do not match the manifest; make the folder again")
     return ids, vectors
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The facts of an embeddings folder, all files checked against their sha256.
+    """The facts of an embeddings folder, after comparing all files with their sha256.
 
     Raises ConvoyError for a missing manifest, a changed, missing or additional file, another schema version,
-    and a manifest that differs from what the parts hold of it.
+    and facts that differ between the manifest and the metadata of the parts.
     """
     path = Path(path)
     if not path.is_dir():
@@ -93,14 +91,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def is_embeddings(path: Path) -> bool:
-    """Whether a folder was made by `write_io.write`, whole or broken meanwhile."""
+    """Whether a folder was made by `write_io.write`, even if it has been damaged since."""
     manifest = path / MANIFEST
     facts = read_json(manifest) if manifest.is_file() else None
     return isinstance(facts, dict) and {"schema", "items", "dimension", "pooling", "files"} <= set(facts)
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise ConvoyError where `path` holds what no embedding made, and what replacing it would destroy."""
+    """Raise ConvoyError where `path` holds other files than embeddings, which replacing it would delete."""
     if not path.exists():
         return
     if not path.is_dir():
@@ -122,12 +120,12 @@ def _check_parts(path: Path, manifest: dict[str, Any]) -> None:
     parts = sorted(name for name in manifest["files"] if Path(name).parent.name == PARTS)
     rows = {}
     for name in parts:
-        rows[name], told = _inside(path / name)
-        for key in sorted(facts.keys() | told.keys()):
-            if facts.get(key) != told.get(key):
+        rows[name], of_part = _inside(path / name)
+        for key in sorted(facts.keys() | of_part.keys()):
+            if facts.get(key) != of_part.get(key):
                 raise ConvoyError(
-                    f"{path / MANIFEST}: says {key} {facts.get(key)}, {name} says {told.get(key)}; make the "
-                    "folder again"
+                    f"{path / MANIFEST}: {key} is {facts.get(key)}, in {name} it is {of_part.get(key)}; make "
+                    "the folder again"
                 )
     if rows != manifest.get("rows") or sum(rows.values()) != manifest["items"]:
         raise ConvoyError(f"{path / MANIFEST}: its rows are not those of the parts; make the folder again")

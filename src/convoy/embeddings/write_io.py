@@ -1,6 +1,6 @@
 """Writes an embeddings folder, streaming.
 
-Of the items only their order stays in memory, and their ids while that is being found.
+Only the order of the items stays in memory, and their ids until that order is known.
 """
 
 import json
@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 
 class Items(Protocol):
-    """The items of one file, read twice: their ids, then the whole."""
+    """The items of one file, read twice: first their ids, then all columns."""
 
     @property
     def path(self) -> Path: ...
@@ -76,13 +76,14 @@ def write(
 ) -> dict[str, Any]:
     """Embed every item of a file into `folder` and return the manifest; embeddings there are replaced.
 
-    `facts` (model, weights …) go into the manifest. `progress` gets the phase, the items done and all items
-    (0 while unknown). Raises ConvoyError for a file that cannot be read, ids given twice, ids that no .npy
-    holds, a full disk, a file that changes meanwhile, a `folder` that holds anything else.
+    `facts` (model, weights …) go into the manifest. `progress` is called with the phase, the items done and
+    the number of items (0 while unknown). Raises ConvoyError for a file that cannot be read, duplicate ids,
+    ids that an .npy file cannot hold, a full disk, a file that changes meanwhile, a `folder` with other
+    files.
     """
     folder, progress = Path(folder), progress or _silent
     refuse_foreign(folder)
-    digest = sha256(items.path) if items.path.is_file() else ""  # if not, reading it tells what is wrong
+    digest = sha256(items.path) if items.path.is_file() else ""  # if not, reading it raises the error
     with atomic_directory(folder) as partial:
         for name in (PARTS, SIDECAR):
             (partial / name).mkdir()
@@ -106,7 +107,7 @@ def write(
             rows = _write_parts(partial, vectors, states, short, progress)
         scratch.unlink()
         manifest = write_manifest(partial, MANIFEST, **short, rows=rows)
-        refuse_foreign(folder)  # again: it is replaced now, and writing may have taken hours
+        refuse_foreign(folder)  # again: writing may have taken hours, and now the folder is replaced
         return manifest
 
 
@@ -119,7 +120,7 @@ def _changed(path: Path) -> ConvoyError:
 
 
 def _write_ids(path: Path, items: Items, progress: Progress) -> npt.NDArray[np.int64]:
-    """Write all ids, sorted; return the place of each item of the file among them, (N,)."""
+    """Write all ids, sorted; return the rank of each item of the file among them, (N,)."""
     chunks: list[pa.Array] = []
     count = 0
     padded = False
@@ -132,7 +133,7 @@ def _write_ids(path: Path, items: Items, progress: Progress) -> npt.NDArray[np.i
     chunks.clear()
     order = pc.sort_indices(ids)
     _refuse_twice(items.path, ids, order)
-    if padded:  # a reader that strips ids must not take one item for another
+    if padded:  # a reader that strips ids must not mix up items
         stripped = pc.utf8_trim_whitespace(ids)
         _refuse_twice(items.path, stripped, pc.sort_indices(stripped), " but for blanks at the ends")
     width = pc.max(pc.utf8_length(ids)).as_py()
@@ -212,7 +213,7 @@ def _write_parts(
                     stop = min(start + GROUP_ROWS, last)
                     table = _row_group(schema, [file.get(start, stop) for file in files])
                     writer.write_table(table, row_group_size=GROUP_ROWS)
-                    del table  # before the next one takes as much again
+                    del table  # before the next one takes as much memory again
             return last - first
 
         firsts = range(0, items, PART_ROWS)
@@ -228,7 +229,7 @@ def _part_name(first_row: int) -> str:
 
 
 def _in_order(work: Callable[[S], T], inputs: Iterable[S]) -> Iterator[T]:
-    """`map`, two at a time: while one waits for the disk or the interpreter's lock, the other gets on."""
+    """`map` in two threads: one computes while the other waits for the disk or the interpreter's lock."""
     with ThreadPoolExecutor(2) as pool:
         waiting: deque[Future[T]] = deque()
         for value in inputs:
@@ -240,7 +241,7 @@ def _in_order(work: Callable[[S], T], inputs: Iterable[S]) -> Iterator[T]:
 
 
 def _row_group(schema: pa.Schema, columns: list[npt.NDArray[Any]]) -> pa.Table:
-    """Table of sorted ids, vectors, states; in chunks, since Parquet makes its levels by chunk."""
+    """Table of sorted ids, vectors and states, in chunks, since Parquet computes its levels by chunk."""
     return pa.Table.from_batches(
         _record_batch(schema, *(rows[at : at + _CHUNK_ROWS] for rows in columns))
         for at in range(0, len(columns[0]), _CHUNK_ROWS)
@@ -272,7 +273,7 @@ def _record_batch(
 
 
 def _strings(values: Iterable[str]) -> pa.Array:
-    # Neither this nor `_numbers` by pa.array, which would import pandas, 0.2 s, to look for a Series.
+    # Not by pa.array, here and in `_numbers`: it would import pandas, 0.2 s, to look for a Series.
     builder = pa.lib.StringBuilder()
     builder.append_values(values)
     return builder.finish()

@@ -1,1 +1,1 @@
-"""What the networks are: layers, blocks and the mathematics of convolution."""
+"""Networks: layers, blocks and the mathematics of convolution."""

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut: (N, in, H, W) -> (N, out, H / stride, W / stride).
+    """Two 3x3 convolutions with a shortcut: (N, in, H, W) -> (N, out, H / stride, W / stride).
 
-    y = relu(F(x) + x) (He et al. 2016a), with a 1x1 projection where the shape changes. `pre_activation`
-    gives x + F(relu(bn(x))) with an untouched identity path (He et al. 2016b).
+    y = relu(F(x) + x) (He et al. 2016a), with a 1x1 projection where the shape changes. With
+    `pre_activation`, y = x + F(relu(bn(x))), which leaves the identity path unchanged (He et al. 2016b).
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ResidualBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """1x1 reduce, 3x3, 1x1 expand to 4 x `bottleneck_channels`, beside a shortcut (He et al. 2016a).
+    """1x1 reduce, 3x3, 1x1 expand to 4 x `bottleneck_channels`, with a shortcut (He et al. 2016a).
 
     (N, in, H, W) -> (N, 4 * bottleneck, H / stride, W / stride).
     """

@@ -46,7 +46,7 @@ def conv2d_matrix(
     """The doubly blocked Toeplitz matrix of a 2D convolution: (O * out_h * out_w, I * height * width).
 
     Its product with a flattened image (I, height, width) is the flattened output (O, out_h, out_w) of
-    `torch.nn.functional.conv2d`. Padding is with zeros, so padded positions have no column at all.
+    `torch.nn.functional.conv2d`. Padding is with zeros, so padded positions need no columns.
     `stride` and `padding` are one number or one per axis. Raises ConvoyError where no output fits.
     """
     if kernel_OIkl.ndim != 4:
@@ -54,7 +54,7 @@ def conv2d_matrix(
     out_channels, in_channels, kernel_h, kernel_w = kernel_OIkl.shape
     rows = _taps(height, kernel_h, *_per_axis(stride, padding, axis=0))
     columns = _taps(width, kernel_w, *_per_axis(stride, padding, axis=1))
-    # One block per kernel tap: which input pixel (column) each output pixel (row) sees through it.
+    # One block per kernel tap: the input pixel (column) that each output pixel (row) reads through it.
     blocks = np.einsum("kab,lcd,oikl->oacibd", rows, columns, kernel_OIkl)
     return blocks.reshape(out_channels * rows.shape[1] * columns.shape[1], in_channels * height * width)
 
@@ -76,7 +76,7 @@ def output_size(n: int, kernel: int, stride: int = 1, padding: int | PaddingMode
 
 
 def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
-    """How many input positions one output position sees: 1 + sum_l (k_l - 1) * prod_{i<l} s_i.
+    """Number of input positions that one output position depends on: 1 + sum_l (k_l - 1) * prod_{i<l} s_i.
 
     `layers` are (kernel, stride) from the input on; `kernel_strides` reads them from a network.
     """
@@ -90,11 +90,10 @@ def receptive_field(layers: Iterable[tuple[int, int]]) -> int:
 def kernel_strides(network: nn.Module) -> list[tuple[int, int]]:
     """The (kernel, stride) of every convolution and pooling layer of a sequential network, in order.
 
-    A dilated kernel counts with its spread, dilation * (k - 1) + 1. Adaptive pooling has no kernel of its
-    own and is left out: the field is that of the features which it pools. Layers are taken in the order in
-    which they are registered, which is one path only in a network without branches: of others, pass the
-    longest branch. Raises ConvoyError for kernels, strides or dilations that differ between axes, and for
-    transposed convolutions.
+    A dilated kernel counts with its extent, dilation * (k - 1) + 1. Adaptive pooling has no kernel of its own
+    and is left out: the receptive field is that of the features which it pools. Layers are taken in the order
+    in which they are registered; of a network with branches, pass the longest branch. Raises ConvoyError for
+    kernels, strides or dilations that differ between axes, and for transposed convolutions.
     """
     return [_kernel_stride(module) for module in network.modules() if isinstance(module, _WINDOWED)]
 
@@ -151,7 +150,7 @@ def _per_axis(stride: int | tuple[int, int], padding: int | tuple[int, int], axi
 
 
 def _taps(n: int, kernel: int, stride: int, padding: int) -> np.ndarray:
-    """(k, out, n) with a one where output position j sees input position j * stride + tap - padding."""
+    """(k, out, n) with a one where output position j reads input position j * stride + tap - padding."""
     taps = np.zeros((kernel, output_size(n, kernel, stride, padding), n))
     for tap, position in np.ndindex(taps.shape[:2]):
         seen = position * stride + tap - padding

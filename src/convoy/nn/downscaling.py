@@ -3,10 +3,10 @@
 Axes: N days, C weather channels, h x w the coarse grid, H x W the fine one, K and M hidden channels, S static
 fields, D domains (pieces of terrain).
 
-All of them compute fine = base + residual, then mend what the coarse field knows better. The base is the
-bicubic field with the day's own lapse rate. The head is a perceptron at each fine cell on the trunk's
-features there and on the static fields. What the coarse means of that estimate miss, the innovation, is then
-interpolated and added: weather that no static field explains comes through it, and nothing else has to.
+All of them compute fine = base + residual, then correct its coarse means. The base is the bicubic field with
+the day's own lapse rate. The head is a perceptron at each fine cell on the trunk's features there and on the
+static fields. The difference between the coarse field and the coarse means of that estimate, the innovation,
+is then interpolated and added: it carries the weather that no static field explains.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,18 +25,18 @@ Trunk: TypeAlias = Literal["residual", "srcnn", "separable", "unet"]
 
 
 class Geometry(NamedTuple):
-    """How the coarse grid lies over the fine one; a field goes through both axes, A_lat @ field @ A_lon.T."""
+    """Matrices between the coarse and the fine grid; a field is mapped by A_lat @ field @ A_lon.T."""
 
     up_lat: Tensor  # (H, h) bicubic
     up_lon: Tensor  # (W, w)
     mean_lat: Tensor  # (h, H) area means
     mean_lon: Tensor  # (w, W)
-    spread_lat: Tensor  # (H, h) the smallest change of a fine field that changes its area means so
+    spread_lat: Tensor  # (H, h) from changes of the area means to the smallest change of a fine field
     spread_lon: Tensor  # (W, w)
 
 
 class Surface(NamedTuple):
-    """The pieces of terrain, and which of them each day of the batch belongs to."""
+    """The static fields of all domains."""
 
     static: Tensor  # (D, S, H, W) standardised
     elevation_km: Tensor  # (D, H, W)
@@ -47,10 +47,10 @@ class Inputs(NamedTuple):
     """A batch of days."""
 
     weather: Tensor  # (N, C, h, w) standardised channels
-    coarse: Tensor  # (N, h, w) the variable itself, in its unit less a constant
-    lapse: Tensor  # (N,) its fall per km of height on that day
+    coarse: Tensor  # (N, h, w) the variable itself, in its unit, minus a constant
+    lapse: Tensor  # (N,) its decrease per km of height on that day
     season: Tensor  # (N, 4) harmonics of the time of the year
-    domain: Tensor  # (N,) which terrain
+    domain: Tensor  # (N,) index of the domain
     surface: Surface
     geometry: Geometry
 
@@ -59,11 +59,10 @@ class Downscaler(nn.Module):
     """Inputs -> (N, 1, H, W): the fine field in the unit of `coarse`; with `spread`, (N, 2, H, W).
 
     The second channel is then the standard deviation. `scale` is a typical size of the residual, and `level`
-    what was taken off `coarse`. `pixels` is the shape (H, W) of the one terrain whose every cell has
-    per-pixel effects of
-    its own, learnt beside what the static fields tell; None for any terrain. `conserve` makes the area means
-    of the output equal to the coarse field: `additive` by the smallest change, `softmax` by factors (Harder
-    et al. 2023; for grids that nest).
+    the constant subtracted from `coarse`. `pixels` is the shape (H, W) of the only domain, whose every cell
+    has learnt per-pixel effects in addition to its static fields; None for any domain. `conserve` makes the
+    area means of the output equal to the coarse field: `additive` by the smallest change, `softmax` by
+    factors (Harder et al. 2023; for grids that nest).
     """
 
     by_day = True  # the head on a CPU in float32: see convoy.nn.fine_head; False: all days at once
@@ -83,13 +82,13 @@ class Downscaler(nn.Module):
         self.out = nn.Linear(hidden, 1 if spread == "none" else 2)
         for parameter in self.out.parameters():
             nn.init.zeros_(parameter)
-        # What is missing in the coarse means, spread over the cells around: begins as it is.
+        # Mixes the innovation with that of the neighbouring cells; initialised as the identity.
         self.innovation = nn.Conv2d(1, 1, 5, bias=False)
         nn.init.dirac_(self.innovation.weight)
 
     def forward(self, inputs: Inputs) -> Tensor:
         outputs = self.head(inputs)
-        # The fields themselves need float32: half a hundredth of 300 K is more than all skill.
+        # The fields themselves need float32: the rounding of bfloat16, 1 K at 300 K, exceeds the skill.
         with torch.autocast(outputs.device.type, enabled=False):
             outputs = outputs.float() * self.scale
             fine = self._with_innovation(lapse_base(inputs) + outputs[..., 0], inputs)
@@ -108,8 +107,8 @@ class Downscaler(nn.Module):
         """The perceptron at each fine cell, (N, H, W, 1 or 2).
 
         Its first layer is linear in the features, and so is sampling: the layer is applied on the coarse
-        grid, where it costs a sixteenth, and once per piece of terrain. Channels come last, so that every
-        layer is one product of matrices.
+        grid, where it costs a sixteenth, and once per domain. Channels come last, so that every layer is one
+        matrix product.
         """
         geometry, weather = inputs.geometry, inputs.weather
         season = inputs.season[:, :, None, None].expand(-1, -1, *weather.shape[-2:])
@@ -124,7 +123,7 @@ class Downscaler(nn.Module):
         if by_day:
             layers = (*self.layers, self.out)
             return day_by_day(features, surface, inputs.domain, geometry.up_lat, geometry.up_lon, layers)
-        # In place: these tensors are the largest, and each pass over them costs as much as a product.
+        # In place: these tensors are the largest, and each pass over them takes as long as a product.
         sampled = _sampled(features, geometry)
         x = F.relu(sampled.add_(_of_days(surface, inputs.domain)), inplace=True)
         for layer in self.layers:
@@ -133,10 +132,10 @@ class Downscaler(nn.Module):
 
 
 def _of_days(surface: Tensor, domain: Tensor) -> Tensor:
-    """Each day's piece of terrain, (N, ...) from (D, ...) and (N,); one piece stands for all days."""
+    """The static fields of each day's domain, (N, ...) from (D, ...) and (N,); a single one is broadcast."""
     if len(surface) == 1:
         return surface
-    # A product: the gradient of a look-up is summed by one thread, slowly.
+    # A product: the gradient of indexing is summed by one thread, slowly.
     chosen = (domain[:, None] == torch.arange(len(surface), device=domain.device)).to(surface.dtype)
     return (chosen @ surface.flatten(1)).view(-1, *surface.shape[1:])
 
@@ -150,7 +149,7 @@ def _sampled(features: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _with_edges_repeated(field: Tensor, cells: int) -> Tensor:
-    """As padding by `replicate`, whose gradient a GPU sums in any order, to other bytes each time."""
+    """Padding by `replicate`, with a deterministic gradient: that of torch is not on a GPU."""
     for axis in (-2, -1):
         first, last = field.narrow(axis, 0, 1), field.narrow(axis, -1, 1)
         field = torch.cat([*[first] * cells, field, *[last] * cells], axis)
@@ -158,7 +157,7 @@ def _with_edges_repeated(field: Tensor, cells: int) -> Tensor:
 
 
 def lapse_base(inputs: Inputs) -> Tensor:
-    """Bicubic interpolation of the field brought to sea level, and back up to the fine terrain, (N, H, W)."""
+    """Bicubic interpolation of the field reduced to sea level, then lapsed to the fine terrain, (N, H, W)."""
     geometry, surface = inputs.geometry, inputs.surface
     lapse = inputs.lapse[:, None, None]
     level = inputs.coarse + lapse * surface.coarse_elevation_km[inputs.domain]
@@ -181,7 +180,7 @@ def _additive(fine: Tensor, inputs: Inputs, _level: float) -> Tensor:
 
 
 def _softmax(fine: Tensor, inputs: Inputs, level: float) -> Tensor:
-    """Each fine cell is its coarse cell's value (positive with `level`) times a share of area mean 1."""
+    """Each fine cell is its coarse cell's value, made positive by `level`, times a factor of area mean 1."""
     geometry = inputs.geometry
     block = [(matrix > 0).to(fine.dtype).T for matrix in (geometry.mean_lat, geometry.mean_lon)]
     coarse = inputs.coarse + level
@@ -211,7 +210,7 @@ def _separable(channels: int, width: int, depth: int) -> nn.Module:
 
 
 def _srcnn(channels: int, width: int, _depth: int) -> nn.Module:
-    """The three layers of Dong et al. (2014): patches, a nonlinear map, and what the head makes of it."""
+    """The three layers of Dong et al. (2014): patches, a nonlinear map, and features for the head."""
     return nn.Sequential(
         nn.Conv2d(channels, 2 * width, 9, padding=4), nn.ReLU(),
         nn.Conv2d(2 * width, width, 1), nn.ReLU(),
@@ -220,7 +219,7 @@ def _srcnn(channels: int, width: int, _depth: int) -> nn.Module:
 
 
 class _UNet(nn.Module):
-    """Down and up once per level with shortcuts across (Ronneberger et al. 2015)."""
+    """An encoder and a decoder with skip connections at each level (Ronneberger et al. 2015)."""
 
     def __init__(self, channels: int, width: int, depth: int) -> None:
         super().__init__()
@@ -235,16 +234,16 @@ class _UNet(nn.Module):
             across.append(x)
             x = block(x)
         for block in self.up:
-            beside = across.pop()
+            skipped = across.pop()
             rows, columns = (
-                _linear(*sizes, x) for sizes in zip(x.shape[-2:], beside.shape[-2:], strict=True)
+                _linear(*sizes, x) for sizes in zip(x.shape[-2:], skipped.shape[-2:], strict=True)
             )
-            x = block(torch.cat([_through(x, rows, columns), beside], dim=1))
+            x = block(torch.cat([_through(x, rows, columns), skipped], dim=1))
         return x
 
 
 def _linear(size: int, to: int, like: Tensor) -> Tensor:
-    """The matrix (to, size) of linear interpolation: as with edges, its gradient is one on a GPU too."""
+    """The matrix (to, size) of linear interpolation, whose gradient is deterministic on a GPU too."""
     points = torch.eye(size, dtype=torch.float32, device=like.device)[None]
     return F.interpolate(points, size=to, mode="linear", align_corners=False)[0].T.to(like.dtype)
 

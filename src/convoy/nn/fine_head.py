@@ -1,11 +1,11 @@
-"""The perceptron at each fine cell, one day at a time: what a CPU does in float32.
+"""The perceptron at each fine cell, one day at a time: used on a CPU in float32.
 
 Axes: N days, h x w the coarse grid, H x W the fine one, M channels, D pieces of terrain, O outputs.
 
 The values of a day stay in the processor's cache from one operation to the next, and the gradient of relu
-takes the place of its input; with all days at once, each pass over them comes from memory. Measured with one
-thread on AVX2, training takes 0.70 of the time and prediction 0.8. `Downscaler.head` is the same function for
-all days at once; `Downscaler.by_day = False` chooses it.
+overwrites its input; with all days at once, each operation reads them from memory. Measured with one thread
+on AVX2, training takes 0.70 of the time and prediction 0.8. `Downscaler.head` is the same function for all
+days at once; `Downscaler.by_day = False` chooses it.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ def day_by_day(
 ) -> Tensor:
     """The outputs (N, H, W, O) of linear layers with relu between them, and before the first.
 
-    features: (N, h, w, M), brought to the fine cells by lat (H, h) and lon (W, w); surface: (D, H, W, M),
-    added there; domain: (N,), which terrain (one stands for all days).
+    features: (N, h, w, M), interpolated to the fine cells by lat (H, h) and lon (W, w); surface: (D, H, W,
+    M), added there; domain: (N,), the index of each day's domain (a single one is broadcast).
     """
     places = [0] * len(features) if len(surface) == 1 else domain.tolist()
     weights = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
@@ -40,7 +40,7 @@ def _forward(
     features: Tensor, surface: Tensor, places: Sequence[int], lat: Tensor, lon: Tensor,
     layers: Sequence[tuple[Tensor, Tensor]], kept: Sequence[Tensor] | None,
 ) -> Tensor:  # fmt: skip
-    """The outputs; the input of each layer is left in `kept`, (N, H W, M) each, where it is wanted."""
+    """The outputs; writes the input of each layer to `kept`, (N, H W, M) each, where that is given."""
     days, _, columns, channels = features.shape
     height, width = surface.shape[1:3]
     cells = height * width
@@ -48,7 +48,7 @@ def _forward(
     outputs = features.new_empty(days, cells, len(weight_out))
     along = features.new_empty(height, columns, channels)
     rows = lon.expand(height, -1, -1)
-    # Added as a matrix that lies there, a bias costs half of what it does row by row.
+    # Adding the bias as a stored matrix takes half the time of adding it row by row.
     biases = [bias.expand(cells, -1).contiguous() for _, bias in hidden]
     values = kept or [features.new_empty(1, cells, channels) for _ in layers]
     for day, place in enumerate(places):

@@ -1,7 +1,7 @@
-"""Networks that read texts: TextCNN (Kim, 2014) and the bag-of-words model it is measured against.
+"""Networks for texts: TextCNN (Kim, 2014) and the bag-of-words model that it is compared with.
 
-Tokens are int64 (N, L), padded behind with 0; 1 is the unknown word. No output depends on how far a batch
-was padded.
+Tokens are int64 (N, L), padded at the end with 0; 1 is the unknown word. No output depends on the length to
+which a batch is padded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,9 +22,9 @@ class TextCNN(nn.Module):
 
     (N, L) int64 -> (N, num_classes) logits, or (N, num_filters * len(kernel_sizes)) where `num_classes`
     is 0. Per kernel size: Conv1d(padding=k // 2), batch norm, relu, maximum over positions. Of a text of n
-    tokens only the first n + 2 * (k // 2) - k + 1 positions count, in the maximum and in the batch
-    statistics; an empty text gives zeros. `embedding_std`: standard deviation of the initial embeddings
-    (PyTorch's own is 1).
+    tokens only the first n + 2 * (k // 2) - k + 1 positions enter the maximum and the batch statistics; an
+    empty text gives zeros. `embedding_std`: standard deviation of the initial embeddings (PyTorch's default
+    is 1).
     Source: Kim (2014), Convolutional Neural Networks for Sentence Classification.
     """
 
@@ -56,7 +56,7 @@ class TextCNN(nn.Module):
         return self._convolved(tokens_NL)
 
     def _convolved(self, tokens_NL: Tensor) -> Tensor:
-        """The definition: one convolution per kernel size."""
+        """The rectified maxima by definition: one convolution per kernel size."""
         length_N = (tokens_NL != PADDING).sum(1)
         embedded_NEL = self.embedding(tokens_NL).transpose(1, 2)
         pooled = []
@@ -70,7 +70,7 @@ class TextCNN(nn.Module):
         return torch.cat(pooled, 1)
 
     def _looked_up(self, tokens_NL: Tensor) -> Tensor:
-        """The same, several times faster: see `nn.kernels.token_convolution` (`..._cuda` for GPUs)."""
+        """The same as `_convolved`, several times faster: see `nn.kernels.token_convolution`."""
         _, convolutions, norms = zip(*self._parts(), strict=True)
         bias_D = torch.cat([convolution.bias for convolution in convolutions]).detach()
         statistics = None
@@ -99,7 +99,7 @@ class TextCNN(nn.Module):
 
 
 class BagOfWordsModel(nn.Module):
-    """The mean of a text's token embeddings, through one hidden layer: blind to the order of words.
+    """The mean of a text's token embeddings, then one hidden layer; word order has no effect.
 
     (N, L) int64 -> (N, num_classes) logits. Padding does not enter the mean; an empty text gives zeros.
     """
@@ -123,7 +123,7 @@ class BagOfWordsModel(nn.Module):
 
 
 class _Branch(nn.Module):
-    """One kernel size: named so that a state_dict holds convolution and norm side by side."""
+    """Convolution and norm of one kernel size, which a state_dict then has under one prefix."""
 
     def __init__(self, embedding_dim: int, num_filters: int, kernel_size: int) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class _Branch(nn.Module):
 
 
 def _windows(length_N: Tensor, kernel_size: int) -> Tensor:
-    """How many windows a text of n tokens has, padded by k // 2: n, or n + 1 for even k; none if empty."""
+    """Number of windows of a text of n tokens, padded by k // 2: n, or n + 1 for even k; 0 if it is empty."""
     return (length_N + 2 * (kernel_size // 2) - kernel_size + 1) * (length_N > 0)
 
 
@@ -144,7 +144,7 @@ def _embedding(vocab_size: int, embedding_dim: int, std: float) -> nn.Embedding:
 
 
 def _masked_batch_norm(values_NFJ: Tensor, inside_N1J: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """Batch norm whose statistics see only the windows inside; float32 whatever the autocast type."""
+    """Batch norm with statistics of the windows inside texts only; float32 whatever the autocast type."""
     values_NFJ = values_NFJ.float()
     mean_F, variance_F = norm.running_mean, norm.running_var
     if norm.training:
@@ -163,7 +163,7 @@ def _masked_batch_norm(values_NFJ: Tensor, inside_N1J: Tensor, norm: nn.BatchNor
 def _track(norms: Sequence[nn.BatchNorm1d], mean_D: Tensor, variance_D: Tensor, count: Tensor) -> None:
     """Update running statistics as nn.BatchNorm1d does: momentum 0.1, variance with count - 1.
 
-    mean_D, variance_D: of all norms, one behind the other; count: of values, a scalar or (D,).
+    mean_D, variance_D: of all norms, concatenated; count: number of values, a scalar or (D,).
     """
     variance_D = variance_D * (count / (count - 1).clamp_min(1))
     running = [*(norm.running_mean for norm in norms), *(norm.running_var for norm in norms)]

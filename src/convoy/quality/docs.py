@@ -1,8 +1,8 @@
 """Data Docs as one HTML page: Great Expectations' own renderers in a frame that needs no network.
 
-The page that Great Expectations would write names the time and a run, draws random element ids, and takes
-its styles, icons and scripts from eight hosts. A stage's output has to repeat byte for byte and be readable
-offline, so its renderers fill the sections here, and the frame around them is ours.
+Great Expectations' own page contains the time, a run id and random element ids, and loads its styles, icons
+and scripts from eight hosts. A stage's output has to be reproducible byte for byte and readable offline: here
+its renderers make the sections, and the page around them is our own template.
 """
 
 import html
@@ -38,7 +38,7 @@ def render(title: str, verdict: Verdict, answers: Sequence[Answer]) -> str:
             "unsuccessful_expectations": len(answers) - held,
             "success_percent": 100.0 * held / len(answers),
         },
-        meta={},  # where times, run ids and the data's fingerprint would stand
+        meta={},  # would hold times, run ids and the data's fingerprint
     )
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(results)
     document.sections = _in_order(document.sections, answers)
@@ -49,7 +49,7 @@ def render(title: str, verdict: Verdict, answers: Sequence[Answer]) -> str:
     numbers = itertools.count(1)
     view.env.filters["generate_html_element_uuid"] = lambda prefix: f"{prefix}{next(numbers)}"
     page = view.render(document, template=FRAME, page_name=title, verdict=verdict, style=STYLE)
-    # The renderers leave trailing blanks by the thousand.
+    # The renderers write thousands of trailing blanks.
     return "\n".join(line.rstrip() for line in page.splitlines() if line.strip()) + "\n"
 
 
@@ -66,7 +66,7 @@ def _make_safe(answer: Answer) -> None:
 
 
 def _in_order(sections: Sequence[Any], answers: Sequence[Answer]) -> list[Any]:
-    """The statistics, then the columns as the rules name them; no run info, no link to a page not made."""
+    """The statistics, then the columns in the order of the rules; no run info, no links to other pages."""
     overview, *others = sections
     overview.content_blocks = overview.content_blocks[1:]
     named = {section.section_name: section for section in others}

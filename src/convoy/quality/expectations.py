@@ -14,11 +14,11 @@ from convoy.quality.verdict import SHOWN_EXAMPLES, Example, Finding, shorten
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation: its class in Great Expectations, its column and bounds, and its sentence.
+    """One expectation: its class in Great Expectations, its column, bounds and description.
 
-    `name` is short and unique; `words` say in a sentence what is expected and stand in the Data Docs.
-    A rule that only `warns` does not stop the gate. `shows` names the column whose values illustrate a
-    failure, where it is not `column`.
+    `name` is short and unique; `words` state in a sentence what is expected, for the Data Docs. A rule that
+    only `warns` does not stop the gate. `shows` names the column whose values illustrate a failure, where it
+    is not `column`.
     """
 
     name: str
@@ -34,9 +34,9 @@ class Rule:
 class Part:
     """A frame and the rules for it.
 
-    Offending rows are named by the column `key`, after their number where they are `numbered`. A frame that
-    sums up others has `source`, the rows whose first values illustrate a failure. Values that are words or
-    numbers of our own are not `quoted`, as values of the data are.
+    Failing rows are identified by the column `key`, after their number where they are `numbered`. A frame of
+    summaries has `source`, the rows whose first values illustrate a failure. `quoted`: values are shown in
+    quotes, as values of the data are, and not words or numbers of our own.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Part:
 class Answer:
     """Result of one rule; `result` is Great Expectations' own validation result.
 
-    `examples` are there where rows offend, also where so few do that the rule holds all the same.
+    `examples` are failing rows; a rule that tolerates a few may hold and have some.
     """
 
     rule: Rule
@@ -68,7 +68,7 @@ def validate(parts: Sequence[Part]) -> list[Answer]:
     """
     answers = []
     with quiet_import():
-        # Imported here and nowhere else: it takes seconds, and only a gate that runs should pay them.
+        # Imported here only: it takes seconds, which a process that validates nothing should not spend.
         import great_expectations as gx
         from great_expectations import expectations
         from great_expectations.data_context.types.base import (
@@ -82,7 +82,7 @@ def validate(parts: Sequence[Part]) -> list[Answer]:
         progress_bars=ProgressBarsConfig(globally=False),
     )
     context = gx.get_context(mode="ephemeral", project_config=config)
-    # One source for all frames: each further one costs more than its expectations do.
+    # One source for all frames: each further one takes longer than its expectations.
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frames")
     whole = asset.add_batch_definition_whole_dataframe("all")
     for part in parts:
@@ -90,8 +90,8 @@ def validate(parts: Sequence[Part]) -> list[Answer]:
             name=part.name, expectations=[_expectation(expectations, rule) for rule in part.rules]
         )
         batch = whole.get_batch({"dataframe": part.frame})
-        # SUMMARY without index columns gives the positions of the first offenders; with them, Great
-        # Expectations makes a dict per offending row: a minute where a million rows offend.
+        # SUMMARY without index columns returns the positions of the first failing rows; with them, Great
+        # Expectations makes a dict per failing row: a minute for a million rows.
         outcome = batch.validate(
             suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": SHOWN_EXAMPLES}
         )
@@ -138,12 +138,12 @@ def _answer(part: Part, rule: Rule, result: Any) -> Answer:
         raise RuntimeError(f"expectation '{rule.name}' could not be validated: {result.exception_info}")
     details = result.result
     observed = details.get("observed_value")
-    if hasattr(observed, "item"):  # the page's renderer knows no NumPy scalars
+    if hasattr(observed, "item"):  # the page's renderer does not support NumPy scalars
         observed = observed.item()
     if isinstance(observed, float):
         observed = float(f"{observed:.5g}")
     if observed is None and not part.quoted and part.frame[rule.column].dtype.kind == "f":
-        # The page shows the range of a column, not only how many values offend.
+        # The page shows the range of a column, not only the number of failing values.
         numbers = part.frame[rule.column].dropna()
         observed = " to ".join(_number(float(end)) for end in (numbers.min(), numbers.max()) if len(numbers))
     if observed is not None:
@@ -160,7 +160,7 @@ def _answer(part: Part, rule: Rule, result: Any) -> Answer:
 def _found(rule: Rule, details: Mapping[str, Any]) -> str:
     if "unexpected_count" in details:
         count, total = details["unexpected_count"], details["element_count"]
-        return f"{count} of {total} against it ({count / max(total, 1):.2%})"
+        return f"{count} of {total} violate it ({count / max(total, 1):.2%})"
     missing = details.get("details", {}).get("mismatched", {}).get("missing")
     if missing:
         return f"no {', '.join(sorted(missing))}"
@@ -174,7 +174,7 @@ def _number(value: float) -> str:
 
 
 def _examples(part: Part, rule: Rule, details: Mapping[str, Any]) -> list[Example]:
-    """The first offending rows; for a rule about a column as a whole, the column's first values."""
+    """The first failing rows; for a rule about a column as a whole, the column's first values."""
     frame = part.frame if part.source is None else part.source
     column = rule.shows or rule.column
     if column is None or column not in frame:

@@ -13,7 +13,7 @@ SHOWN_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Example:
-    """One offending value: its place ("row 17 (item_id 's17')") and the value, shortened."""
+    """One failing value: its place ("row 17 (item_id 's17')") and the value, shortened."""
 
     place: str
     value: str
@@ -24,7 +24,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """An expectation that did not hold: its short name, its column, its words, and what was found instead."""
+    """An expectation that did not hold: its name, column and description, and what was found instead."""
 
     name: str
     column: str
@@ -70,7 +70,7 @@ class Verdict:
         return "\n".join(lines)
 
     def metrics(self) -> dict[str, Any]:
-        """The metrics file: success, counts, and how much each warning concerns."""
+        """The metrics file: success, counts, and the number of failing rows of each warning."""
         return {
             "success": self.success,
             "expectations": self.expectations,

@@ -50,7 +50,7 @@ class Calibration:
 
 
 def rates(rows: Sequence[Rate], marks: Mapping[str, float], theme: Theme) -> bytes:
-    """Bars with intervals, the best on top, against vertical `marks` (Bayes accuracies or a baseline)."""
+    """Bars with intervals, the best on top; vertical lines at `marks` (Bayes accuracies or a baseline)."""
     with styled(theme):
         fig = figure(WIDTH_IN, 0.46 * len(rows) + 0.7 + 0.22 * len(marks))
         axes = fig.add_subplot()
@@ -79,7 +79,7 @@ def rates(rows: Sequence[Rate], marks: Mapping[str, float], theme: Theme) -> byt
 
 
 def _marks(axes: Axes, marks: Mapping[str, float], rows: int, theme: Theme) -> None:
-    """Dashed lines, each with its words on a line of its own above the bars."""
+    """Dashed lines, each with its label on a line of its own above the bars."""
     for step, (name, value) in enumerate(sorted(marks.items(), key=lambda mark: mark[1])):
         height = rows - 0.25 + 0.5 * step
         axes.plot([value, value], [-0.5, height + 0.15], color=theme.ink, linewidth=1.1, dashes=(4, 2.5))
@@ -97,39 +97,39 @@ def _marks(axes: Axes, marks: Mapping[str, float], rows: int, theme: Theme) -> N
 
 
 def curves(rows: Sequence[Curve], theme: Theme, title: str = "Validation accuracy") -> bytes:
-    """Loss of the training and validation splits, and beside it the validation split's figure, over epochs.
+    """Two panels over epochs: loss of the training and validation splits, and the validation figure.
 
-    The figure is the column beside validation_loss (validation_accuracy, for one); `title` says it in words.
+    The figure is the column other than the losses, such as validation_accuracy; `title` describes it.
     """
     column = next(
         name for name in rows[0].values if name.startswith("validation_") and name != VALIDATION_LOSS
     )
     with styled(theme):
         fig = figure(WIDTH_IN, 2.7)
-        loss, beside = fig.subplots(1, 2)
+        loss, figure_axes = fig.subplots(1, 2)
         for row in rows:
             colour = theme.series[row.colour]
             epoch = row.values["epoch"]
             loss.plot(epoch, row.values["train_loss"], color=colour, linewidth=1.2, dashes=(3, 2))
             loss.plot(epoch, row.values[VALIDATION_LOSS], color=colour, linewidth=1.9)
-            beside.plot(epoch, row.values[column], color=colour, linewidth=1.9, label=row.name)
-            for axes, shown in ((loss, VALIDATION_LOSS), (beside, column)):
+            figure_axes.plot(epoch, row.values[column], color=colour, linewidth=1.9, label=row.name)
+            for axes, shown in ((loss, VALIDATION_LOSS), (figure_axes, column)):
                 axes.plot(epoch[-1], row.values[shown][-1], "o", color=colour, markersize=4.5)
         loss.set_title("Loss (dashed: training)", color=theme.ink)
-        beside.set_title(title, color=theme.ink)
+        figure_axes.set_title(title, color=theme.ink)
         if column == "validation_accuracy":
-            beside.yaxis.set_major_formatter(PercentFormatter(1.0))
-        for axes in (loss, beside):
+            figure_axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        for axes in (loss, figure_axes):
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             quiet_axes(axes, "y")
         if len(rows) > 1:
-            beside.legend(loc="best", labelcolor=theme.ink)
+            figure_axes.legend(loc="best", labelcolor=theme.ink)
         return png(fig)
 
 
 def confusion(counts: np.ndarray, names: Sequence[str], theme: Theme) -> bytes:
-    """Rows: true category, scaled to shares of its items; columns: the category named."""
+    """Confusion matrix: rows are true categories, as shares of their items; columns are predicted ones."""
     size = len(names)
     total = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
@@ -140,7 +140,7 @@ def confusion(counts: np.ndarray, names: Sequence[str], theme: Theme) -> bytes:
         fig = figure(max(WIDTH_IN * 0.92, cell * size + margin), cell * size + margin + 0.4)
         axes = fig.add_subplot()
         colours = LinearSegmentedColormap.from_list("shares", theme.heat)
-        # Most of the story lies off the diagonal: the square root keeps small shares apart.
+        # Errors are small shares off the diagonal: the square root makes them distinguishable.
         axes.imshow(np.sqrt(shares), cmap=colours, vmin=0, vmax=1, aspect="equal")
         axes.set_xticks(range(size), drawn, rotation=90, fontsize=8.5, color=theme.ink)
         axes.set_yticks(range(size), drawn, fontsize=8.5, color=theme.ink)
@@ -150,7 +150,7 @@ def confusion(counts: np.ndarray, names: Sequence[str], theme: Theme) -> bytes:
         axes.tick_params(which="both", length=0)
         axes.spines[:].set_visible(False)
         fig.suptitle(
-            "Of each row's items (true category), per cent named as the column",
+            "Items of each row's true category predicted as the column, per cent",
             x=0.02, ha="left", fontsize=9.5, color=theme.muted,
         )  # fmt: skip
         _cell_figures(axes, shares, theme, fontsize=7.0 if size <= 24 else 5.6)
@@ -170,7 +170,7 @@ def _cell_figures(axes: Axes, shares: np.ndarray, theme: Theme, fontsize: float)
 def reliability(rows: Sequence[Calibration], theme: Theme) -> bytes:
     """Accuracy over confidence with Wilson intervals, one panel each; the diagonal is perfect calibration.
 
-    Bars below show where the items lie.
+    Bars below are a histogram of the items.
     """
     with styled(theme):
         columns = min(2, len(rows))

@@ -1,4 +1,4 @@
-"""Folders of plots: small CSV tables that DVC and the reports draw, beside finished pictures."""
+"""Folders of plots: small CSV tables, which DVC and the reports draw, and finished pictures."""
 
 import csv
 import io
@@ -11,8 +11,8 @@ from convoy.core.files import atomic_directory, check_manifest, write_manifest
 Columns = dict[str, list[str]]
 
 
-def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write the named texts and pictures as one folder, in the place of what was there."""
+def write_plots(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write the named texts and pictures as one folder, replacing the former one."""
     with atomic_directory(folder) as partial:
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content
@@ -20,7 +20,7 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
         write_manifest(partial)
 
 
-def read(folder: Path) -> dict[str, Columns]:
+def read_plots(folder: Path) -> dict[str, Columns]:
     """The CSV tables of a folder by file name, each as columns of text, after checking its manifest."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -34,7 +34,7 @@ def read(folder: Path) -> dict[str, Columns]:
 
 
 def read_curve(model_folder: Path) -> str | None:
-    """The learning curve that stands beside a model's weights, as CSV text; None for a baseline."""
+    """The learning curve in a model folder, as CSV text; None for a baseline."""
     path = Path(model_folder) / "curve.csv"
     return path.read_text(encoding="utf-8") if path.exists() else None
 

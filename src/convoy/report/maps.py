@@ -1,4 +1,4 @@
-"""Maps beside each other: fields of a few days and their errors; where a model errs."""
+"""Maps side by side: fields of a few days and their errors; bias and RMSE at each cell."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from convoy.report.themes import Theme
 
 Field: TypeAlias = npt.NDArray[Any]
 PANEL_IN = 1.75
-COLOURS = 48  # more steps than the eye tells apart, and few enough for a small PNG
-# A picture's panel has about 280 pixels: finer fields are averaged before they are drawn.
+COLOURS = 48  # looks continuous, and is few enough for a small PNG
+# A panel has about 280 pixels: finer fields are averaged before they are drawn.
 LONGEST = 160
-# Rare extremes must not wash out all the rest; what lies beyond has the scale's last colour.
+# Rare extremes must not stretch the scale; values beyond it have its last colour.
 SHOWN = 99.5
 
 
@@ -36,7 +36,7 @@ class Surface:
 
 @dataclass(frozen=True, eq=False)
 class Day:
-    """One day: the truth (H, W) and what each model says; `scores`: the words over its map of errors."""
+    """One day: the truth (H, W) and each model's field; `scores`: the titles of the maps of errors."""
 
     title: str
     truth: Field
@@ -46,7 +46,7 @@ class Day:
 
 @dataclass(frozen=True, eq=False)
 class PixelErrors:
-    """How a model errs at each cell over all days: bias and RMSE, each (H, W)."""
+    """Bias and RMSE of a model at each cell over all days, each (H, W)."""
 
     name: str
     bias: Field
@@ -56,7 +56,7 @@ class PixelErrors:
 def days(rows: Sequence[Day], surface: Surface, units: str, theme: Theme) -> bytes:
     """PNG: a row per day with truth and models on one scale, then the models' errors on another.
 
-    The line is the coast, where the elevation passes zero: see `has_coast`.
+    The line is the coast, the contour of zero elevation: see `has_coast`.
     """
     names = list(rows[0].models)
     with styled(theme):
@@ -123,7 +123,7 @@ def _shape(surface: Surface) -> float:
 
 
 def _shrink(surface: Surface) -> float:
-    """How much shorter a degree of longitude is than one of latitude, in the middle of the terrain."""
+    """Length of a degree of longitude over that of latitude, in the middle of the terrain."""
     return float(max(0.1, np.cos(np.radians(surface.lat.mean()))))
 
 
@@ -151,7 +151,7 @@ def _coast(axes: Axes, surface: Surface, theme: Theme) -> None:
     if has_coast(surface):
         height = np.ma.masked_invalid(_thinned(surface.elevation))
         lat, lon = _thinned(surface.lat), _thinned(surface.lon)
-        # Seas are often zero themselves: half a metre above them is land for sure.
+        # The sea's elevation is often exactly zero, so the contour is drawn half a metre above.
         for colour, width, alpha in ((theme.paper, 2.0, 0.6), (theme.ink, 0.7, 1.0)):
             axes.contour(lon, lat, height, levels=[0.5], colors=[colour], linewidths=width, alpha=alpha)
 
@@ -165,7 +165,7 @@ def _bar(fig: Figure, mesh: QuadMesh, panels: Any, units: str, theme: Theme, poi
 
 
 def _thinned(values: Field) -> Field:
-    """Means over blocks of cells along each side that is longer than `LONGEST`, so that it no longer is."""
+    """Means over blocks of cells, so that no side is longer than `LONGEST`."""
     for axis, size in enumerate(values.shape):
         step = -(-size // LONGEST)
         if step == 1:
@@ -179,7 +179,7 @@ def _thinned(values: Field) -> Field:
 
 
 def _edges(centres: Field) -> Field:
-    """Where cells begin and end, (n + 1,), from their centres (n,), which may be spaced unevenly."""
+    """Edges of cells, (n + 1,), from their centres (n,), which may be spaced unevenly."""
     if len(centres) == 1:
         return np.array([centres[0] - 0.5, centres[0] + 0.5])
     middles = (centres[1:] + centres[:-1]) / 2
@@ -191,7 +191,7 @@ def _degrees(value: float, ends: str) -> str:
 
 
 def _range(fields: Sequence[Field]) -> tuple[float, float]:
-    """The scale of fields that are to be compared; (0, 1) where nothing is known."""
+    """The common scale of fields that are compared; (0, 1) where all values are missing."""
     known = np.concatenate([field[np.isfinite(field)] for field in fields])
     if not len(known):
         return 0.0, 1.0

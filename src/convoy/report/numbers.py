@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Numbers formatted for reading."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measure:
-    """How all figures of one quantity are written: with the decimals that show `smallest` to three digits."""
+    """Formats all figures of one quantity with as many decimals as show `smallest` to three digits."""
 
     smallest: float
     units: str = ""
@@ -32,7 +32,7 @@ class Measure:
 
 
 def percent(rate: float) -> str:
-    """A rate in per cent with one decimal, or with as many as tell it from 0% and 100%."""
+    """A rate in per cent with one decimal, or as many as distinguish it from 0% and 100%."""
     if rate in (0.0, 1.0):
         return f"{rate:.0%}"
     for decimals in range(1, 7):
@@ -50,5 +50,5 @@ def points(difference: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """An exact p as papers write it."""
+    """A p value as papers write it."""
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"

@@ -1,4 +1,4 @@
-"""One page of HTML that needs nothing beside it: words first, then pictures and tables, light and dark."""
+"""One self-contained HTML page: text, then pictures and tables, in light and dark."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from convoy.report.themes import DARK, LIGHT, Theme
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG for each theme; `alt` says in words what it shows. A wide one is never shrunk to the column."""
+    """A PNG for each theme; `alt` describes it in words. A wide one is never shrunk to the column."""
 
     light: bytes
     dark: bytes
@@ -29,7 +29,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells: words in the first `words` columns, then figures, of which some have several lines."""
+    """Rows of cells: text in the first `words` columns, then figures, some of several lines."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -53,7 +53,7 @@ def picture(draw: Callable[[Theme], bytes], alt: str, caption: str = "", wide: b
 
 
 def render(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
-    """The page as HTML: every text escaped, pictures embedded, no script and no address to fetch from."""
+    """The page as HTML: every text escaped, pictures embedded, neither scripts nor external resources."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -63,5 +63,5 @@ def render(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
 
 
 def _data_uri(png: bytes) -> Markup:
-    # Base64 has no character that HTML would read otherwise; escaping megabytes of it is slow.
+    # Base64 has no character that needs escaping in HTML; escaping megabytes of it is slow.
     return Markup("data:image/png;base64," + base64.b64encode(png).decode("ascii"))  # noqa: S704

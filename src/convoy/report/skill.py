@@ -1,4 +1,4 @@
-"""Errors of many models at a glance: by split, by season and height, and by the size of what they draw."""
+"""Figures that compare the errors of many models: by split, by season and height, and by wavelength."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from convoy.report.style import figure, labels, png, quiet_axes, styled
 from convoy.report.themes import Theme
 
 WIDTH_IN = 5.6
-# Networks and baselines differ in more than colour.
+# Networks and baselines differ in marker and line style as well as in colour.
 NETWORK_MARKER, BASELINE_MARKER = "D", "o"
 DASHES = (4, 2.5)
 
 
 @dataclass(frozen=True)
 class Score:
-    """A model's error on each split (None where it cannot go), and the ends of its interval where known.
+    """A model's error on each split, with the ends of its interval where known.
 
-    `colours` index the theme's series, one a split.
+    The error is None where the model cannot be applied. `colours` index the theme's series, one per split.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Line:
-    """A named series of values; `colour` indexes the theme's series, None is the ink."""
+    """A named series of values; `colour` indexes the theme's series, None is the colour of text."""
 
     name: str
     values: Sequence[float]
@@ -43,7 +43,7 @@ class Line:
 def by_split(
     rows: Sequence[Score], splits: Sequence[str], noise_floor: float | None, units: str, theme: Theme
 ) -> bytes:
-    """PNG: one panel per split, in each each model's error with its interval, the noise floor as a line."""
+    """PNG: one panel per split with each model's error and its interval; the noise floor is a line."""
     with styled(theme):
         names = labels([row.name for row in rows])
         width_in = 0.075 * max(map(len, names)) + 1.75 * len(splits) + 0.6
@@ -84,7 +84,7 @@ def _score(axes: Axes, height: int, row: Score, place: int, theme: Theme) -> Non
     value, interval = row.values[place], row.intervals[place]
     if value is None:
         axes.annotate(
-            "cannot go there", (0.98, height), xycoords=("axes fraction", "data"), ha="right", va="center",
+            "not applicable", (0.98, height), xycoords=("axes fraction", "data"), ha="right", va="center",
             fontsize=8, color=theme.muted, bbox={"facecolor": theme.paper, "linewidth": 0, "pad": 1.5},
         )  # fmt: skip
         return
@@ -92,7 +92,7 @@ def _score(axes: Axes, height: int, row: Score, place: int, theme: Theme) -> Non
     colour = theme.series[row.colours[place]]
     axes.plot(value, height, marker, color=colour, markersize=7.5, markeredgecolor=theme.paper)
     if interval is not None:
-        # Over the mark: most intervals are narrower than it.
+        # Drawn over the marker: most intervals are narrower than it.
         axes.plot(interval, (height, height), color=theme.ink, linewidth=1.4, solid_capstyle="butt", zorder=3)
 
 
@@ -111,12 +111,12 @@ def categories(
             axes.set_xticks(range(len(names)), list(names))
             axes.set(xlim=(-0.4, len(names) - 0.6))
             quiet_axes(axes, "y")
-        # Marks at the top are not to be cut in half.
+        # Markers at the top must not be cut in half.
         drawn[0].set_ylim(0, 1.05 * drawn[0].get_ylim()[1])
         drawn[0].set_ylabel(f"RMSE, {units}" if units else "RMSE")
-        handles, said = drawn[0].get_legend_handles_labels()
+        handles, labels = drawn[0].get_legend_handles_labels()
         fig.legend(
-            handles, said, loc="outside lower center", ncols=min(3, len(handles)), labelcolor=theme.ink
+            handles, labels, loc="outside lower center", ncols=min(3, len(handles)), labelcolor=theme.ink
         )
         return png(fig)
 
@@ -125,10 +125,10 @@ def spectra(
     wavenumber: Sequence[float], truth: Line, lines: Sequence[Line], nyquist: float | None, units: str,
     theme: Theme,
 ) -> bytes:  # fmt: skip
-    """PNG: power by wavenumber on logarithmic axes, and beside it each model's share of the truth's.
+    """PNG: power by wavenumber on logarithmic axes, and its ratio to the truth's for each model.
 
-    wavenumber: cycles per degree, rising; nyquist: the wavenumber beyond which the coarse fields tell
-    nothing, None where it is not known.
+    wavenumber: cycles per degree, ascending; nyquist: the largest wavenumber that the coarse grid resolves,
+    None where it is not known.
     """
     with styled(theme):
         fig = figure(WIDTH_IN * 1.25, 3.4)
@@ -144,7 +144,7 @@ def spectra(
         power.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         power.yaxis.set_minor_locator(NullLocator())
         power.set_title(f"Power, {units}²" if units else "Power", color=theme.ink)
-        ratio.set_title("Share of the truth's power", color=theme.ink)
+        ratio.set_title("Power relative to the truth", color=theme.ink)
         ratio.set_ylim(0, None)
         for axes in (power, ratio):
             axes.set_xscale("log")
@@ -154,11 +154,11 @@ def spectra(
             quiet_axes(axes, "y")
         if nyquist is not None:
             ratio.annotate(
-                "unseen by the\ncoarse grid →", (nyquist, 0), xycoords="data", xytext=(-4, 5),
+                "not resolved by\nthe coarse grid →", (nyquist, 0), xycoords="data", xytext=(-4, 5),
                 textcoords="offset points", ha="right", fontsize=8, color=theme.muted,
             )  # fmt: skip
-        handles, said = power.get_legend_handles_labels()
-        fig.legend(handles, said, loc="outside lower center", ncols=3, labelcolor=theme.ink)
+        handles, labels = power.get_legend_handles_labels()
+        fig.legend(handles, labels, loc="outside lower center", ncols=3, labelcolor=theme.ink)
         return png(fig)
 
 

@@ -1,4 +1,4 @@
-"""One look for all figures, light and dark, and pictures whose bytes repeat."""
+"""The style of all figures, light and dark, and reproducible PNGs."""
 
 import contextlib
 import io
@@ -24,11 +24,11 @@ FONT = "DejaVu Sans"  # ships with matplotlib, so that a picture is the same on 
 
 @contextlib.contextmanager
 def styled(theme: Theme) -> Iterator[None]:
-    """Draw inside with matplotlib's own defaults and this theme, whatever the user's matplotlibrc says."""
+    """Draw inside with matplotlib's own defaults and this theme; the user's matplotlibrc is ignored."""
     own: dict[str, Any] = {
         "font.family": [FONT],
         "font.size": 10.0,
-        # A category may be called "$x_$" or "100%": names are never read as formulas.
+        # A category may be called "$x_$" or "100%": names are never parsed as formulas.
         "text.parse_math": False,
         "text.color": theme.ink,
         "axes.labelcolor": theme.muted,
@@ -61,7 +61,7 @@ def styled(theme: Theme) -> Iterator[None]:
 
 def figure(width_in: float, height_in: float) -> Figure:
     """An empty figure of about that size in inches, outside pyplot's global state."""
-    # In steps of 5 pixels, exact in binary: a row of half a pixel would be half transparent.
+    # A whole number of pixels: a last row of half a pixel would be half transparent.
     size = (math.ceil(32 * width_in) / 32, math.ceil(32 * height_in) / 32)
     fig = Figure(figsize=size, layout="constrained")
     fig.get_layout_engine().set(w_pad=0.1, h_pad=0.1, wspace=0.04)  # type: ignore[union-attr, call-arg]
@@ -75,7 +75,7 @@ def png(fig: Figure) -> bytes:
     fig.savefig(raw, format="rgba", dpi=DPI)
     size = (int(fig.bbox.width / fig.dpi * DPI), int(fig.bbox.height / fig.dpi * DPI))
     image = Image.frombytes("RGBA", size, raw.getvalue()).convert("RGB")
-    # A palette of 256 makes it a third in size, with no difference to the eye.
+    # A palette of 256 colours makes it a third in size, with no visible difference.
     palette = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     palette.save(buffer, format="png", optimize=True)
@@ -90,9 +90,9 @@ def quiet_axes(axes: Axes, grid: str) -> None:
 
 
 def labels(names: Sequence[str], longest: int = 30) -> list[str]:
-    """Names as they can be drawn: on one line, cut to `longest` characters, "no. 3" where glyphs are missing.
+    """Names on one line, cut to `longest` characters; "no. 3" where the font lacks glyphs.
 
-    A font of the machine could draw more scripts, but then a picture would differ from machine to machine.
+    Fonts installed on a machine may have more scripts, but then pictures would differ between machines.
     """
     drawn = []
     for number, name in enumerate(names, start=1):

@@ -1,4 +1,4 @@
-"""One picture of the sweep over synthetic catalogues: what word order is worth, and to whom."""
+"""The figure of the sweep over synthetic catalogues: what word order is worth, and which model gains it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,29 +19,29 @@ MARKERS = ("s", "o", "v", "D", "^", "P")
 
 @dataclass(frozen=True)
 class Series:
-    """A model as the picture shows it: the column of the rows, its label, its index into a theme's series."""
+    """A model in the figure: its column in the rows, its label, its index into a theme's series."""
 
     column: str
     label: str
     colour: int
 
 
-# Verdicts as sweep's rows spell them: the series that colours each, and how it is broken into lines.
+# By verdict, as in the sweep's rows: the index of its colour in the series, and its label in lines.
 VERDICTS = {
     "order carries nothing": (3, "order carries\nnothing"),
     "memorised pairs do": (2, "memorised\npairs do"),
     "room for learned order": (1, "room for\nlearned order"),
 }
 EXPLANATION = (
-    "phrase fidelity: chance that a phrase stands in its category's own order of the words\n"
-    "word fidelity: chance that a signature word is one of its category's own\n"
+    "phrase fidelity: probability that a phrase has its category's own order of words\n"
+    "word fidelity: probability that a signature word is one of its category's own\n"
     "synonyms: words that can fill each slot of a phrase\n"
 )
 SHADE = 0.26
 
 
-def sweep(rows: Sequence[Mapping[str, Any]], models: Sequence[Series], theme: Theme) -> bytes:
-    """PNG: a line of panels per word fidelity, a column per number of synonyms, phrase fidelity along each.
+def sweep_picture(rows: Sequence[Mapping[str, Any]], models: Sequence[Series], theme: Theme) -> bytes:
+    """PNG: a row of panels per word fidelity, a column per number of synonyms, phrase fidelity as x axis.
 
     Every row holds synonyms, word_fidelity, phrase_fidelity, items, the Bayes accuracies order_blind and
     full, an accuracy in [0, 1] for each of at most six `models`, and a verdict, one of VERDICTS.
@@ -107,7 +107,7 @@ def _mark(model: Series, marker: str, theme: Theme) -> dict[str, Any]:
 
 def _words(fig: Figure, models: Sequence[Series], items: str, theme: Theme) -> None:
     fig.suptitle(
-        "What word order is worth, and who gets it", fontsize=14, fontweight="bold", x=0.012, ha="left"
+        "What word order is worth, by catalogue and model", fontsize=14, fontweight="bold", x=0.012, ha="left"
     )
     fig.supylabel(f"accuracy on the test split; catalogues of {items} items", fontsize=10, color=theme.muted)
     handles = [

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a page and its figures, as hex strings; `series` are told apart by all kinds of eyes.
+    """Colours of a page and its figures, as hex strings; those of `series` suit colour-blind readers.
 
-    heat: from nothing to much; diverging: from below zero over nothing to above; field: from low to high.
+    heat: colour map from zero to high; diverging: from negative over zero to positive; field: from low to
+    high.
     """
 
     name: str

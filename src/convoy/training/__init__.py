@@ -1,1 +1,1 @@
-"""The one training loop, and what a training reads and leaves behind."""
+"""The one training loop, with its batches, objectives, optimisers, checkpoints and event log."""

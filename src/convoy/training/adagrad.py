@@ -1,4 +1,4 @@
-"""Adagrad for networks that look words up in embedding tables."""
+"""Adagrad for networks with embedding tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# A row of a table is in the gradient of few batches, every other weight in that of each.
+# A row of a table has a gradient in few batches, every other weight in each.
 REST = 0.02
 EPSILON = 1e-10
 
@@ -14,7 +14,7 @@ EPSILON = 1e-10
 def table_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameter groups: embedding tables, other weights, and biases, which do not decay.
 
-    The key `share` is the part of the learning rate by which a group learns: 1 for tables, else `REST`.
+    The key `share` is the factor of a group's learning rate: 1 for tables, else `REST`.
     """
     tables = [module.weight for module in network.modules() if isinstance(module, nn.Embedding)]
     rest = [weight for weight in network.parameters() if all(weight is not table for table in tables)]
@@ -47,7 +47,7 @@ class RecordableAdagrad(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         if closure is not None:
             raise ValueError("one gradient a step: no closure")
         for group in self.param_groups:

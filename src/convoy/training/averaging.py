@@ -1,11 +1,11 @@
-"""Weights averaged over the last steps: what is validated and kept instead of the last step's own."""
+"""Exponential mean of the weights over the last steps, validated and kept in place of the last step's."""
 
 import torch
 from torch import Tensor, nn
 
 
 class AveragedWeights:
-    """An exponential mean of a network's parameters over `horizon` steps (0: no mean, today's weights).
+    """An exponential mean of a network's parameters over `horizon` steps (0: no mean, the current weights).
 
     Source: Polyak and Juditsky (1992); the exponential form as in Tarvainen and Valpola (2017), whose early
     steps count for less since they are hardly trained.
@@ -20,10 +20,11 @@ class AveragedWeights:
         self.small = [pair for pair in pairs if pair[0].numel() <= 2**18]
 
     def follow(self, steps_done: int) -> None:
-        """Take in the weights after `steps_done` steps of the run."""
+        """Update the means with the weights after `steps_done` steps of the run."""
         if self.horizon:
             weight = max(1 / max(1.0, self.horizon), 10 / (10 + steps_done))
-            # Together, each 65,536 numbers are left to one multiprocessor: on a GPU large tensors go alone.
+            # A foreach kernel gives each 65,536 numbers to one multiprocessor: on a GPU large tensors go
+            # alone.
             for mean, parameter in self.large:
                 mean.lerp_(parameter, weight)
             if self.small:
@@ -31,7 +32,7 @@ class AveragedWeights:
                 torch._foreach_lerp_(means, parameters, weight)
 
     def swap(self) -> None:
-        """Exchange the network's weights with the means; twice leaves all as it was."""
+        """Exchange the network's weights with the means; a second call undoes the first."""
         if self.horizon:
             today = [parameter.clone() for parameter in self.parameters]
             torch._foreach_copy_(self.parameters, self.means)

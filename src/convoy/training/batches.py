@@ -1,4 +1,4 @@
-"""Data sets as the training loop uses them: whole on the device, cut into batches by themselves."""
+"""The interface of data sets to the training loop: resident on the device, and cut into batches there."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Which examples a batch consists of, and how large its tensors are.
+    """Indices of the examples of a batch, and the sizes of its tensors.
 
-    items: (n,) int64 indices on the device. shape: whatever the data set needs to draw the batch, n included;
-    batches of equal shape have inputs and targets of equal sizes, so that one CUDA graph serves them.
+    items: (n,) int64 indices on the device. shape: the sizes that the data set needs to draw the batch, n
+    included; batches of equal shape have inputs and targets of equal sizes, so that one CUDA graph serves
+    them.
     """
 
     items: Tensor
@@ -57,8 +58,8 @@ class Batches(Protocol):
     def plan(self, batch_size: int, random: np.random.Generator | None) -> Plan:
         """Cut all examples, each once, into batches of `batch_size` in random order.
 
-        Where `random` is None, for evaluation, the order is free, and batches may be larger where that is
-        faster: no gradients are kept.
+        Where `random` is None, for evaluation, the data set chooses the order, and batches may be larger,
+        since no gradients are kept.
         """
         ...
 
@@ -72,7 +73,7 @@ class Batches(Protocol):
 
 
 def batch_cuts(count: int, batch_size: int, training: bool) -> tuple[int, ...]:
-    """Where each batch of `count` examples begins, and where the last one ends.
+    """Index of the first example of each batch, and `count`.
 
     In training a last batch of one example, which has no batch statistics, is joined to the one before.
     """

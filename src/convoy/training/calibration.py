@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes a classifier's probabilities mean what they say."""
+"""Temperature scaling: one number that calibrates a classifier's probabilities."""
 
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar

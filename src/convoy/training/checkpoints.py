@@ -1,6 +1,6 @@
-"""Training state that survives a kill: tensors in safetensors, the rest as JSON in its header.
+"""Checkpoints of a training: tensors in safetensors, other values as JSON in its header.
 
-Torch is imported only where tensors are read or written, so that baselines do not wait for it.
+Torch is imported only where tensors are read or written, so that fitting baselines does not import it.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def run_key(params: dict[str, Any], data: str, module: str) -> str:
-    """Hash of what the result of a training depends on.
+    """Hash of all inputs of a training.
 
-    That is its params, the checksum of its data, the source files that `module`, which trains, imports, and
-    the build of torch. A change elsewhere, such as in a report, leaves the key as it is.
+    These are its params, the checksum of its data, the source files that the training `module` imports, and
+    the build of torch. A change elsewhere, such as in a report, does not change the key.
     """
     digest = hashlib.sha256(json.dumps([params, data], sort_keys=True).encode())
     digest.update(torch_build())
@@ -70,7 +70,7 @@ class Checkpoint:
             return None
 
     def remove(self) -> None:
-        """Remove the file, and the folder where it is then empty: the run has ended."""
+        """Remove the file of a finished run, and the folder where it is then empty."""
         self.path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

@@ -12,9 +12,8 @@ from convoy.training.batches import Batch
 class GraphedSteps:
     """Calls `step(batch)`; from the second batch of a shape on, as a recorded graph.
 
-    The step draws its batch from examples on the device by the indices `batch.items`, so that these few bytes
-    and the learning rate are all that the host sends. Its result, a loss or other figures, is overwritten
-    by the next call.
+    The step draws its batch from examples on the device by the indices `batch.items`: the host sends only
+    these and the learning rate. The result, a loss or other figures, is overwritten by the next call.
     """
 
     def __init__(self, step: Callable[[Batch], Tensor]) -> None:
@@ -39,7 +38,7 @@ class GraphedSteps:
         self.seen.add(batch.shape)
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream), warnings.catch_warnings():
-            # Optimisers that can be recorded warn of every step that is not.
+            # Optimisers with `capturable` warn of every step outside a graph.
             warnings.filterwarnings("ignore", message=".*capturable=True")
             result = self.step(batch)
         torch.cuda.current_stream().wait_stream(self.stream)

@@ -1,4 +1,4 @@
-"""Where a network runs and in which number format."""
+"""The device and the number format of a network."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from convoy.training.params import TrainingParams
 
 
 class Device:
-    """The device and precision that `params` ask for; `auto` takes a GPU where there is one.
+    """The device and precision set by `params`; `auto` takes a GPU where there is one.
 
-    Raises ConvoyError where a GPU is asked for and there is none.
+    Raises ConvoyError where `params` set `cuda` and there is no GPU.
     """
 
     def __init__(self, params: TrainingParams) -> None:
@@ -24,13 +24,14 @@ class Device:
 
     @contextlib.contextmanager
     def active(self) -> Iterator["Device"]:
-        """Use the threads of `params` inside; CPU results depend on their number."""
+        """Use the number of threads of `params` inside; results on a CPU depend on it."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
-        # Moments of rare words sink below 1e-38, where a CPU is forty times slower: take them for zero.
+        # The optimiser's moments of rare words fall below 1e-38, where a CPU is forty times slower: flush to
+        # zero.
         torch.set_flush_denormal(True)
         try:
-            # On a GPU: the same bytes twice, and float32 where it is asked for.
+            # On a GPU: deterministic results, and no TF32 where `precision` is float32.
             with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                 yield self
         finally:
@@ -45,10 +46,10 @@ class Device:
 
 
 def _bfloat16_pays(kind: str) -> bool:
-    """True where the hardware multiplies bfloat16 itself: a recent GPU, or a CPU with AMX or AVX-512 BF16.
+    """True where the hardware multiplies bfloat16: a recent GPU, or a CPU with AMX or AVX-512 BF16.
 
-    A CPU may have the units while oneDNN is kept from them (ONEDNN_MAX_CPU_ISA, a container without AVX-512);
-    its bfloat16 is then emulated, many times slower than float32.
+    oneDNN may be limited to older instructions (ONEDNN_MAX_CPU_ISA, a container without AVX-512); bfloat16 is
+    then emulated, many times slower than float32.
     """
     if kind == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)

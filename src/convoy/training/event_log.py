@@ -1,12 +1,12 @@
-"""What a training leaves behind while it runs: a file of events, written before anything is sent.
+"""The event log of a training: a file that is written while it runs, from which tracking is updated.
 
-One line of JSON per event, in `mlruns/journal/ID.jsonl` of the repository:
+One line of JSON per event, in `mlruns/events/ID.jsonl` of the repository:
 
     {"event": "start", "time": ms, "id": ..., "task": ..., "model": ..., "params": {...}, ...}
     {"event": "epoch", "time": ms, "seed": 0, "epoch": 1, "train_loss": ..., ...}
     {"event": "end", "time": ms, "status": "FINISHED", "content": sha256 of the model folder's manifest}
 
-Times are milliseconds since 1970. The writer holds a lock on the file for as long as it lives, so a journal
+Times are milliseconds since 1970. The writer holds a lock on the file for as long as it runs, so an event log
 without an end whose lock is free belongs to a process that was killed.
 """
 
@@ -30,8 +30,8 @@ Event = dict[str, Any]
 def repository(start: Path | None = None) -> Path:
     """The root of the repository that the outputs belong to, absolute.
 
-    DVC names it to stages, in `dvc exp run --temp` and `--queue` too, whose workspaces are thrown away;
-    without DVC it is the nearest folder upwards that has a `.dvc`, or else the current one.
+    DVC passes it to stages as DVC_ROOT, also in the temporary workspaces of `dvc exp run --temp` and
+    `--queue`; without DVC it is the nearest folder upwards that has a `.dvc`, or else the current one.
     """
     named = os.environ.get("DVC_ROOT")
     here = Path(named) if named and start is None else (start or Path.cwd())
@@ -40,12 +40,12 @@ def repository(start: Path | None = None) -> Path:
 
 
 def folder() -> Path:
-    """Where the repository's journals lie."""
-    return repository() / "mlruns" / "journal"
+    """The folder of the repository's event logs."""
+    return repository() / "mlruns" / "events"
 
 
-class Journal:
-    """Writes events of one training; a disk that is full or read-only costs a warning, not the training."""
+class EventLog:
+    """Writes the events of one training; a full or read-only disk causes a warning, not an error."""
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
         self.path, self._key = path, facts["key"]
@@ -58,11 +58,11 @@ class Journal:
         self._write("start", {"id": path.stem, **facts})
 
     def epoch(self, seed: int, row: Mapping[str, float], resumed: bool = False) -> None:
-        """One row of the learning curve; one of a run that was cut off keeps its time."""
+        """Write one row of the learning curve; a `resumed` one gets the time of its first writing."""
         self._write("epoch", {"seed": seed, **row}, self._earlier(seed, row["epoch"]) if resumed else None)
 
     def finished(self, content: str) -> None:
-        """The model folder is written; `content` is the sha256 of its manifest."""
+        """Record that the model folder is complete; `content` is the sha256 of its manifest."""
         self._content = content
 
     def end(self, status: Status) -> None:
@@ -74,7 +74,7 @@ class Journal:
         line = {"event": event, "time": time_ms or round(time.time() * 1000), **facts}
         with self._harmless():
             if self._descriptor is not None:
-                # One write per line: a kill leaves whole lines, or one torn line at the very end.
+                # One write per line: after a kill at most the last line is incomplete.
                 os.write(self._descriptor, json.dumps(line).encode() + b"\n")
                 os.fsync(self._descriptor)
 
@@ -93,36 +93,36 @@ class Journal:
         try:
             yield
         except OSError as error:
-            print(f"journal {self.path}: {error.strerror}; training goes on without it", flush=True)
+            print(f"event log {self.path}: {error.strerror}; training goes on without it", flush=True)
             self._descriptor = None
 
 
 @contextlib.contextmanager
-def recorded(facts: Mapping[str, Any], follower: str) -> Iterator[Journal]:
-    """A journal of what happens inside; the module `follower` is run on it in a process of its own.
+def recorded(facts: Mapping[str, Any], follower: str) -> Iterator[EventLog]:
+    """Write an event log of the training inside, and run the module `follower` on it in a separate process.
 
-    `facts`: task, model, seeds, device, params, and `key`, the same for a run that goes on from a checkpoint.
-    That process may import slowly, wait for a dead server or crash: nothing here waits for it. With
-    CONVOY_TRACKING=off there is no such process, and the journal alone is written.
+    `facts`: task, model, seeds, device, params, and `key`, the same for a run that resumes from a checkpoint.
+    The follower may import slowly, wait for an unreachable server or crash: nothing here waits for it. With
+    CONVOY_TRACKING=off it is not started, and only the event log is written.
     """
     name = f"{facts['model']}-{time.time_ns() // 1_000_000}-{os.getpid()}"
-    journal = Journal(folder() / f"{name}.jsonl", {**circumstances(), **facts})
+    events = EventLog(folder() / f"{name}.jsonl", {**circumstances(), **facts})
     if os.environ.get("CONVOY_TRACKING") != "off":
-        _start(follower, journal.path)
+        _start(follower, events.path)
     status: Status = "FAILED"
     try:
-        yield journal
+        yield events
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
-        journal.end(status)
+        events.end(status)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a journal holds so far."""
+    """The content of an event log so far."""
 
     path: Path
     start: Event
@@ -142,15 +142,18 @@ class Record:
 
     @property
     def last_time(self) -> int:
-        """Of the last event, in milliseconds."""
+        """Time of the last event, in milliseconds."""
         return (self.end or (self.epochs[-1] if self.epochs else self.start))["time"]
 
 
 def read(path: Path) -> Record | None:
-    """The events of a journal, or None where not even its start was written; a torn last line is left out."""
+    """The events of an event log, or None where not even its start was written.
+
+    An incomplete last line is left out.
+    """
     try:
         with open(path, "rb") as file:
-            # Looked at before the lines: what ends in between has then written its end.
+            # Before the lines are read: a writer that ends in between has written its end by then.
             alive = _locked(file)
             lines = file.read().split(b"\n")[:-1]
     except FileNotFoundError:
@@ -165,7 +168,7 @@ def read(path: Path) -> Record | None:
 
 
 def records() -> list[Record]:
-    """All journals of the repository, oldest first."""
+    """All event logs of the repository, oldest first."""
     found = [record for path in folder().glob("*.jsonl") if (record := read(path)) is not None]
     return sorted(found, key=lambda record: (record.start["time"], record.id))
 
@@ -178,7 +181,7 @@ _KEYS: Mapping[str, Mapping[str, type]] = {
 
 
 def _parsed(line: bytes) -> Event | None:
-    """The event of a line; None for one that is torn, or not of this module's writing."""
+    """The event of a line; None for one that is incomplete, or was not written by this module."""
     with contextlib.suppress(ValueError):
         event = json.loads(line)
         if isinstance(event, dict) and isinstance(event.get("time"), int):
@@ -197,12 +200,12 @@ def _locked(file: IO[bytes]) -> bool:
     return False
 
 
-# What a commit has to hold to make the same outputs; the pipeline's own outputs in git do not count.
+# Paths that determine the outputs: uncommitted changes elsewhere do not make a run dirty.
 _CODE = (":/src", ":/pipelines", ":/params.yaml", ":/dvc.yaml", ":/requirements.lock")
 
 
 def circumstances(root: Path | None = None) -> dict[str, Any]:
-    """What a run or a decision stands in: stage, experiment, who, and the commit of `root` or of here."""
+    """Stage, experiment, user and commit of a run or decision; `root`: the repository, by default here."""
     root = root or Path.cwd()
     return {
         "stage": os.environ.get("DVC_STAGE"),
@@ -218,12 +221,12 @@ def circumstances(root: Path | None = None) -> dict[str, Any]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as in some containers
+    except (KeyError, OSError):  # a user id without a name, as in some containers
         return str(os.getuid())
 
 
 def git(root: Path, *arguments: str) -> str | None:
-    """What git says in the folder `root`, or None where it says no, or there is none."""
+    """Output of a git command in the folder `root`, or None where it fails or git is not installed."""
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
@@ -235,7 +238,7 @@ def git(root: Path, *arguments: str) -> str | None:
 
 
 def _start(module: str, path: Path) -> None:
-    """Run `module` on the journal, detached: Ctrl-C and the end of this process do not reach it."""
+    """Run `module` on the event log, detached: Ctrl-C and the end of this process do not end it."""
     try:
         with open(path.with_suffix(".log"), "ab") as log:
             subprocess.Popen(  # noqa: S603

@@ -28,9 +28,9 @@ OnEpoch = Callable[[dict[str, float], bool], None]  # a row of curve.csv; whethe
 
 @contextlib.contextmanager
 def seeded(seed: int, gpus: bool = False) -> Iterator[None]:
-    """Draw torch's random numbers from `seed` inside, and leave the generators as they were found.
+    """Seed torch's random generators with `seed` inside, and restore their states afterwards.
 
-    Those of GPUs only where `gpus` are meant: to ask one for its generator is to start it.
+    Those of GPUs only where `gpus` is true: reading a GPU's generator initialises CUDA.
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count() if gpus else 0)):
         (torch.manual_seed if gpus else torch.default_generator.manual_seed)(seed)
@@ -42,12 +42,12 @@ def fit(
     seed: int, name: str, checkpoint: Checkpoint | None = None,
     on_epoch: OnEpoch = lambda _row, _resumed: None,
 ) -> Fitted:  # fmt: skip
-    """Train `network` in place and leave it, on the CPU, with the weights of the best validation loss.
+    """Train `network` in place and return its learning curve.
 
-    `on_epoch` is called with each row of the learning curve as soon as it is known. Random numbers depend on
-    (seed, epoch) alone, so a run that was killed and is resumed from its `checkpoint` ends with the same
-    weights as an unbroken one. Raises ConvoyError at the first non-finite loss, naming the step and the
-    examples in its batch.
+    The network ends on the CPU with the weights of the best validation loss. `on_epoch` is called with each
+    row of the learning curve as soon as it is known. Random numbers depend on (seed, epoch) alone, so a run
+    that was killed and is resumed from its `checkpoint` ends with the same weights as an uninterrupted one.
+    Raises ConvoyError at the first non-finite loss, naming the step and the examples in its batch.
     """
     with Device(params).active() as device:
         run = _Run(network, train.to(device.torch), validation.to(device.torch), params, device, objective)
@@ -67,7 +67,7 @@ def fit(
                     run.save(checkpoint)
                     saved = time.monotonic()
         finally:
-            # The graphs hold the run and the run holds them; freed here, not in a later recording's midst.
+            # The graphs and the run refer to each other; freed here, not by a collection during a recording.
             del run.take_step, run.measure
         network.load_state_dict(run.best)
         network.to("cpu")
@@ -77,7 +77,7 @@ def fit(
 def predict(network: nn.Module, examples: Batches, params: TrainingParams) -> Tensor:
     """The outputs of `network` in evaluation mode, float32 on the CPU, in the order of the examples."""
     with Device(params).active() as device:
-        # Outside of inference mode: weights that are moved within it can never be trained again.
+        # Outside of inference mode: weights that are moved within it cannot be trained afterwards.
         network.to(device.torch)
         with torch.inference_mode():
             examples = examples.to(device.torch)
@@ -109,7 +109,7 @@ def _in_order(batches: list[Tensor], plan: Plan) -> Tensor:
 
 
 class _Run:
-    """The state of one fit: everything that a checkpoint has to hold."""
+    """The state of one fit, which a checkpoint stores."""
 
     def __init__(
         self, network: nn.Module, train: Batches, validation: Batches, params: TrainingParams,
@@ -166,21 +166,21 @@ class _Run:
         self.network.train()
         plan, first = self.plan(seed, self.epoch), self.epoch * self.steps_per_epoch
         losses = torch.zeros(len(plan), device=self.device.torch)
-        # Made here: a copy to a GPU waits for all that is under way there.
+        # Made before the epoch: a copy to a GPU waits for all its queued work.
         sizes = torch.tensor(plan.sizes(), device=losses.device)
         for number, batch in enumerate(plan):
             rate = self.optimiser.at_step(first + number)
             losses[number] = self.take_step(batch)
             self.average.follow(first + number + 1)
             if not self.on_gpu:
-                # On a GPU a look at the loss would make the host wait; there the epoch's end is soon enough.
+                # Reading the loss makes the host wait for a GPU; there it is checked at the end of the epoch.
                 self._finite(losses[number : number + 1], plan, number)
                 progress.step(number + 1, len(plan))
         mean_loss = (losses * sizes).sum() / sizes.sum()
         self.average.swap()
         figures = self.measure(Batch(self.validation.order, ()))
         if self.on_gpu:
-            # All of the epoch is under way; the next one is drawn meanwhile, and only then the host waits.
+            # The whole epoch is queued: the next one is drawn meanwhile, and only then the host waits.
             self.plan(seed, self.epoch + 1)
             self._finite(losses, plan, 0)
         loss, figure = figures.tolist()
@@ -198,7 +198,7 @@ class _Run:
 
     @torch.no_grad()
     def validate(self, examples: Batch) -> Tensor:
-        """Loss and figure on all validation examples, given in the order of their plan."""
+        """Loss and figure on all validation examples, in the order of their plan."""
         self.network.eval()
         outputs = _outputs(self.forward, replace(self.validation, order=examples.items))
         return torch.stack(self.objective.validate(outputs, self.targets))
@@ -236,7 +236,7 @@ class _Run:
             number, slot = key.split(".")
             slots.setdefault(int(number), {})[slot] = value
         self.optimiser.load(slots)
-        print(f"going on after epoch {self.epoch} of a run that was cut off", flush=True)
+        print(f"resuming after epoch {self.epoch} of an interrupted run", flush=True)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

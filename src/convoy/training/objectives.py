@@ -1,4 +1,4 @@
-"""What a network is fitted for."""
+"""Objectives: the loss that a network is fitted with, and its validation figures."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,15 +16,15 @@ class Objective(Protocol):
 
     @property
     def figure(self) -> str:
-        """Name of the second result of `validate`, as it stands in the learning curve."""
+        """Name of the second result of `validate`, as in the learning curve."""
         ...
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """What a training step minimises: a scalar, the mean over the examples of a batch."""
+        """The loss that a training step minimises: a scalar, the mean over the examples of a batch."""
         ...
 
     def validate(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Validation loss, whose minimum marks the best epoch, and a figure for people to read: scalars."""
+        """Validation loss, whose minimum is the best epoch, and a figure for the reader: scalars."""
         ...
 
 
@@ -32,8 +32,8 @@ class Objective(Protocol):
 class Classification:
     """Cross-entropy, computed in float32; the figure is the accuracy.
 
-    With smoothed labels outputs are underconfident, in each epoch to another degree: the validation loss is
-    then that at the best of 21 temperatures from 1/16 to 2.
+    Smoothed labels make outputs underconfident, to a degree that differs between epochs: the validation loss
+    is then the lowest over 21 temperatures from 1/16 to 2.
     """
 
     label_smoothing: float = 0.0

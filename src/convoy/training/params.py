@@ -1,4 +1,4 @@
-"""How a network is to be fitted."""
+"""Params of a training."""
 
 import math
 from collections.abc import Mapping
@@ -34,9 +34,9 @@ RATES: Mapping[Recipe, Rates] = MappingProxyType({
 class TrainingParams(Section):
     """One training run.
 
-    `learning_rate` and `weight_decay` that are None become the recipe's own when the params are made, so that
-    another recipe alone brings its own values. A model's params class may state values found for the model in
-    `rates`; they hold for the recipes named there alone.
+    Where `learning_rate` and `weight_decay` are None, validation sets the recipe's own values, so that
+    choosing another recipe is enough to get its values. A model's params class may state values tuned for the
+    model in `rates`; they hold only for the recipes named there.
     """
 
     rates: ClassVar[Mapping[Recipe, Rates]] = RATES
@@ -87,7 +87,7 @@ class TrainingParams(Section):
         return "cpu"
 
     def epochs_of(self, steps: int) -> int:
-        """The most epochs that are run, where an epoch has so many steps."""
+        """The largest number of epochs, where an epoch has `steps` steps."""
         return self.epochs or max(FEWEST_EPOCHS, math.ceil(FEWEST_STEPS / steps))
 
 

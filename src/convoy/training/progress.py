@@ -1,4 +1,4 @@
-"""Live lines on long work: one per epoch, and a bar in between where a person watches."""
+"""Progress of a training: one line per epoch, and on a terminal a bar in between."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Row(Protocol):
-    """What a line shows of an epoch."""
+    """The values of an epoch that a line shows."""
 
     @property
     def epoch(self) -> int: ...
@@ -21,7 +21,7 @@ class Row(Protocol):
 class Progress:
     """Prints to stdout; on a terminal the running epoch shows its share of steps in place.
 
-    `figure` names what is shown of the validation split beside its loss.
+    `figure` is the name of the validation figure that is shown next to the loss.
     """
 
     def __init__(self, name: str, epochs: int, figure: str) -> None:

@@ -13,7 +13,10 @@ from convoy.training.params import Recipe, TrainingParams
 
 @dataclass(frozen=True)
 class Schedule:
-    """The share of the peak learning rate after a share of the run; `per_epoch`: constant within an epoch."""
+    """The factor of the peak learning rate, a function of the share of the run that is done.
+
+    `per_epoch`: constant within an epoch.
+    """
 
     share: Callable[[float], float]
     per_epoch: bool = False
@@ -80,7 +83,7 @@ class Optimiser:
         groups = self.torch.state_dict()["param_groups"]
         self.torch.load_state_dict({"state": slots, "param_groups": groups})
         for group in self.torch.param_groups:
-            group["lr"] = self.rate  # loading put a copy there, which `at_step` would not set
+            group["lr"] = self.rate  # loading replaced it by a copy, which `at_step` would not set
 
     def at_step(self, step: int) -> float:
         """Set the learning rate for 0-based `step` of the whole run and return it."""

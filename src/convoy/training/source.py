@@ -1,4 +1,4 @@
-"""The source code that a function runs, to tell whether a stored state was computed by the same code."""
+"""The source files that a module imports, to decide whether a stored state was computed by the same code."""
 
 import ast
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ SOURCE = Path(convoy.__path__[0]).parent
 
 
 def imported_files(module: str, root: Path = SOURCE) -> list[Path]:
-    """Files of `module` and of the modules of this package that it imports, itself or through others; sorted.
+    """Files of `module` and of the modules of this package that it imports, directly or indirectly; sorted.
 
     Imports inside functions count, those for type checkers do not. `root` contains the package's folder.
-    Raises ModuleNotFoundError where `module` is none of the package's.
+    Raises ModuleNotFoundError where `module` is not in the package.
     """
     first = _file(module, root)
     if first is None:
@@ -47,7 +47,7 @@ def _file(module: str, root: Path) -> Path | None:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Full names that the code imports: of modules, and of what may be a module or a part of one."""
+    """Full names that the code imports; the last part may be a module or a name within one."""
     for node in _running(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -54,7 +54,7 @@ def test_faults_of_values(sound, tmp_path):
     assert "tasmax_fine_low: month 'home 2003-01': -9999.0" in told
     assert "huss_coarse_change: month 'warmer 2003-03': 0.0" in told
     assert (
-        "  psl (coarse): No psl (coarse) is below 80000 Pa; found 12 of 60 against it (20.00%)"
+        "  psl (coarse): No psl (coarse) is below 80000 Pa; found 12 of 60 violate it (20.00%)"
         in verdict.summary()
     )
 

@@ -165,9 +165,9 @@ def test_a_failing_stage_says_where_in_one_line_and_leaves_nothing(sound, worksp
     assert error.value.exit_code == 2
     assert re.fullmatch(
         r"data/climate/grids: 'psl \(coarse\)': expectation 'psl_coarse_mean' failed: Each month's mean of "
-        r"psl \(coarse\) lies in 90000 to 108000 Pa; found 12 of 60 against it \(20\.00%\), first "
-        r"month 'far 2001-01': 101\d\.\d+; also psl_coarse_low \(psl \(coarse\)\); mend the source files, "
-        r"or what climate\.grids says of them",
+        r"psl \(coarse\) lies in 90000 to 108000 Pa; found 12 of 60 violate it \(20\.00%\), first "
+        r"month 'far 2001-01': 101\d\.\d+; also psl_coarse_low \(psl \(coarse\)\); correct the source files, "
+        r"or their description in climate\.grids",
         str(error.value),
     )
     assert "month 'far 2001-02': 101" in capsys.readouterr().out

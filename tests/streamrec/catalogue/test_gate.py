@@ -104,7 +104,7 @@ def test_faults_of_rows():
     assert set(findings) == set(ROW_FAULTS)
     assert all(len(line) < 400 for line in verdict.summary().splitlines())
     long = findings["synopsis_long"]
-    assert (long.column, long.count, long.found) == ("synopsis", 1, "1 of 300 against it (0.33%)")
+    assert (long.column, long.count, long.found) == ("synopsis", 1, "1 of 300 violate it (0.33%)")
     assert str(long.examples[0]) == f"row 55 (item_id 's55'): '{'x' * 59}…' (10000000 characters)"
     assert [str(e) for e in findings["item_id_repeated"].examples] == [
         "row 9 (item_id 's10'): 's10'",
@@ -219,6 +219,6 @@ def test_the_one_line_of_a_failure():
         verdict.require_success(Path("x.parquet"), "mend it")
     assert str(error.value) == (
         "x.parquet: column 'title': expectation 'title_missing' failed: No title is missing; found 1 of 300 "
-        "against it (0.33%), first row 8 (item_id 's8'): missing; also category_empty (category); mend it"
+        "violate it (0.33%), first row 8 (item_id 's8'): missing; also category_empty (category); mend it"
     )
     assert re.search(r"gate FAILED: 2 of 30 .*\n  title: .*\n    row 8 .*\n  category: ", verdict.summary())

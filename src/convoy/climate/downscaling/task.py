@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convoy.climate.data import io as grids_io
+from convoy.climate.data.io import read, read_facts
 from convoy.climate.downscaling import promotion, serving
 from convoy.climate.downscaling.comparison.findings import findings, headline
 from convoy.climate.downscaling.comparison.names import capital, split_label
@@ -135,7 +135,7 @@ def examples(root: Path) -> "pd.DataFrame":
     """The first test days of the grids below `root`."""
     import pandas as pd
 
-    days = grids_io.read(root / GRIDS, TODAY)[0].at(slice(0, _EXAMPLES))
+    days = read(root / GRIDS, TODAY)[0].at(slice(0, _EXAMPLES))
     fields = {
         name: list(np.asarray(field, np.float64).reshape(len(days.days), -1))
         for name, field in days.inputs.items()
@@ -153,7 +153,7 @@ def read_daily(path: Path) -> Daily:
 
 def read_grids(path: Path) -> Grids:
     """The target's name and the domains of the test split."""
-    return grids_io.read_facts(path)["target"], grids_io.read(path, TODAY)
+    return read_facts(path)["target"], read(path, TODAY)
 
 
 def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:

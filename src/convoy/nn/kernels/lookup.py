@@ -1,12 +1,12 @@
-"""Embeddings of texts by table look-up: what TextCNN and BagOfWordsModel compute, without torch.
+"""Embeddings of texts by table look-up, equal to those of TextCNN and BagOfWordsModel, without torch.
 
 An embedding layer followed by a convolution is linear in each token, so its products can be made once per
 word of the vocabulary: tap t of a kernel has the table E @ W_t, a window is the sum of one row per tap, and
-padding is a row of zeros. Of batch norm in evaluation the scale goes into the tables and the rest into one
-shift per filter, which can wait until after the maximum.
+padding is a row of zeros. The scale of batch norm in evaluation is folded into the tables, and the rest into
+one shift per filter, which is added after the maximum.
 
-A vector is made of sums in a fixed order (tables in float64, windows in float32) and of maxima. So it has
-the same bytes whatever stands beside it in the batch and however many threads run.
+A vector is computed from sums in a fixed order (tables in float64, windows in float32) and from maxima, so
+its bytes depend neither on the rest of the batch nor on the number of threads.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,10 +27,10 @@ from convoy.nn.kernels import lookup_plain
 from convoy.nn.kernels.switch import enabled
 
 NORM_EPS = 1e-5  # of nn.BatchNorm1d
-# Tables are far larger than the caches. Asking for the rows of the tenth next token doubles the speed.
+# Tables are far larger than the caches. Prefetching the rows of the tenth next token doubles the speed.
 _TOKENS_AHEAD = 10
 _LINE = 16  # float32 in a cache line
-_TEXTS = 512  # per piece of work of a thread
+_TEXTS = 512  # per task of a thread
 _THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # the cores we may use
 
 Float32 = npt.NDArray[np.float32]
@@ -142,7 +142,7 @@ def bow(tensors: Tensors) -> BagOfWordsLookup:
 
 
 def _check_sizes(tensors: Tensors, embedding_VE: Float32, kernel_sizes: Sequence[int]) -> None:
-    """Raise ValueError for weights of other sizes than the compiled loops are given."""
+    """Raise ValueError for weights whose sizes differ from those that the compiled loops are called with."""
     if embedding_VE.ndim != 2 or not kernel_sizes or min(kernel_sizes) < 1:
         raise ValueError(f"kernel sizes {list(kernel_sizes)}, embeddings {embedding_VE.shape}")
     filters = len(tensors["branches.0.norm.weight"]) if "branches.0.norm.weight" in tensors else 0
@@ -168,7 +168,7 @@ def _table(embedding_VE: Float32, weight_FEk: npt.NDArray[np.float64]) -> Float3
     # Not left to BLAS, whose sums may depend on the number of its threads.
     project = _project if enabled("lookup") else lookup_plain.project
     _in_threads(lambda low, high: project(embedding_VE, weights_EK, low, high, table), len(table))
-    table[0] = 0  # padding: what lies outside a text
+    table[0] = 0  # padding
     return table
 
 
@@ -181,7 +181,7 @@ def _finite(tensors: Tensors, name: str, dtype: type = np.float64) -> npt.NDArra
 
 
 def _check(tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], vocab_size: int) -> None:
-    # The compiled loops would read whatever lies there.
+    # The compiled loops do not check bounds.
     for name, array, dtype in (("tokens", tokens, np.int32), ("offsets", offsets, np.int64)):
         if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
             raise ValueError(f"{name}: expected one contiguous row of {np.dtype(dtype)}, found {array.dtype}")
@@ -194,7 +194,7 @@ def _check(tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], vocab_
 
 
 def _in_threads(work: Callable[[int, int], None], count: int) -> None:
-    """Run `work(low, high)` over ranges that cover `count`; the loops let go of the interpreter's lock."""
+    """Run `work(low, high)` over ranges that cover `count`; the loops release the interpreter's lock."""
     ranges = [(low, min(low + _TEXTS, count)) for low in range(0, count, _TEXTS)]
     with ThreadPoolExecutor(_THREADS) as pool:
         for future in [pool.submit(work, low, high) for low, high in ranges]:
@@ -203,7 +203,7 @@ def _in_threads(work: Callable[[int, int], None], count: int) -> None:
 
 @intrinsic
 def _prefetch(_context, array, _index):  # type: ignore[no-untyped-def]
-    """Ask for the cache line of an index of `array`, a hint that may point anywhere."""
+    """Prefetch the cache line of an index of `array`; the index may be out of bounds."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         data = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
@@ -220,7 +220,7 @@ def _prefetch(_context, array, _index):  # type: ignore[no-untyped-def]
 
 @cache
 def _maxima(filters: int) -> Callable[..., None]:
-    """The look-up of one kernel size, compiled for a number of filters: known bounds make whole vectors."""
+    """The look-up of one kernel size, compiled for a number of filters, so that the loops are vectorised."""
 
     @numba.njit(cache=True, nogil=True)
     def maxima(table, shift, kernel, tokens, offsets, longest, low, high, vectors, column):  # type: ignore[no-untyped-def]

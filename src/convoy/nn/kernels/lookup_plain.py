@@ -17,7 +17,7 @@ def maxima(
 ) -> None:  # fmt: skip
     """Largest window of each text per filter of one kernel size, shifted and rectified; no token: zeros.
 
-    table: (V * taps * filters,), of which token 0 has zeros.
+    table: (V * taps * filters,), zero for token 0.
     """
     filters, taps, padding = len(shift), max(kernel, 3), kernel // 2
     table_VTF = table.reshape(-1, taps, filters)

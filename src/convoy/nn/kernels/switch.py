@@ -1,4 +1,4 @@
-"""Turns compiled kernels off, so that their plain twins compute in their place: see docs/kernels.md."""
+"""Switch that replaces compiled kernels by their plain twins: see docs/kernels.md."""
 
 import os
 
@@ -11,7 +11,7 @@ KERNELS = ("lookup", "token_convolution", "token_convolution_cuda", "word_scan")
 def enabled(kernel: str) -> bool:
     """False where the environment variable CONVOY_KERNELS_OFF names the kernel, or is `all`.
 
-    Several names are separated by commas. Raises ConvoyError for a name that no kernel has.
+    Several names are separated by commas. Raises ConvoyError for an unknown name.
     """
     assert kernel in KERNELS
     off = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]

@@ -3,8 +3,8 @@
 An embedding layer followed by a convolution is linear in each token: window j of a text is the sum over
 taps t of row (token at j - padding + t) of the table E @ W_t. A batch of 256 texts holds about 10,000
 tokens but only some 3,000 distinct ones, so the table over the distinct ones needs a third of the
-multiplications, and padding needs none. Batch norm and the maximum over positions follow in the same
-pass; only the maxima carry gradient, beside two numbers per filter from the batch statistics.
+multiplications, and padding needs none. Batch norm and the maximum over positions follow in the same pass;
+gradients flow only through the maxima and through two numbers per filter from the batch statistics.
 
 Every loop runs over texts or over distinct tokens, each with its own sums: results do not depend on the
 number of threads.
@@ -31,17 +31,17 @@ class WindowMaxima(torch.autograd.Function):
         embedding_VE: Tensor, gamma_D: Tensor, beta_D: Tensor, *weights_FEk: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
         texts = Texts(tokens_NL.numpy(), embedding_VE.shape[0], kernels)
-        # A filter whose scale is negative is turned round, so that its extreme is a maximum too.
+        # A filter whose scale is negative is negated, so that its extreme is a maximum too.
         sign_D = torch.where(gamma_D < 0, -1.0, 1.0)
         scale_D = gamma_D.abs()
-        # Under autocast the large products and what enters them are bfloat16; sums and statistics float32.
+        # Under autocast the large products and their operands are bfloat16; sums and statistics are float32.
         bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         product = torch.bfloat16 if bfloat16 else torch.float32
         rows_UE = embedding_VE[torch.from_numpy(texts.distinct)].to(product)
         columns_EK = _columns(weights_FEk, sign_D).to(product)
         table = torch.empty(len(texts.distinct) + 1, columns_EK.shape[1], dtype=product)
         torch.mm(rows_UE, columns_EK, out=table[:-1])
-        table[-1] = 0  # what lies outside the text
+        table[-1] = 0  # padding
         needs_grad = statistics is None and any(ctx.needs_input_grad)
         best_ND, place_ND, sums_ND, squares_ND, windows = texts.maxima(table, len(beta_D), needs_grad)
         count_D = torch.from_numpy(texts.windows_per_filter(len(beta_D)))
@@ -101,8 +101,8 @@ def window_maxima(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Return relu(batch_norm(convolution)) maximised over each text's own positions, and the statistics.
 
-    tokens_NL: int64, padded behind with 0. weights_FEk: one (filters, embedding, k) per kernel size, padding
-    k // 2; the convolution's bias is left out (batch norm takes it away again). gamma_D, beta_D: the norms'
+    tokens_NL: int64, padded at the end with 0. weights_FEk: one (filters, embedding, k) per kernel size,
+    padding k // 2; the convolution's bias is left out (batch norm cancels it). gamma_D, beta_D: the norms'
     scale and shift, kernel sizes concatenated; `statistics`: (2, D) running mean (without bias) and variance,
     or None to use the batch's own. Returns pooled (N, D), and per filter (D,) the windows' mean, their biased
     variance and their number. On a GPU the products are bfloat16.
@@ -123,7 +123,7 @@ def _check_sizes(
     embedding_VE: Tensor, weights_FEk: list[Tensor], gamma_D: Tensor, beta_D: Tensor,
     statistics: Tensor | None,
 ) -> None:  # fmt: skip
-    """Raise ValueError for sizes that do not fit together: compiled loops would read elsewhere."""
+    """Raise ValueError for inconsistent sizes: compiled loops do not check bounds."""
     filters = weights_FEk[0].shape[0] if weights_FEk else 0
     found = [tuple(weight.shape[:2]) for weight in weights_FEk]
     if filters == 0 or found != [(filters, embedding_VE.shape[1])] * len(found):
@@ -135,7 +135,7 @@ def _check_sizes(
 
 
 def _check_tokens(tokens_NL: Tensor, embedding_VE: Tensor) -> None:
-    """Raise ValueError for tokens that are no rows of the embedding: compiled loops would read elsewhere."""
+    """Raise ValueError for token ids outside the embedding: compiled loops do not check bounds."""
     if tokens_NL.dtype != torch.int64 or tokens_NL.dim() != 2:
         raise ValueError(f"tokens: expected int64 (N, L), found {tokens_NL.dtype} {tuple(tokens_NL.shape)}")
     if embedding_VE.dtype != torch.float32 or embedding_VE.dim() != 2:
@@ -164,7 +164,7 @@ def _weights(columns_EK: Tensor, kernels: tuple[int, ...], sign_D: Tensor) -> It
 
 
 class Texts:
-    """One batch of padded texts, indexed for look-ups: its distinct tokens and where each of them stands."""
+    """One batch of padded texts, indexed for look-ups: its distinct tokens and the positions of each."""
 
     def __init__(self, tokens_NL: np.ndarray, vocab_size: int, kernels: tuple[int, ...]) -> None:
         self.lengths = (tokens_NL != 0).sum(1).astype(np.int64)
@@ -177,7 +177,7 @@ class Texts:
         )
 
     def windows_per_filter(self, width: int) -> np.ndarray:
-        """How many windows each of `width` filters sees in this batch, float64 (D,)."""
+        """Number of windows of each of `width` filters in this batch, float64 (D,)."""
         filled = int((self.lengths > 0).sum())
         counts = [int(self.lengths.sum()) + filled * (2 * (k // 2) - k + 1) for k in self.kernels]
         return np.repeat(np.array(counts, dtype=np.float64), width // len(self.kernels))
@@ -204,7 +204,7 @@ class Texts:
         self, windows: np.ndarray, place_ND: np.ndarray, grad_ND: np.ndarray, constant_D: np.ndarray,
         slope_D: np.ndarray, grad_table: Tensor,
     ) -> None:  # fmt: skip
-        """Fill the gradient of the table, (U, columns), from that of the maxima; `windows` is used up."""
+        """Fill the gradient of the table, (U, columns), from that of the maxima; `windows` is overwritten."""
         _in_threads(
             lambda low, high: loops.window_gradients(
                 windows, self.starts, self.lengths, self.kernels, place_ND, grad_ND, constant_D, slope_D,
@@ -222,7 +222,7 @@ class Texts:
 
 
 def _bits(table: Tensor) -> np.ndarray:
-    """The same memory as convoy.nn.kernels.token_convolution_loops takes it."""
+    """A view of the same memory in the type that convoy.nn.kernels.token_convolution_loops reads."""
     return table.view(torch.uint16).numpy() if table.dtype == torch.bfloat16 else table.numpy()
 
 
@@ -232,7 +232,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _in_threads(work: Callable[[int, int], None], count: int) -> None:
-    """Run `work(low, high)` over ranges that cover `count`; the kernels let go of the interpreter's lock."""
+    """Run `work(low, high)` over ranges that cover `count`; the kernels release the interpreter's lock."""
     threads = torch.get_num_threads()
     step = max(16, -(-count // (8 * threads)))
     ranges = [(low, min(low + step, count)) for low in range(0, count, step)]

@@ -1,14 +1,14 @@
 """Training a convolution over embedded tokens on a GPU: matrix products over texts laid end to end.
 
-The texts of a batch stand one behind another in a matrix of rows, with zero rows in between that serve as the
-padding of both neighbours, so that no product is spent on padding. Each tap of each kernel size multiplies
+The texts of a batch are concatenated into a matrix of rows, with zero rows in between that serve as the
+padding of both neighbours, so that little is computed for padding. Each tap of each kernel size multiplies
 shifted rows by its own (embedding, filters) matrix on the tensor cores, in bfloat16 with float32 sums. As on
-the CPU (convoy.nn.kernels.token_convolution) only the maxima carry gradient, beside two numbers per filter
-from the batch statistics.
+the CPU (convoy.nn.kernels.token_convolution), gradients flow only through the maxima and through two numbers
+per filter from the batch statistics.
 
-How many rows a batch fills is known on the device alone: grids cover the most there could be, and programs
-beyond the last row end at once. Every sum is taken in a fixed order, or in integers: the same batch gives the
-same bytes.
+The number of rows that a batch fills is known on the device only: grids cover the largest possible number,
+and programs beyond the last row end at once. Every sum is taken in a fixed order, or in integers, so that
+results are deterministic.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ ROWS = 128  # of one tile of the products
 
 
 class WindowMaxima(torch.autograd.Function):
-    """What convoy.nn.kernels.token_convolution.window_maxima promises, on a GPU."""
+    """The GPU implementation of convoy.nn.kernels.token_convolution.window_maxima."""
 
     @staticmethod
     def forward(
@@ -66,7 +66,7 @@ class WindowMaxima(torch.autograd.Function):
 
 
 class Layout:
-    """Sizes that the network alone decides: see convoy.nn.kernels.token_products_triton for their names."""
+    """Sizes that depend on the network only: see convoy.nn.kernels.token_products_triton for their names."""
 
     def __init__(
         self, sizes: tuple[int, ...], filters: int, embedding_dim: int, product: torch.dtype
@@ -91,14 +91,14 @@ class Layout:
 
 
 class Batch:
-    """Where the texts of one batch stand among its rows, and the kernels run over them."""
+    """The rows of the texts of one batch, and the kernels that run over them."""
 
     def __init__(self, tokens_NL: Tensor, layout: Layout) -> None:
         self.tokens_NL, self.layout = tokens_NL, layout
         self.texts, self.width = tokens_NL.shape
         self.lengths = (tokens_NL != 0).sum(1, dtype=torch.int32)
         self.ends = (self.lengths + layout.pad).cumsum(0, dtype=torch.int32)
-        # As many as there could be; the products read up to `pad` rows above and below their tiles.
+        # The largest possible number; the products read up to `pad` rows above and below their tiles.
         self.tiles = cdiv(self.texts * (self.width + layout.pad) + layout.pad, ROWS)
         self.room = self.tiles * ROWS + 2 * layout.pad
 
@@ -109,7 +109,7 @@ class Batch:
         """The embedded tokens (room, EP), and their ids (room,) int32."""
         at = self.layout
         rows = self._empty(self.room, at.EP, dtype=at.product)
-        # Two bytes where they suffice are sorted faster.
+        # Ids of two bytes are sorted faster.
         small = embedding_VE.shape[0] <= 2**15
         ids = torch.zeros(self.room, dtype=torch.int16 if small else torch.int32, device=embedding_VE.device)
         kernels_of.lay_out[self.texts + 1, at.EP // at.block_e](
@@ -140,7 +140,7 @@ class Batch:
         return best, place, sums
 
     def moments(self, sums: Tensor, eps: float) -> Tensor:
-        """Mean, variance, 1 / standard deviation and number of windows, (4, D), of filters turned round."""
+        """Mean, variance, 1 / standard deviation and number of windows, (4, D), of negated filters."""
         at = self.layout
         result = self._empty(4, at.D)
         kernels_of.moments[(cdiv(at.D, 16),)](
@@ -159,7 +159,7 @@ class Batch:
     def coefficients(
         self, grad_ND: Tensor, pooled_ND: Tensor, best_ND: Tensor, moments: Tensor, gamma_D: Tensor
     ) -> Tensor:
-        """What turns windows into their gradients, and the gradients of gamma and beta, (5, D)."""
+        """Coefficients of the windows' gradients, and the gradients of gamma and beta, (5, D)."""
         D, group = self.layout.D, 32
         sums = self._empty(cdiv(self.texts, group), 2, D)
         kernels_of.gradient_sums[len(sums), cdiv(D, 128)](
@@ -220,5 +220,5 @@ def _up(count: int, step: int) -> int:
 
 
 def _product() -> torch.dtype:
-    """The number format of the products: bfloat16, but Triton's interpreter on a CPU knows float32 alone."""
+    """The number format of the products: bfloat16; float32 in Triton's interpreter, which has no bfloat16."""
     return torch.float32 if knobs.runtime.interpret else torch.bfloat16

@@ -1,7 +1,7 @@
 """Compiled loops of `token_convolution`: over texts or over distinct tokens, each with its own sums.
 
-Tables, windows and their gradients are float32, or bfloat16 kept as the uint16 of its bits, which halves the
-bytes that these loops wait for. Sums and maxima are float32 either way.
+Tables, windows and their gradients are float32, or bfloat16 stored as the uint16 of its bits, which halves
+the memory traffic. Sums and maxima are float32 either way.
 """
 # ruff: noqa: ARG001, ARG005
 # mypy: disable-error-code="no-untyped-def"
@@ -12,7 +12,7 @@ from numba.extending import overload
 
 
 def widened(number):
-    """The float32 that a number of a table stands for."""
+    """A table's number (float32, or the bits of a bfloat16) as float32."""
     raise NotImplementedError("for compiled code alone")
 
 
@@ -24,7 +24,7 @@ def _widened(number):
 
 
 def rounded(value, like):
-    """A float32 as a number of the table that `like` is taken from, to nearest even."""
+    """A float32 in the type of the table that `like` is taken from, rounded to nearest even."""
     raise NotImplementedError("for compiled code alone")
 
 
@@ -62,7 +62,7 @@ def index(
             first[u + 1] = first[u] + counts[token]
             u += 1
     ids = np.full(starts[-1], -1, dtype=np.int32)
-    # occurrence: row, tokens before it in its text, tokens behind it.
+    # occurrence: row, tokens before it in its text, tokens after it.
     occurrences = np.empty((first[-1], 3), dtype=np.int32)
     filled = first[:-1].copy()
     for i in range(len(lengths)):

@@ -1,7 +1,7 @@
-"""What convoy.nn.kernels.token_convolution_cuda does between its matrix products, as Triton kernels.
+"""Triton kernels of convoy.nn.kernels.token_convolution_cuda other than its matrix products.
 
 Text i fills the rows from ends[i] - lengths[i] to ends[i]; PAD zero rows follow each text and precede the
-first. Window j of a text stands in its row j. Names of sizes as in convoy.nn.kernels.token_products_triton.
+first. Window j of a text is in its row j. Names of sizes as in convoy.nn.kernels.token_products_triton.
 """
 # mypy: disable-error-code="no-untyped-def"
 
@@ -231,8 +231,8 @@ def add_up(
 ):  # fmt: skip
     """Add rows (R, EP), taken in the order of their sorted tokens, to sums (V, E): in steps of 2**-44.
 
-    Each block of rows is added up token by token; what blocks share of a token are sums of integers, whose
-    order is all one.
+    Each block of rows is added up token by token; sums over blocks are of integers, so that their order does
+    not matter.
     """
     low = tl.program_id(0) * BLOCK_R
     high = tl.minimum(low + BLOCK_R, count)

@@ -1,4 +1,4 @@
-"""Matrix products of `token_convolution_cuda` as Triton kernels: windows and both gradients of them.
+"""Triton kernels of the matrix products of `token_convolution_cuda`: windows and both of their gradients.
 
 R: rows of the batch, E: embedding, F: filters of one kernel size, S: kernel sizes, T: taps of all sizes.
 `sizes` is the tuple of kernel sizes; tap t of a kernel of size k reads k // 2 - t rows above its window.
@@ -12,7 +12,7 @@ import triton.language as tl
 
 @triton.jit
 def size_at(number, sizes: tl.constexpr):
-    """The kernel size of this number, and how many taps the sizes before it have."""
+    """The kernel size of this index, and the number of taps of the sizes before it."""
     size = 0
     before = 0
     for s in tl.static_range(len(sizes)):
@@ -23,7 +23,7 @@ def size_at(number, sizes: tl.constexpr):
 
 @triton.jit
 def tap_at(tap, sizes: tl.constexpr):
-    """Of this tap among all: the number of its kernel size, and how many rows above the window it reads."""
+    """Index of the kernel size of a tap, and the number of rows above the window that the tap reads."""
     number = 0
     above = 0
     before = 0
@@ -138,9 +138,9 @@ def pack_columns(
     weights, gamma, columns, sizes: tl.constexpr, E: tl.constexpr, EP: tl.constexpr, F: tl.constexpr,
     FN: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_F: tl.constexpr,
 ):  # fmt: skip
-    """Weights, each size's (F, E, k) behind the other, as columns (T, EP, FN); zeros around.
+    """Concatenated weights, (F, E, k) of each size, as columns (T, EP, FN), padded with zeros.
 
-    A filter whose scale gamma is negative is turned round, so that its extreme is a maximum too.
+    A filter whose scale gamma is negative is negated, so that its extreme is a maximum too.
     """
     tap = tl.program_id(0)
     number, _above = tap_at(tap, sizes)
@@ -161,7 +161,7 @@ def unpack_columns(
     partial, gamma, gradient, splits, sizes: tl.constexpr, TAPS: tl.constexpr, E: tl.constexpr,
     EP: tl.constexpr, F: tl.constexpr, FN: tl.constexpr, BLOCK_E: tl.constexpr, BLOCK_F: tl.constexpr,
 ):  # fmt: skip
-    """The weights' gradient, laid out as `pack_columns` reads them: partial sums added up and turned back."""
+    """The weights' gradient in the layout that `pack_columns` reads: partial sums added up, sign restored."""
     tap = tl.program_id(0)
     number, _above = tap_at(tap, sizes)
     size, before = size_at(number, sizes)

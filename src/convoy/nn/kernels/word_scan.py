@@ -1,7 +1,7 @@
-"""Words of UTF-8 text, looked up in a vocabulary or counted, byte by byte, without making a string.
+"""Words of UTF-8 text, looked up in a vocabulary or counted, byte by byte, without making strings.
 
-One pass follows the rules of the `word` tokenizer (convoy.streamrec.classification.corpus.tokens):
-characters are classed by a table, lower-cased by another, and a run of word characters is hashed while it is
+One pass follows the rules of the `word` tokenizer (convoy.streamrec.classification.corpus.tokens): a table
+gives the class of each character, another its lower case, and a run of word characters is hashed while it is
 read.
 """
 
@@ -13,19 +13,19 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-LIMIT = 0x3000  # characters from here on (CJK, emoji, rare scripts) are left to the library
+LIMIT = 0x3000  # texts with characters from here on (CJK, emoji, rare scripts) are left to the library
 BLANK, WORD, SINGLE, APOSTROPHE, UNSUPPORTED = range(5)
 
-_SEED = np.uint64(0xCBF29CE484222325)  # FNV-1a, on characters instead of bytes
+_SEED = np.uint64(0xCBF29CE484222325)  # FNV-1a, on characters in place of bytes
 _PRIME = np.uint64(0x100000001B3)
 _FOLD = np.uint64(32)
 
-_ROOM = 1 << 14  # words that a count has room for at first
-_CHARACTERS = 16  # room for each word; longer ones take that of others
+_ROOM = 1 << 14  # initial capacity of a count, in words
+_CHARACTERS = 16  # mean capacity per word
 
 
 class Words(NamedTuple):
-    """Words as an open-addressing hash table, which may have room for more than it holds.
+    """Words as an open-addressing hash table, whose capacity may exceed its content.
 
     Word i has the characters `characters[starts[i]:starts[i + 1]]`; `slots` holds word numbers, -1 for none.
     """
@@ -50,7 +50,7 @@ class Table:
 def prepare(
     vocabulary: dict[str, int], unknown: int, classes: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint16]
 ) -> Table:
-    """Table of the words that have only characters below `LIMIT`; a row with others is not scanned."""
+    """Table of the words that have only characters below `LIMIT`; texts with others are not scanned."""
     known = [word for word in vocabulary if word and ord(max(word)) < LIMIT]
     starts = np.zeros(len(known) + 1, np.int64)
     np.cumsum([len(word) for word in known], out=starts[1:])
@@ -70,7 +70,7 @@ def rows(
 ) -> npt.NDArray[np.int32]:
     """Token ids of the texts `data[starts[i]:starts[i + 1]]`, one after another, cut at `max_tokens` each.
 
-    Writes each row's number of tokens into `lengths`, or -1 for a row that it cannot read, which adds none.
+    Writes each text's number of tokens into `lengths`, or -1 for a text that it cannot read, which adds none.
     """
     _check(data, starts)
     if max_tokens < 0 or lengths.shape != (len(starts) - 1,) or lengths.dtype != np.int64:
@@ -90,9 +90,9 @@ def count(
     classes: npt.NDArray[np.uint8],
     lower: npt.NDArray[np.uint16],
 ) -> tuple[dict[str, int], npt.NDArray[np.bool_]]:
-    """How often each word occurs in the texts `data[starts[i]:starts[i + 1]]`, and which rows it cannot read.
+    """Counts of each word in the texts `data[starts[i]:starts[i + 1]]`, and the texts that it cannot read.
 
-    Of those no word is counted.
+    Words of the latter are not counted.
     """
     _check(data, starts)
     unread = np.zeros(len(starts) - 1, np.bool_)
@@ -112,7 +112,7 @@ def count(
 
 
 def _check(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> None:
-    # The compiled loops would read whatever lies there.
+    # The compiled loops do not check bounds.
     if data.dtype != np.uint8 or starts.dtype != np.int64 or data.ndim != 1 or starts.ndim != 1:
         raise ValueError(f"data: expected a row of uint8, found {data.dtype}; starts: int64, {starts.dtype}")
     if len(starts) == 0 or starts[0] < 0 or starts[-1] > len(data) or (np.diff(starts) < 0).any():
@@ -132,7 +132,7 @@ def _with_room(words: Words, used: int, room: int) -> Words:
 
 
 def _scratch(starts: npt.NDArray[np.int64]) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
-    """What `_words` writes to: a row has at most as many characters and words as bytes."""
+    """Arrays that `_words` writes to: a text has at most as many characters and words as bytes."""
     longest = int(np.diff(starts).max(initial=0))
     return np.empty(longest, np.uint16), np.empty(longest, np.int64), np.empty(longest, np.uint64)
 
@@ -145,7 +145,7 @@ def _longer(array: npt.NDArray, size: int) -> npt.NDArray:
 
 @numba.njit(cache=True)
 def _fill(words):  # type: ignore[no-untyped-def]
-    """Hash every word and give it a slot."""
+    """Hash every word and assign it a slot."""
     last_slot = len(words.slots) - 1
     for word in range(len(words.hashes)):
         value = _SEED
@@ -161,7 +161,7 @@ def _fill(words):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _find(characters, start, length, value, words):  # type: ignore[no-untyped-def]
-    """Number of the word `characters[start:start + length]` of hash `value`, or ~slot for one that is new."""
+    """Index of the word `characters[start:start + length]` of hash `value`, or ~slot for a new one."""
     last_slot = len(words.slots) - 1
     slot = np.int64(value) & last_slot
     while words.slots[slot] >= 0:
@@ -179,7 +179,7 @@ def _find(characters, start, length, value, words):  # type: ignore[no-untyped-d
 
 @numba.njit(cache=True, nogil=True)
 def _character(data, place, end):  # type: ignore[no-untyped-def]
-    """Code point at `place` and its number of bytes; LIMIT for one that lies above or is cut off."""
+    """Code point at `place` and its number of bytes; LIMIT for one that lies above it or is incomplete."""
     lead = np.int64(data[place])
     if lead < 0x80:
         return np.uint32(lead), 1
@@ -197,7 +197,7 @@ def _words(  # type: ignore[no-untyped-def]
 ):
     """Number of words in the text `data[place:end]`, at most `max_words`, or -1 if it cannot be read.
 
-    Writes to `scratch` their lower-case characters, one word behind the other, where each ends and its hash.
+    Writes to `scratch` their concatenated lower-case characters, and the end and hash of each word.
     """
     classes, lower = alphabet
     characters, ends, hashes = scratch
@@ -205,9 +205,9 @@ def _words(  # type: ignore[no-untyped-def]
     while place < end and found < max_words:
         start, value = used, _SEED
         while place < end:  # a run of word characters
-            # Unsigned indices: numba need not ask whether they count from the end.
+            # Unsigned indices: numba then omits the check for negative ones.
             code, size = np.uint32(data[np.uint64(place)]), 1
-            if code >= 0x80:  # most text is ASCII, and this loop is where the time goes
+            if code >= 0x80:  # most text is ASCII, and most time is spent in this loop
                 code, size = _character(data, place, end)
             kind = classes[code]
             if kind == APOSTROPHE and used > start and place + size < end:
@@ -220,7 +220,7 @@ def _words(  # type: ignore[no-untyped-def]
             value = (value ^ np.uint64(lower[code])) * _PRIME
             used += 1
             place += size
-        # Past an unsupported character nothing is sure, not even where the word before it ends.
+        # The word before an unsupported character may include it, so the whole text is left to the library.
         if kind == UNSUPPORTED:
             return -1
         if used == start:  # no word starts here: one character of another kind
@@ -257,7 +257,7 @@ def _rows(  # type: ignore[no-untyped-def]
 def _count(  # type: ignore[no-untyped-def]
     data, starts, row, alphabet, words, used, scratch, counts, unread
 ):
-    """Count the words of the rows from `row` on, until one lacks room: that row, and the words now used."""
+    """Count the words of the texts from `row` on, until the table is full: that text, and words in use."""
     characters, ends, hashes = scratch
     while row < len(unread):
         found = _words(data, starts[row], starts[row + 1], alphabet, len(ends), scratch)

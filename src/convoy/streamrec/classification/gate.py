@@ -177,5 +177,5 @@ def _finding(
         side = SPLITS[corpus.split[row]] if corpus.split[row] < len(SPLITS) else "no split"
         value = f"in {side}" if values is None else f"{shorten(values[row])} in {side}"
         examples.append(Example(f"row {row + 1} (item_id {shorten(corpus.item_ids[row])})", value))
-    found = f"{len(rows)} of {total} against it ({len(rows) / total:.2%})"
+    found = f"{len(rows)} of {total} violate it ({len(rows) / total:.2%})"
     return Finding(name, column, words, found, len(rows), tuple(examples))

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.report.numbers import percent
-from convoy.streamrec.catalogue import io as catalogue_io
+from convoy.streamrec.catalogue.io import read
 from convoy.streamrec.classification import promotion, serving
 from convoy.streamrec.classification.comparison.findings import findings, headline
-from convoy.streamrec.classification.evaluation import io as predictions_io
+from convoy.streamrec.classification.evaluation.io import read_predictions
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.tasks import (
     METRICS,
@@ -115,7 +115,7 @@ def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 
 def _read_catalogue(path: Path) -> "pa.Table":
-    return catalogue_io.read(path)[0]
+    return read(path)[0]
 
 
 def examples(root: Path) -> "pd.DataFrame":
@@ -168,7 +168,7 @@ TASK = TaskSpec(
     ),
     versions=VersionComparison(
         file="predictions.parquet",
-        read=predictions_io.read,
+        read=read_predictions,
         test_split=promotion.test_split,
         checks=promotion.checks,
         margin=lambda params: params.margin,

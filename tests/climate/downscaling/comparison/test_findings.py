@@ -1,7 +1,7 @@
 import pytest
 
 from convoy.climate.downscaling.comparison.compare import compare
-from convoy.climate.downscaling.comparison.findings import beside, findings, headline, limits
+from convoy.climate.downscaling.comparison.findings import findings, headline, limits, other_figures
 from tests.support import rated
 from tests.support.rated import FACTS, PARAMS, Rated, always, at_home, in_turns
 
@@ -157,10 +157,10 @@ def test_what_real_grids_do_not_tell_is_said(parts):
 
 
 def test_signal_variability_and_conservation(parts):
-    # In the warmest world the network is 2 K too warm beside its error of today.
+    # In the warmest world the network is 2 K too warm, apart from its error of today.
     network = only_where("warmer_4k", 2.1, 0.1)
     found = compared({"ridge": always(0.5), "bicubic": always(0.25), "residual": network}, parts)
-    signal, weather, coarse = beside(found)
+    signal, weather, coarse = other_figures(found)
     assert signal == (
         "The change of the mean in worlds 2 K and 4 K warmer is missed by 0.000 K and 2.000 K with the "
         "residual network, 0.000 K and 0.000 K with bicubic interpolation (root mean square over cells)."
@@ -179,7 +179,7 @@ def test_signal_variability_and_conservation(parts):
 def test_what_the_truth_differs_from_too_is_nobody_s_fault(parts):
     found = Rated({"bicubic": always(0.25), "residual": always(0.1)}, {"test": parts["test"]})
     perfect, imperfect = (
-        beside(compare(found.metrics, found.daily, FACTS | {"perfect": known}, PARAMS))
+        other_figures(compare(found.metrics, found.daily, FACTS | {"perfect": known}, PARAMS))
         for known in (True, False)
     )
     assert perfect[-1].startswith("Averaged over coarse cells, ")
@@ -215,12 +215,12 @@ def test_days_that_count_for_no_model_are_counted(parts):
 def test_what_is_conserved_to_rounding_is_next_to_nothing(parts):
     found = compared({"ridge": always(0.5), "residual": always(0.1)}, {"test": parts["test"]})
     found["splits"]["test"]["models"]["residual"]["coarse_error"] = 2e-6
-    assert "from what it was given by next to nothing (root mean square)." in beside(found)[-1]
+    assert "from what it was given by next to nothing (root mean square)." in other_figures(found)[-1]
 
 
 @pytest.mark.parametrize(("ratio", "word"), [(0.94, "too tame"), (1.2, "too wild"), (0.96, "as lively as")])
 def test_variability_in_words(parts, ratio, word):
     found = compared({"ridge": always(0.5), "residual": always(0.1)}, {"test": parts["test"]})
     found["splits"]["test"]["models"]["residual"]["sd_ratio"] = ratio
-    assert f"is {word}" in beside(found)[0]
-    assert f"{ratio:.2f} of the true one" in beside(found)[0]
+    assert f"is {word}" in other_figures(found)[0]
+    assert f"{ratio:.2f} of the true one" in other_figures(found)[0]

@@ -68,8 +68,8 @@ def findings(comparison: Comparison) -> list[str]:
     return said + _meaning(comparison) + _other_networks(comparison)
 
 
-def beside(comparison: Comparison) -> list[str]:
-    """Sentences on what the error alone does not tell: the climate signal, variability, conservation."""
+def other_figures(comparison: Comparison) -> list[str]:
+    """Sentences on the climate signal, variability and conservation, which the error does not show."""
     said = _change(comparison)
     return said + _variability(comparison) + _coarse(comparison) if comparison["networks"] else said
 

@@ -8,7 +8,14 @@ from typing import Any
 from convoy.climate.data.variables import row_of
 from convoy.climate.downscaling.comparison import pictures
 from convoy.climate.downscaling.comparison.compare import Metrics
-from convoy.climate.downscaling.comparison.findings import beside, findings, headline, limits, measure, phrase
+from convoy.climate.downscaling.comparison.findings import (
+    findings,
+    headline,
+    limits,
+    measure,
+    other_figures,
+    phrase,
+)
 from convoy.climate.downscaling.comparison.names import listed, split_label, split_phrase
 from convoy.climate.downscaling.comparison.pictures import Arrays, Comparison
 from convoy.climate.downscaling.evaluation.daily_io import Table as Daily
@@ -21,7 +28,7 @@ from convoy.report.numbers import Measure, percent
 from convoy.report.page import Section, Table, picture, render
 from convoy.report.themes import Theme
 
-# Measures beside the RMSE as they head the tables, and whether they are in the target's units.
+# Measures other than the RMSE as column headings, and whether they are in the target's units.
 MEASURES = {
     "mae": ("mean absolute error", True),
     "bias": ("bias", True),
@@ -107,7 +114,7 @@ def page(
     sections = [
         _errors(comparison),
         _against(comparison),
-        _words("Beside the error", beside(comparison), comparison),
+        _words("Other measures", other_figures(comparison), comparison),
         _words("What was not measured, and how sure this is", limits(comparison), comparison),
         _days(comparison, mapped, daily, dates),
         _per_pixel(comparison, mapped),

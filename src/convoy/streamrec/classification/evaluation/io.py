@@ -22,7 +22,7 @@ class Predictions:
     predicted: Mapping[int, pa.Array]
 
 
-def write(path: Path, predictions: Predictions) -> None:
+def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write columns item_id, category and predicted_<seed> per seed, all strings, in the order given."""
     columns = {"item_id": predictions.item_ids, "category": predictions.category}
     columns |= {f"{_PREFIX}{seed}": named for seed, named in predictions.predicted.items()}
@@ -32,7 +32,7 @@ def write(path: Path, predictions: Predictions) -> None:
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
-def read(path: Path) -> Predictions:
+def read_predictions(path: Path) -> Predictions:
     """Read such a file; ConvoyError names one that is missing, broken or of another kind."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
