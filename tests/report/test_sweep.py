@@ -42,7 +42,7 @@ def test_worth_of_order_has_the_colour_of_its_verdict(verdict):
 
 def test_bytes_repeat_whatever_the_order_of_the_rows():
     given = rows("memorised pairs do")
-    assert sweep.sweep_picture(given, MODELS, LIGHT) == sweep.sweep(given[::-1], MODELS, LIGHT)
+    assert sweep.sweep_picture(given, MODELS, LIGHT) == sweep.sweep_picture(given[::-1], MODELS, LIGHT)
 
 
 def test_networks_are_drawn_in_their_own_colours():
