@@ -1,12 +1,12 @@
-"""What a reader of the synthetic texts finds in them, without the numbers behind their making."""
+"""What a reader of the synthetic texts finds in them, without the parameters that they are drawn from."""
 
 import hashlib
 import itertools
 
 import pyarrow as pa
 
-from convoy.streamrec.synthetic import distribution as world
 from convoy.streamrec.synthetic import words
+from convoy.streamrec.synthetic.distribution import Distribution
 
 ORDERS = list(itertools.permutations(range(3)))
 
@@ -36,8 +36,8 @@ def read_part(text: str, ids: dict[str, int]) -> tuple[list[int], list[int], lis
     return noise, signature, phrases
 
 
-def ids_of(behind: world.World) -> dict[str, int]:
-    return {word: number for number, word in enumerate(behind.words)}
+def ids_of(distribution: Distribution) -> dict[str, int]:
+    return {word: number for number, word in enumerate(distribution.words)}
 
 
 def digest(table: pa.Table) -> str:

@@ -1,1 +1,1 @@
-"""What a catalogue means: pure functions from texts to embeddings."""
+"""StreamRec: from a catalogue of texts to categories and item embeddings."""

@@ -125,11 +125,11 @@ def test_long_texts_are_cut_and_counted():
 
 def test_repeated_ids_are_refused_with_their_rows():
     table = rows(*[("s", "A"), ("s", "B")] * 3, item_id=["a", "b", "c", "b", "a", "b"])
-    assert refusal(table) == "item_id 'a' stands in rows 1, 5, and 1 more ids are repeated; make ids unique"
+    assert refusal(table) == "item_id 'a' occurs in rows 1, 5, and 1 more ids are repeated; make ids unique"
     many = rows(*[("s", "A"), ("s", "B")] * 10, item_id=["a"] * 20)
     assert "rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 10 more; make" in refusal(many)
     padded = rows(("s", "A"), ("s", "B"), ("s", "B"), item_id=["a ", "b", "\u3000a"])
-    assert refusal(padded) == "item_id 'a' stands in rows 1, 3 but for blanks at the ends; make ids unique"
+    assert refusal(padded) == "item_id 'a' occurs in rows 1, 3 with other blanks at the ends; make ids unique"
 
 
 def test_ids_stay_as_they_were_written():

@@ -78,7 +78,7 @@ def test_real_labels_agree_with_regular_expressions(real_data):
     [(20, 0, False), (21, 0, True), (30, 60, True), (30, 61, False), (100, 1000, False)],
 )
 def test_more_than_a_fifth_and_five_times_as_often(own, other, expected):
-    assert LabelMentions("x", own, 100, other, 1000).gives_away(0.2, 5) is expected
+    assert LabelMentions("x", own, 100, other, 1000).is_leaked(0.2, 5) is expected
 
 
 def test_a_sound_catalogue_has_none():

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from convoy.core.errors import ConvoyError
-from convoy.streamrec.synthetic import distribution as world
 from convoy.streamrec.synthetic.bayes import accuracy_bayes
+from convoy.streamrec.synthetic.distribution import Distribution, draw_distribution
 from convoy.streamrec.synthetic.items import Synthetic, SyntheticParams, generate
 from tests.support.reading import ids_of, read_part
 
@@ -16,20 +16,20 @@ def log(probability: float) -> float:
 
 
 def sums_from_text(
-    title: str, synopsis: str, ids: dict[str, int], behind: world.World, params: SyntheticParams
+    title: str, synopsis: str, ids: dict[str, int], distribution: Distribution, params: SyntheticParams
 ):
     """(C,) order-blind and full log-likelihoods of one item, term by term as the design writes them."""
     recipe = params.recipe()
     blind, order = [], []
     parts = [read_part(title, ids), read_part(synopsis, ids)]
-    for c in range(len(behind.categories)):
-        own = set(behind.owned[c].tolist())
+    for c in range(len(distribution.categories)):
+        own = set(distribution.owned[c].tolist())
         signature = [w for _, found, _ in parts for w in found]
         terms = (recipe.word_fidelity / 50 * (w in own) + (1 - recipe.word_fidelity) / 800 for w in signature)
         blind.append(sum(log(term) for term in terms))
         phrases = [p for _, _, found in parts for p in found]
         terms = (
-            recipe.phrase_fidelity * (behind.orders[c, triple] == o) + (1 - recipe.phrase_fidelity) / 6
+            recipe.phrase_fidelity * (distribution.orders[c, triple] == o) + (1 - recipe.phrase_fidelity) / 6
             for triple, o in phrases
         )
         order.append(sum(log(term) for term in terms))
@@ -58,13 +58,13 @@ def texts(made: Synthetic) -> zip:
     ids=["default", "chapter", "order only", "certain", "words only", "phrases only"],
 )
 def test_bayes_rules_equal_a_loop_over_the_words_of_each_text(params):
-    made, behind = generate(params), world.make(params.seed, params.recipe().categories)
-    ids = ids_of(behind)
+    made, distribution = generate(params), draw_distribution(params.seed, params.recipe().categories)
+    ids = ids_of(distribution)
     blind, full = [], []
     for title, synopsis in texts(made):
-        sums = sums_from_text(title, synopsis, ids, behind, params)
-        blind.append(behind.categories[first_best(sums[0])])
-        full.append(behind.categories[first_best(sums[1])])
+        sums = sums_from_text(title, synopsis, ids, distribution, params)
+        blind.append(distribution.categories[first_best(sums[0])])
+        full.append(distribution.categories[first_best(sums[1])])
     assert made.truth["order_blind"].to_pylist() == blind
     assert made.truth["full"].to_pylist() == full
 
@@ -72,9 +72,9 @@ def test_bayes_rules_equal_a_loop_over_the_words_of_each_text(params):
 def test_accuracy_is_what_the_posteriors_promise():
     """Were a likelihood not that of the texts, accuracy and mean best posterior would part."""
     params = SyntheticParams(items=3000, seed=5, phrase_fidelity=0.6)
-    made, behind = generate(params), world.make(params.seed, 20)
-    ids = ids_of(behind)
-    sums = np.array([sums_from_text(*pair, ids, behind, params) for pair in texts(made)])
+    made, distribution = generate(params), draw_distribution(params.seed, 20)
+    ids = ids_of(distribution)
+    sums = np.array([sums_from_text(*pair, ids, distribution, params) for pair in texts(made)])
     posterior = np.exp(sums - sums.max(axis=2, keepdims=True))
     promised = (1 / posterior.sum(axis=2)).mean(axis=0)
     reached = accuracy_bayes(made.truth, made.catalogue["item_id"], made.catalogue["category"].to_pylist())

@@ -8,9 +8,9 @@ from scipy.stats import chi2_contingency
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
-from convoy.streamrec.synthetic import distribution as world
 from convoy.streamrec.synthetic import items as synthetic
 from convoy.streamrec.synthetic import words
+from convoy.streamrec.synthetic.distribution import Distribution, draw_distribution
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 from tests.conftest import ROOT
 from tests.support.reading import ORDERS, digest, ids_of, read_part
@@ -22,13 +22,13 @@ def made() -> synthetic.Synthetic:
 
 
 @pytest.fixture(scope="module")
-def behind() -> world.World:
-    return world.make(seed=0, n_categories=20)
+def distribution() -> Distribution:
+    return draw_distribution(seed=0, n_categories=20)
 
 
 @pytest.fixture(scope="module")
-def parsed(made, behind):
-    ids = ids_of(behind)
+def parsed(made, distribution):
+    ids = ids_of(distribution)
     columns = (made.catalogue[name].to_pylist() for name in ("title", "synopsis"))
     parts = [
         (read_part(title, ids), read_part(synopsis, ids)) for title, synopsis in zip(*columns, strict=True)
@@ -37,11 +37,11 @@ def parsed(made, behind):
 
 
 @pytest.fixture(scope="module")
-def labels(made, behind) -> np.ndarray:
-    return np.array([behind.categories.index(name) for name in made.catalogue["category"].to_pylist()])
+def labels(made, distribution) -> np.ndarray:
+    return np.array([distribution.categories.index(name) for name in made.catalogue["category"].to_pylist()])
 
 
-def test_table_has_the_columns_lengths_and_ids_of_the_design(made, behind):
+def test_table_has_the_columns_lengths_and_ids_of_the_design(made, distribution):
     table = made.catalogue
     assert table.schema == pa.schema(
         [(name, pa.string()) for name in ("item_id", "title", "synopsis", "category")]
@@ -58,21 +58,21 @@ def test_table_has_the_columns_lengths_and_ids_of_the_design(made, behind):
     assert not {
         text for name in ("title", "synopsis") for text in table[name].to_pylist() if text != text.strip()
     }
-    assert set(behind.categories).isdisjoint(behind.words)
+    assert set(distribution.categories).isdisjoint(distribution.words)
 
 
-def test_pools_are_disjoint_readable_words(behind):
-    assert len(set(behind.words)) == len(behind.words) == 9000 + 800 + 12 * 3 * 16
-    assert all(word.isascii() and word.isalpha() and word.islower() for word in behind.words)
-    owns = behind.owns()
+def test_pools_are_disjoint_readable_words(distribution):
+    assert len(set(distribution.words)) == len(distribution.words) == 9000 + 800 + 12 * 3 * 16
+    assert all(word.isascii() and word.isalpha() and word.islower() for word in distribution.words)
+    owns = distribution.owns()
     assert owns.shape == (800, 20)
     assert (owns.sum(axis=0) == 50).all()
     assert owns.sum(axis=1).max() > 1
 
 
-def test_each_slot_has_eight_synonyms_and_every_phrase_is_whole(made, behind, parsed):
+def test_each_slot_has_eight_synonyms_and_every_phrase_is_whole(made, distribution, parsed):
     # Reading the texts back (fixture `parsed`) already found every phrase whole and inside one part.
-    ids = ids_of(behind)
+    ids = ids_of(distribution)
     texts = made.catalogue["title"].to_pylist() + made.catalogue["synopsis"].to_pylist()
     seen = {ids[word] for text in texts for word in text.split()}
     assert sum(number >= words.FIRST_PHRASE for number in seen) == 12 * 3 * 8
@@ -82,7 +82,7 @@ def test_each_slot_has_eight_synonyms_and_every_phrase_is_whole(made, behind, pa
     assert title_phrases > 1000
 
 
-def test_shares_and_fidelities_are_those_of_the_recipe(behind, parsed, labels):
+def test_shares_and_fidelities_are_those_of_the_recipe(distribution, parsed, labels):
     n_words = sum(len(noise) + len(signature) + 3 * len(phrases) for noise, signature, phrases in parsed)
     signature = [(c, w) for c, (_, own, _) in zip(labels, parsed, strict=True) for w in own]
     phrases = [(c, *phrase) for c, (_, _, own) in zip(labels, parsed, strict=True) for phrase in own]
@@ -90,13 +90,13 @@ def test_shares_and_fidelities_are_those_of_the_recipe(behind, parsed, labels):
     assert 3 * len(phrases) / n_words == pytest.approx(1 / 3, abs=0.03)
     category, word = np.array(signature).T
     # The pool as a whole holds the category's own words too: 50 of 800.
-    assert behind.owns()[word, category].mean() == pytest.approx(0.35 + 0.65 * 50 / 800, abs=0.005)
+    assert distribution.owns()[word, category].mean() == pytest.approx(0.35 + 0.65 * 50 / 800, abs=0.005)
     category, triple, order = np.array(phrases).T
-    assert (behind.orders[category, triple] == order).mean() == pytest.approx(0.9 + 0.1 / 6, abs=0.004)
+    assert (distribution.orders[category, triple] == order).mean() == pytest.approx(0.9 + 0.1 / 6, abs=0.004)
 
 
-def test_phrases_say_nothing_as_a_bag_of_words_but_much_in_order(made, behind, labels):
-    ids = ids_of(behind)
+def test_phrases_say_nothing_as_a_bag_of_words_but_much_in_order(made, distribution, labels):
+    ids = ids_of(distribution)
     bag, order = np.zeros((20, 12 * 8)), np.zeros((20, 12 * 6))
     for label, text in zip(labels, made.catalogue["synopsis"].to_pylist(), strict=True):
         found = [ids[word] - words.FIRST_PHRASE for word in text.split() if ids[word] >= words.FIRST_PHRASE]
@@ -119,13 +119,13 @@ def test_lengths_and_numbers_of_phrases_do_not_depend_on_the_category(parsed, la
         assert chi2_contingency(common).pvalue > 0.001
 
 
-def test_noise_follows_the_zipf_law_and_is_uniform_in_the_chapter(behind, parsed):
+def test_noise_follows_the_zipf_law_and_is_uniform_in_the_chapter(distribution, parsed):
     counts = np.bincount([word for noise, _, _ in parsed for word in noise], minlength=9000)
     harmonic = (1 / np.arange(1, 9001)).sum()
     for rank in (1, 2, 10, 100):
         assert counts[rank - 1] / counts.sum() == pytest.approx(1 / rank / harmonic, rel=0.15)
     chapter = generate(SyntheticParams(preset="chapter", items=5000))
-    ids = ids_of(behind)
+    ids = ids_of(distribution)
     numbers = np.array(
         [ids[word] for text in chapter.catalogue["synopsis"].to_pylist() for word in text.split()]
     )
@@ -136,12 +136,12 @@ def test_noise_follows_the_zipf_law_and_is_uniform_in_the_chapter(behind, parsed
     assert numbers.max() < words.FIRST_PHRASE
 
 
-def test_taste_is_the_category_and_the_phrases_in_the_order_in_which_they_stand(made, behind, parsed, labels):
+def test_taste_is_that_of_the_category_and_its_phrases(made, distribution, parsed, labels):
     assert made.truth.schema.field("taste").type == pa.list_(pa.float32())
     for number in range(200):
-        expected = behind.category_taste[labels[number]].copy()
+        expected = distribution.category_taste[labels[number]].copy()
         for triple, order in parsed[number][2]:
-            expected += behind.phrase_taste[triple * 6 + order]
+            expected += distribution.phrase_taste[triple * 6 + order]
         assert made.truth["taste"][number].as_py() == expected.tolist()
 
 
@@ -159,19 +159,19 @@ def test_more_items_keep_the_earlier_ones_and_the_bytes_repeat(made):
     assert elsewhere.stdout.split() == [digest(fewer.catalogue), digest(fewer.truth)]
 
 
-def test_seed_changes_the_items_and_the_world(made, behind):
+def test_seed_changes_the_items_and_the_distribution(made, distribution):
     other = generate(SyntheticParams(items=100, seed=1)).catalogue
     assert not set(other["synopsis"].to_pylist()) & set(made.catalogue["synopsis"].to_pylist())
-    assert world.make(1, 20).words != behind.words
+    assert draw_distribution(1, 20).words != distribution.words
 
 
-def test_world_of_more_categories_keeps_the_earlier_ones(behind):
-    more = world.make(seed=0, n_categories=30)
-    assert more.words == behind.words
-    assert more.categories[:20] == behind.categories
+def test_distribution_of_more_categories_keeps_the_earlier_ones(distribution):
+    more = draw_distribution(seed=0, n_categories=30)
+    assert more.words == distribution.words
+    assert more.categories[:20] == distribution.categories
     for name in ("owned", "orders", "category_taste"):
-        assert np.array_equal(getattr(more, name)[:20], getattr(behind, name))
-    assert np.array_equal(more.phrase_taste, behind.phrase_taste)
+        assert np.array_equal(getattr(more, name)[:20], getattr(distribution, name))
+    assert np.array_equal(more.phrase_taste, distribution.phrase_taste)
 
 
 def test_keys_left_out_or_null_have_the_presets_value():

@@ -17,14 +17,14 @@ from convoy.streamrec.synthetic.items import SyntheticParams
 
 SYNTHETIC = "synthetic"
 OTHER = "other"
-# More labels than this, and than half the rows, are no categories: the columns are swapped.
+# More labels than this, and than half the rows, are not categories: probably columns are swapped.
 MOST_LABELS = 100
 ROWS_SHOWN = 10
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class Columns(Section):
-    """The source's names of our columns, where they differ."""
+    """Column names of the source, where they differ from ours."""
 
     item_id: str | None = Field(
         default=None, min_length=1, description="Left out: `item_id`, else the row number."
@@ -66,7 +66,7 @@ class CatalogueParams(Section):
 
 
 def build(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str, Any]]:
-    """Clean `table` (item_id, title, synopsis, category: strings) and report what was mended.
+    """Clean `table` (item_id, title, synopsis, category: strings) and count what was mended.
 
     Returns item_id, title, synopsis, category, text_sha256 in the order of the source, without nulls, and
     the report. Raises ConvoyError for repeated ids, rows without a category (unless small categories
@@ -107,7 +107,7 @@ def build(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str,
 
 
 def summary(report: dict[str, Any]) -> str:
-    """The report of `build` in three lines, for whoever watches."""
+    """The report of `build` in three lines, for the log."""
     mended = Counter[str]()
     for counts in report["mended"].values():
         mended.update(counts)
@@ -126,7 +126,8 @@ def summary(report: dict[str, Any]) -> str:
 def refuse_repeated_ids(ids: pa.ChunkedArray, source: str) -> None:
     """Raise ConvoyError with the first id that occurs more than once and its rows (from 1).
 
-    Blanks at the ends tell no ids apart: a reader that strips them must not mix up items.
+    Ids that differ only in blanks at the ends count as equal: a reader that strips them must not mix up
+    items.
     """
     stripped = pc.utf8_trim_whitespace(ids)
     counts = pc.value_counts(stripped)
@@ -135,10 +136,10 @@ def refuse_repeated_ids(ids: pa.ChunkedArray, source: str) -> None:
         return
     first = repeated[0].as_py()
     same = pc.equal(stripped, first)
-    how = " but for blanks at the ends" if pc.any(pc.not_equal(ids.filter(same), first)).as_py() else ""
+    how = " with other blanks at the ends" if pc.any(pc.not_equal(ids.filter(same), first)).as_py() else ""
     others = f", and {len(repeated) - 1:,} more ids are repeated" if len(repeated) > 1 else ""
     raise ConvoyError(
-        f"{source}: item_id '{first[:60]}' stands in {_rows(same)}{how}{others}; make ids unique"
+        f"{source}: item_id '{first[:60]}' occurs in {_rows(same)}{how}{others}; make ids unique"
     )
 
 
@@ -156,7 +157,7 @@ def _labels(column: pa.ChunkedArray, params: CatalogueParams) -> tuple[pa.Chunke
 
 
 def _first_label(value: str | None, separator: str | None) -> str:
-    # Entities first: a separator `;` must not cut `&amp;` in two.
+    # Entities first: a separator `;` must not split `&amp;`.
     value = cleaning.unescape(value or "")
     if separator is None:
         return value
@@ -166,7 +167,7 @@ def _first_label(value: str | None, separator: str | None) -> str:
 def _settle_categories(
     table: pa.Table, labels: pa.ChunkedArray, params: CatalogueParams
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Rows whose category is settled, with it, and what was folded or dropped on the way."""
+    """The rows that are kept, their final categories, and counts of folded and dropped rows."""
     unlabelled = pc.is_null(labels)
     n_unlabelled = pc.sum(unlabelled).as_py()
     where = f"{params.source}: {_column(params, 'category')}"
@@ -196,7 +197,7 @@ def _settle_categories(
     nothing = {"categories": 0, "items": 0}
     return table, {
         "dropped": {**(changed if dropping else nothing), "items_without_category": n_unlabelled},
-        # `other` may be a label of the source's own: the folded items then join it.
+        # `other` may be a label of the source: the folded items are then added to it.
         "folded": {**(nothing if dropping else changed), "items_other_before": sizes.get(OTHER, 0)},
     }
 
@@ -259,7 +260,7 @@ def _column(params: CatalogueParams, name: str) -> str:
 
 
 def _empty(values: pa.ChunkedArray) -> str:
-    """How values came to be empty, in words: they were, or cleaning left nothing of them."""
+    """Words for a message: whether values were empty in the source or only after cleaning."""
     full = values.filter(pc.not_equal(pc.utf8_trim_whitespace(values), ""))
     # Quoted by repr, since what cleaning removes may be a control character.
     return f"empty after cleaning (it was {full[0].as_py()[:60]!r})" if len(full) else "empty"

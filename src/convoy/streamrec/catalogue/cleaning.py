@@ -1,4 +1,4 @@
-"""Cleaning of texts, counted by kind of mending; texts that are clean already cost next to nothing."""
+"""Cleaning of texts, counted by kind of mending; texts that are clean already take almost no time."""
 
 import hashlib
 import html
@@ -12,17 +12,17 @@ import ftfy
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Of an over-long text only the first 4 x max_characters are looked at: enough to lose tags and blanks from,
-# and a synopsis of 10 MB costs no more than a long one.
+# Of an over-long text only the first 4 x max_characters are cleaned: tags and blanks may be removed from
+# them, and a synopsis of 10 MB takes no longer than a long one.
 LOOK_AT = 4
-PASSES = 8  # what one pass uncovers (`&lt;b&gt;` holds a tag), the next one mends
+PASSES = 8  # one pass may reveal something (`&lt;b&gt;` becomes a tag) that the next one mends
 
 
 def _mojibake() -> re.Pattern[str]:
-    """What every text has that was UTF-8 and was read in one of the encodings that ftfy knows.
+    """Pattern that matches every text that was UTF-8 and was read in one of the encodings that ftfy knows.
 
-    First and second byte of a character, as that encoding spells them; or Â and Ã before a byte that was
-    lost. ftfy's own test takes some 70 µs a text, so texts that cannot fail it are not put to it.
+    It matches the first and second byte of a character in that encoding, or Â and Ã before a byte that was
+    lost. ftfy's own test takes some 70 µs per text, so it is applied only to texts that match.
     """
 
     def spelt(encoding: str, first: int, last: int) -> str:
@@ -37,16 +37,16 @@ def _mojibake() -> re.Pattern[str]:
 
 MOJIBAKE = _mojibake()
 C1_CONTROL = re.compile(r"[\x80-\x9f]")
-# White space among the control characters (\t \n \v \f \r \x1c-\x1f \x85) is left to white space. Zero-width
-# joiners stay: Persian, Indic scripts and emoji need them.
+# White space among the control characters (\t \n \v \f \r \x1c-\x1f \x85) is handled with other white space.
+# Zero-width joiners are kept: Persian, Indic scripts and emoji need them.
 CONTROL = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
     "\ufff9-\ufffb\ufffe\uffff]"
 )
-# What any ASCII text needs to have for the steps below to change it.
+# Matches every ASCII text that the steps below may change.
 SUSPICIOUS_ASCII = r"[\x00-\x1f\x7f]|<[!/A-Za-z]|&[#A-Za-z]|  |^ | $"
 
-# Only what has a known name and real attributes is a tag: `a < b`, `I <3 you`, `<Narrator>` are text.
+# A tag has a known name and valid attributes: `a < b`, `I <3 you`, `<Narrator>` are text.
 _ATTRIBUTE = (
     r"\s++(?:[A-Za-z_:][\w:.-]*+\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'<>`]++)"
     r"|async|autoplay|checked|controls|defer|disabled|hidden|loop|muted|nowrap|open|required|selected)"
@@ -98,7 +98,7 @@ def unescape(text: str) -> str:
 
 
 def strip_html(text: str) -> str:
-    """Remove comments, scripts, styles and tags, then resolve entities. Block tags leave a blank."""
+    """Remove comments, scripts, styles and tags, then resolve entities. Block tags become a blank."""
     if "<" in text:
         for opening, closing in HIDDEN_SPANS:
             text = _without_spans(text, opening, closing)
@@ -120,7 +120,7 @@ def compose(text: str) -> str:
 
 
 def squeeze_blanks(text: str) -> str:
-    """One blank between words and none at the ends, whatever kind of white space stood there."""
+    """Replace white space of any kind between words by one blank, and remove it at the ends."""
     return " ".join(text.split())
 
 
@@ -137,13 +137,13 @@ KINDS = (*STEPS, "cut", "lost_characters")
 def clean_text(text: str, max_characters: int) -> str:
     """Clean one text: encoding, HTML, control characters, NFC, white space, at most `max_characters`.
 
-    Cleaning a clean text changes nothing, so a text keeps its hash however often it passes through here.
+    Cleaning is idempotent, so a text keeps its hash when it is cleaned again.
     """
     return mend(text, max_characters)[0]
 
 
 def mend(text: str, max_characters: int) -> tuple[str, set[str]]:
-    """`clean_text`, and the kinds of mending (of `KINDS`) that it took."""
+    """`clean_text`, and the kinds of mending (of `KINDS`) that changed the text."""
     kinds = set()
     if len(text) > LOOK_AT * max_characters:
         text = text[: LOOK_AT * max_characters]
@@ -168,13 +168,12 @@ def mend(text: str, max_characters: int) -> tuple[str, set[str]]:
 def clean_column(array: pa.Array | pa.ChunkedArray, max_characters: int) -> tuple[pa.Array, dict[str, int]]:
     """Clean a string column and count the rows mended, by kind (the keys of `KINDS`); nulls become "".
 
-    `lost_characters` counts rows that hold U+FFFD afterwards: what stood there is lost. Only
-    rows that could change go through Python; clean ASCII rows are found by Arrow.
+    `lost_characters` counts rows that contain U+FFFD afterwards, where a character was lost. Only rows that
+    may change are processed in Python; Arrow finds clean ASCII rows.
     """
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     array = array.cast(pa.string())
-    # Arrow imports pandas, 0.2 s, to see whether a value or a list that it is handed is pandas's: so none
-    # is handed to it where it need not be.
+    # Given a Python value or list, Arrow imports pandas, 0.2 s, to look for a Series, so few are passed.
     array = array.fill_null("") if array.null_count else array
     suspicious = pc.or_(
         pc.invert(pc.string_is_ascii(array)), pc.match_substring_regex(array, SUSPICIOUS_ASCII)
@@ -213,7 +212,7 @@ def _strings(texts: pa.Array | Iterable[str]) -> Iterable[str]:
 
 
 def _without_spans(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> str:
-    """`text` without what stands between `opening` and `closing`; an opening that never closes is text."""
+    """`text` without the spans from `opening` to `closing`; an opening that is never closed is text."""
     parts, position = [], 0
     while (start := opening.search(text, position)) and (end := closing.search(text, start.end())):
         parts += [text[position : start.start()], " "]

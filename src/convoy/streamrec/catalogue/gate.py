@@ -1,4 +1,4 @@
-"""A catalogue judged: its rows, its columns against each other, and its labels in their own texts."""
+"""Validation of a catalogue: its rows, swapped columns, and labels that leak into their own texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,10 +27,10 @@ MENTIONS = "labels in their own texts"
 
 
 def judge(table: pa.Table, facts: Mapping[str, Any], params: GateParams) -> tuple[Verdict, str]:
-    """Judge a catalogue as `storage.catalogues.read` gives it; the verdict and the Data Docs as HTML.
+    """Return the verdict on a catalogue as `io.read` returns it, and the Data Docs as HTML.
 
-    A catalogue without rows or with a column missing is judged on that alone: nulls and nothing at all
-    pass every expectation about values.
+    For a catalogue without rows or with a missing column only that is checked: missing values pass every
+    other expectation.
     """
     present = [name for name in COLUMNS if name in table.column_names and _is_text(table[name].type)]
     items = table.select(present).to_pandas()
@@ -50,15 +50,13 @@ def judge(table: pa.Table, facts: Mapping[str, Any], params: GateParams) -> tupl
             Part("hashes", hashed, [hash_rule()], "item_id", source=items),
             _columns_part(items, table, texts),
         ]
-        # Where titles or synopses stand for labels, there are no labels to look for.
+        # Titles or synopses in the place of labels are not searched for.
         if items["category"].nunique() <= most_categories(len(items), params):
             mentions = _mentions(texts, table["category"])
             parts.append(_labels_part(mentions, params))
     answers = validate(parts)
     findings = [(answer.rule.warns, answer.finding) for answer in answers if answer.finding is not None]
-    leaked_labels = [
-        m for m in mentions if m.gives_away(params.leaked_label_share, params.leaked_label_ratio)
-    ]
+    leaked_labels = [m for m in mentions if m.is_leaked(params.leaked_label_share, params.leaked_label_ratio)]
     verdict = Verdict(
         subject="the catalogue",
         items=len(items),
@@ -71,10 +69,10 @@ def judge(table: pa.Table, facts: Mapping[str, Any], params: GateParams) -> tupl
 
 
 def _columns_part(items: pd.DataFrame, table: pa.Table, texts: Sequence[str]) -> Part:
-    """Swapped columns, told by comparing one with another: no bound of one column alone could hold for all.
+    """Rules that detect swapped columns by comparing columns: no bound on one column fits all catalogues.
 
-    A swap shifts these measures by factors of five and more, honest catalogues of any size lie a factor of
-    two away from each bound, and one that breaks none of them, breaks the bound on categories.
+    A swap changes these measures by factors of five and more; correct catalogues of any size stay a factor of
+    two within each bound; and a swap that violates none of them violates the bound on categories.
     """
     titles = table["title"].filter(pc.greater(pc.utf8_length(table["title"]), 0))
     synopses = table["synopsis"].filter(pc.greater(pc.utf8_length(table["synopsis"]), 0))
@@ -85,7 +83,7 @@ def _columns_part(items: pd.DataFrame, table: pa.Table, texts: Sequence[str]) ->
         _swap_rule(
             "item_id",
             "ids with blanks",
-            f"Ids hold blanks at most twice as often as titles ({title_blanks:.0%}), or in a fifth of all",
+            f"The share of ids with blanks is at most {most_blanks:.0%} (titles: {title_blanks:.0%})",
             most_blanks,
         ),
         _swap_rule(
@@ -110,18 +108,18 @@ def _columns_part(items: pd.DataFrame, table: pa.Table, texts: Sequence[str]) ->
 
 
 def _swap_rule(column: str, measure: str, words: str, most: float) -> Rule:
-    words = f"{words}, else '{column}' and another column are swapped"
+    words = f"{words}; if not, '{column}' and another column are swapped"
     bounds = {"max_value": most}
     return Rule(f"{column}_swapped", "ExpectColumnMaxToBeBetween", words, measure, bounds, shows=column)
 
 
 def _labels_part(mentions: Sequence[LabelMentions], params: GateParams) -> Part:
-    """One row per label: what gives it away, or null."""
-    told = [
-        str(m) if m.gives_away(params.leaked_label_share, params.leaked_label_ratio) else None
+    """One row per label: its counts of mentions where it is leaked, else null."""
+    leaks = [
+        str(m) if m.is_leaked(params.leaked_label_share, params.leaked_label_ratio) else None
         for m in mentions
     ]
-    frame = pd.DataFrame({"category": [m.label for m in mentions], MENTIONS: pd.Series(told, dtype="str")})
+    frame = pd.DataFrame({"category": [m.label for m in mentions], MENTIONS: pd.Series(leaks, dtype="str")})
     return Part("labels", frame, [leaked_label_rule(MENTIONS, params)], key="category", numbered=False)
 
 

@@ -1,4 +1,4 @@
-"""What is expected of a catalogue: the gate's params, and its rules in words with reasons."""
+"""Expectations on a catalogue: the gate's params, and its rules with their descriptions."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ COLUMNS = ("item_id", "title", "synopsis", "category", "text_sha256")
 RECOMPUTED = "sha256 of title and synopsis"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
-# Tags with names of HTML: `<3` and `<Narrator>` are text. Entities: only such as end in a semicolon.
+# Tags with names of HTML: `<3` and `<Narrator>` are text. Entities: only those that end in a semicolon.
 HTML_TAG = (
     r"(?i)</?(?:a|b|br|div|em|font|h[1-6]|i|img|li|ol|p|script|span|strong|style|table|td|tr|u|ul)"
     r"(?:\s[^<>]*)?/?>|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#x[0-9a-f]{1,6});"
@@ -27,25 +27,25 @@ class GateParams(Section):
     """Section `streamrec.gate`. A share is out of all items of the catalogue."""
 
     leaked_label: Literal["warn", "fail"] = Field(
-        "warn", description="what a label in its own texts leads to"
+        "warn", description="effect of a label that occurs in its own texts"
     )
-    leaked_label_share: float = Field(0.2, ge=0, le=1, description="texts of a label that may name it")
+    leaked_label_share: float = Field(0.2, ge=0, le=1, description="texts of a label that may contain it")
     leaked_label_ratio: float = Field(5.0, ge=1, le=1000, description="own share over the share elsewhere")
     max_empty_share: float = Field(0.5, ge=0, le=1, description="items that may have no synopsis")
     max_unclean_share: float = Field(0.01, ge=0, le=1, description="texts with HTML, mojibake, controls left")
-    max_repeated_share: float = Field(0.5, ge=0, le=1, description="texts that may stand there already")
+    max_repeated_share: float = Field(0.5, ge=0, le=1, description="texts that may repeat an earlier one")
     max_categories_share: float = Field(0.75, gt=0, le=1, description="categories over items, from 10 on")
     max_category_characters: int = Field(200, ge=1, le=10_000)
-    max_characters: int = Field(200_000, ge=1, le=10_000_000, description="whatever the cleaner let through")
+    max_characters: int = Field(200_000, ge=1, le=10_000_000, description="of a title or synopsis")
 
 
 def shape_rules() -> list[Rule]:
-    """What has to hold before any value is looked at."""
+    """Rules that have to hold before values are checked."""
     return [
         Rule(
             "columns",
             "ExpectTableColumnsToMatchSet",
-            "The columns item_id, title, synopsis, category and text_sha256 are there, as text",
+            "The columns item_id, title, synopsis, category and text_sha256 exist and are strings",
             bounds={"column_set": list(COLUMNS), "exact_match": False},
         ),
         Rule("rows", "ExpectTableRowCountToBeBetween", "There is at least one item", bounds={"min_value": 1}),
@@ -53,7 +53,7 @@ def shape_rules() -> list[Rule]:
 
 
 def content_rules(rows: int, facts: Mapping[str, Any], params: GateParams) -> list[Rule]:
-    """What each row of a catalogue has to keep to, column by column."""
+    """Rules on the values of a catalogue, column by column."""
     limit = min(int(facts.get("max_characters", params.max_characters)), params.max_characters)
     rules = [
         Rule(f"{column}_missing", "ExpectColumnValuesToNotBeNull", f"No {column} is missing", column)
@@ -62,7 +62,7 @@ def content_rules(rows: int, facts: Mapping[str, Any], params: GateParams) -> li
     filled = 1 - params.max_empty_share
     filled_words = f"At least {filled:.0%} of the synopses are not empty"
     rules += [
-        Rule("item_id_repeated", "ExpectColumnValuesToBeUnique", "Each item_id stands there once", "item_id"),
+        Rule("item_id_repeated", "ExpectColumnValuesToBeUnique", "No item_id is repeated", "item_id"),
         _filled("item_id_empty", "No item_id is empty", "item_id"),
         _filled("category_empty", "No category is empty", "category"),
         _filled("synopsis_empty", filled_words, "synopsis", mostly=filled),
@@ -74,21 +74,21 @@ def content_rules(rows: int, facts: Mapping[str, Any], params: GateParams) -> li
 
 
 def hash_rule() -> Rule:
-    """What is expected of the hashes beside those made anew: a table edited by hand breaks it."""
+    """Rule that stored hashes equal recomputed ones: a table edited by hand violates it."""
     return Rule(
         "text_sha256_stale",
         "ExpectColumnPairValuesToBeEqual",
-        "Each text_sha256 is the one of the row's title and synopsis",
+        "Each text_sha256 is the hash of the row's title and synopsis",
         bounds={"column_A": "text_sha256", "column_B": RECOMPUTED},
         shows="text_sha256",
     )
 
 
 def leaked_label_rule(column: str, params: GateParams) -> Rule:
-    """What is expected of the labels, one a row, with null in `column` where a label is sound."""
+    """Rule on a frame of one row per label, with null in `column` where the label is not leaked."""
     words = (
-        f"No label is named in more than {params.leaked_label_share:.0%} of its texts "
-        f"and {params.leaked_label_ratio:g} times as often as elsewhere"
+        f"No label occurs in more than {params.leaked_label_share:.0%} of its own texts and, as a share, "
+        f"{params.leaked_label_ratio:g} times as often as in the texts of other labels"
     )
     return Rule(
         "leaked_label", "ExpectColumnValuesToBeNull", words, column, warns=params.leaked_label == "warn"
@@ -103,7 +103,7 @@ def _filled(name: str, words: str, column: str, mostly: float = 1.0) -> Rule:
 def most_categories(rows: int, params: GateParams) -> int:
     """The number of categories that `rows` items may have.
 
-    Titles or synopses in the place of categories differ nearly all. Honest labels repeat: 200 rows of a
+    Titles or synopses in the place of categories are nearly all different, real labels are not: 200 rows of a
     streaming catalogue with all its labels in one string had 99 different ones, 8,786 rows had 512.
     """
     return max(10, int(rows * params.max_categories_share))
@@ -115,7 +115,7 @@ def _category_rules(rows: int, params: GateParams) -> list[Rule]:
         Rule(
             "category_long",
             "ExpectColumnValueLengthsToBeBetween",
-            # A row that slipped by one column puts a sentence here.
+            # A row whose values are shifted by one column has a sentence here.
             f"No category is longer than {params.max_category_characters} characters",
             "category",
             {"max_value": params.max_category_characters},
@@ -123,15 +123,15 @@ def _category_rules(rows: int, params: GateParams) -> list[Rule]:
         Rule(
             "category_single",
             "ExpectColumnUniqueValueCountToBeBetween",
-            "There are at least two categories to tell apart",
+            "There are at least two categories",
             "category",
             {"min_value": 2},
         ),
         Rule(
             "category_count",
             "ExpectColumnUniqueValueCountToBeBetween",
-            f"There are at most {most} categories for {rows} items, as labels repeat "
-            "and titles or synopses in their place do not",
+            f"There are at most {most} categories for {rows} items; if not, titles or synopses are in their "
+            "place",
             "category",
             {"max_value": most},
         ),
@@ -140,8 +140,8 @@ def _category_rules(rows: int, params: GateParams) -> list[Rule]:
 
 def _text_rules(column: str, limit: int, params: GateParams) -> list[Rule]:
     clean = 1 - params.max_unclean_share
-    # The cleaner leaves none of these. A few stay allowed, for texts that mean what they say: a synopsis
-    # about `<br>`, a lost character.
+    # Cleaning removes all of these. A few are allowed: a synopsis may be about `<br>`, a character may be
+    # lost.
     unclean = [
         ("html", HTML_TAG, "HTML tags or entities"),
         ("mojibake", MOJIBAKE, "misread or lost characters (mojibake such as Ã©)"),
@@ -172,10 +172,10 @@ def _repetition_rules(params: GateParams) -> list[Rule]:
     distinct = 1 - params.max_repeated_share
     return [
         Rule(
-            # A synopsis column that holds labels, or one sentence throughout, gives a few texts many times.
+            # A synopsis column of labels, or of one sentence throughout, has few different texts.
             "text_few",
             "ExpectColumnProportionOfUniqueValuesToBeBetween",
-            f"At least {distinct:.0%} of the texts differ from all before them",
+            f"At least {distinct:.0%} of the texts do not repeat an earlier one",
             "text_sha256",
             {"min_value": distinct},
             shows="synopsis",
@@ -183,7 +183,7 @@ def _repetition_rules(params: GateParams) -> list[Rule]:
         Rule(
             "text_repeated",
             "ExpectColumnValuesToBeUnique",
-            "No text stands under several ids",
+            "No two items have the same text",
             "text_sha256",
             warns=True,
             shows="synopsis",
@@ -191,7 +191,7 @@ def _repetition_rules(params: GateParams) -> list[Rule]:
         Rule(
             "text_empty",
             "ExpectColumnValuesToNotBeInSet",
-            "No item is without any text",
+            "No item has an empty text",
             "text_sha256",
             {"value_set": [EMPTY_SHA256]},
             warns=True,

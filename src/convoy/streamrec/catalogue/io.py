@@ -1,4 +1,4 @@
-"""Catalogues on disk: the ones that others wrote, as one kind of table, and the cleaned one of ours."""
+"""Catalogues on disk: readers of source files as one kind of table; reader and writer of our cleaned one."""
 
 import itertools
 import json
@@ -38,8 +38,9 @@ TRUTH = pa.schema(
 FACTS = b"convoy"
 NAMES_SHOWN = 20
 _AGAIN = "run `dvc repro` to make it again"
-MAX_ID_CHARACTERS = 256  # the embeddings' item_ids.npy gives every id the room of the longest one
-# What Arrow raises for broken files: corrupt Parquet gives an OSError, or a column name that is not UTF-8.
+MAX_ID_CHARACTERS = 256  # in the embeddings' item_ids.npy every id takes the space of the longest one
+# Errors of Arrow for broken files; corrupt Parquet also raises OSError, or has column names that are not
+# UTF-8.
 BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
@@ -57,12 +58,12 @@ def iter_source(
 ) -> Iterator[pa.RecordBatch]:
     """Read a CSV, JSON lines or Parquet file batch by batch, in constant memory, in file order.
 
-    `columns` maps item_id, title, synopsis and category to the file's names, where they differ. All come
-    as strings, title, synopsis and category with their nulls. Where the file has no `item_id` and none is
+    `columns` maps item_id, title, synopsis and category to the file's names, where they differ. All columns
+    are strings; title, synopsis and category keep their nulls. Where the file has no `item_id` and none is
     mapped, the row number (from 1) is the id. Without `need_category` the category is not read. With
-    `ids_only` the other columns have to be there, but are left out.
+    `ids_only` the other columns must exist but are not read.
 
-    Raises ConvoyError, most of them before the first batch: no such file, unknown format or encoding, broken
+    Raises ConvoyError, in most cases before the first batch: no such file, unknown format or encoding, broken
     rows, truncated Parquet, missing columns (naming those present), missing ids (with row numbers), no rows.
     """
     path = Path(path)
@@ -83,7 +84,7 @@ def iter_source(
 
 @dataclass(frozen=True)
 class Items:
-    """The items of a catalogue file, ours or another's, as `embeddings.write_io.write` reads them."""
+    """The items of a catalogue file, a cleaned one or a source, as `embeddings.write_io.write` reads them."""
 
     path: Path
     columns: Mapping[str, str]
@@ -94,7 +95,7 @@ class Items:
         return iter_source(self.path, self.columns, need_category=False, batch_rows=rows, ids_only=ids_only)
 
     def sources(self) -> list[str] | None:
-        """sha256 of the file that a catalogue of ours was made from, none if synthetic; None if not ours."""
+        """sha256 of the source of a cleaned catalogue; empty for a synthetic one, None for a source file."""
         if self.path.suffix.lower() != ".parquet":
             return None
         facts = (pyarrow.parquet.read_schema(self.path).metadata or {}).get(FACTS)
@@ -111,7 +112,7 @@ def write(path: Path, table: pa.Table, facts: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Read a catalogue that `write` wrote, page checksums checked: the table and its facts."""
+    """The table and the facts of a catalogue that `write` wrote, after checking page checksums."""
     table = _read(path, CATALOGUE)
     facts = (table.schema.metadata or {}).get(FACTS)
     if facts is None:
@@ -122,7 +123,7 @@ def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
 
 
 def _facts(path: Path, stored: bytes) -> dict[str, Any]:
-    """The facts in a catalogue's metadata; ConvoyError where they are not as `write` has them."""
+    """The facts in a catalogue's metadata; ConvoyError where they are not of the form that `write` writes."""
     try:
         facts: Any = json.loads(stored)
     except (ValueError, RecursionError):
@@ -140,13 +141,13 @@ def _facts(path: Path, stored: bytes) -> dict[str, Any]:
 
 
 def write_truth(path: Path, table: pa.Table | None) -> None:
-    """Write what only the maker of a synthetic catalogue knows; for a real one (None) no rows."""
+    """Write the truth about a synthetic catalogue (see `read_truth`); no rows for a real one (None)."""
     table = TRUTH.empty_table() if table is None else table.select(TRUTH.names).cast(TRUTH)
     _write(path, table)
 
 
 def read_truth(path: Path) -> pa.Table:
-    """Read what `write_truth` wrote: item_id, order_blind, full, taste; no rows for a real catalogue."""
+    """The truth that `write_truth` wrote: item_id, order_blind, full, taste; no rows for a real catalogue."""
     return _read(path, TRUTH)
 
 
@@ -246,8 +247,8 @@ def _with_ids(
 
 
 def _id_faults(ids: pa.Array) -> Iterator[tuple[str, pa.Array, str]]:
-    """Each fault that an id can have by itself, where it is, and what to do."""
-    # Arrow imports pandas, 0.2 s, to compare with a Python value: so that is left to the faulty.
+    """Faults of single ids: description, mask of the ids that have it, and remedy."""
+    # Arrow imports pandas, 0.2 s, to compare with a Python value, so that is done only for faulty ids.
     empty = pc.invert(pc.utf8_length(pc.utf8_trim_whitespace(ids)).cast(pa.bool_()))
     yield "no id", pc.or_kleene(pc.is_null(ids), empty), "give every item one"
     lengths = pc.utf8_length(ids)

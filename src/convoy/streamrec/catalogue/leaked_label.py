@@ -1,4 +1,4 @@
-"""Labels that their own texts spell out: a classifier would read the answer instead of learning it."""
+"""Leaked labels: labels that occur in their own texts, where a classifier only has to find them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # Words end at anything that is not a letter, a digit, a combining mark or an underscore, so that "Sci-Fi &
-# Fantasy" is met in "sci-fi fantasy" too, and "art" is not met in "party".
+# Fantasy" is found in "sci-fi fantasy" too, and "art" is not found in "party".
 NOT_WORD = r"[^\pL\pN\pM_]+"
 CHUNK_ROWS = 65_536
 
 
 @dataclass(frozen=True)
 class LabelMentions:
-    """How many texts name a label: of the `own_texts` under it, and of the `other_texts` elsewhere."""
+    """Numbers of texts that contain a label: among its `own_texts`, and among the `other_texts`."""
 
     label: str
     own: int
@@ -24,8 +24,8 @@ class LabelMentions:
     other: int
     other_texts: int
 
-    def gives_away(self, share: float, ratio: float) -> bool:
-        """Whether more than `share` of its texts name the label, and `ratio` times as often as others do."""
+    def is_leaked(self, share: float, ratio: float) -> bool:
+        """Whether more than `share` of its texts contain the label, and `ratio` times the share of others."""
         own_share = self.own / max(self.own_texts, 1)
         other_share = self.other / max(self.other_texts, 1)
         return own_share > share and own_share >= ratio * other_share
@@ -43,9 +43,9 @@ class LabelMentions:
 
 
 def count_mentions(texts: Sequence[str], labels: npt.NDArray, names: Sequence[str]) -> list[LabelMentions]:
-    """Count the texts that hold each name as whole words in a row, whatever the case.
+    """Count the texts that contain each name as consecutive whole words, case-insensitively.
 
-    `labels` (N,) index `names`. A text counts once however often the name stands in it.
+    `labels` (N,) index `names`. A text counts once, also where it contains the name several times.
     """
     own = np.zeros(len(names), np.int64)
     everywhere = np.zeros(len(names), np.int64)
@@ -81,13 +81,13 @@ def _known_words(texts: Sequence[str], vocabulary: pa.Array) -> tuple[npt.NDArra
 def _rows_with(
     phrases: Sequence[npt.NDArray], ids: npt.NDArray, rows: npt.NDArray, n_words: int
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """For each phrase (word ids) the distinct rows in which its words stand next to each other."""
+    """For each phrase (word ids) the distinct rows that contain its words consecutively."""
     hits = np.flatnonzero(ids >= 0)
     hits = hits[np.argsort(ids[hits], kind="stable")]
     edges = np.searchsorted(ids[hits], np.arange(n_words + 1))
     occurrences = np.diff(edges)
     for phrase in phrases:
-        if len(phrase) == 0:  # a name without letters or digits has no words to meet
+        if len(phrase) == 0:  # a name without letters or digits has no words
             yield np.empty(0, np.int64)
             continue
         rarest = int(np.argmin(occurrences[phrase]))

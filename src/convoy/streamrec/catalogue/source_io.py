@@ -1,8 +1,8 @@
-"""Tables that others wrote: CSV, JSON lines and Parquet as batches of strings, in constant memory.
+"""Readers of source files: CSV, JSON lines and Parquet as batches of strings, in constant memory.
 
-A reader takes (path, pick, batch_rows). It shows `pick` the names of the columns that the file has, gets back
-a dict from the name wanted to the name in the file, and yields those columns as strings with nulls kept.
-Rows are counted from 1, without header and blank lines.
+A reader takes (path, pick, batch_rows). It calls `pick` with the names of the file's columns, which returns a
+dict from the wanted name to the name in the file, and yields those columns as strings with nulls kept. Rows
+are counted from 1, without header and blank lines.
 """
 
 import codecs
@@ -22,24 +22,24 @@ from convoy.core.errors import ConvoyError
 
 Pick = Callable[[Sequence[str]], dict[str, str]]
 
-# The longest row of a CSV and line of JSON. A quote that never closes makes a longer one.
+# The longest row of a CSV and line of JSON. A quote that is never closed makes a longer one.
 MAX_ROW_BYTES = 32 << 20
 CSV_BLOCK_BYTES = (1 << 20, MAX_ROW_BYTES)  # the second one where a row is longer than the first
-JSON_LINES_FOR_COLUMNS = 1000  # JSON lines name their columns line by line: so many are looked at
-# A last row of our own: where it does not come back as written, a quote before it was never closed, and Arrow
-# would have taken the rest of the file for one field without a word.
+JSON_LINES_FOR_COLUMNS = 1000  # lines that are read to find the columns, since each line names its own
+# An added last row: where Arrow does not return it as written, a quote before it was never closed, and the
+# rest of the file would silently become one field.
 SEAL = "convoy: end of file"
 
 
 def strings(values: Iterable[str | None]) -> pa.Array:
-    """An Arrow array of strings and nulls; pa.array would import pandas, 0.2 s, to look for a Series."""
+    """An Arrow array of strings and nulls, without pa.array, which imports pandas to look for a Series."""
     builder = pa.lib.StringBuilder()
     builder.append_values(values)
     return builder.finish()
 
 
 def check_text(path: Path) -> None:
-    """Refuse a file that is not UTF-8 text, with the byte at which it stops being so (counted from 0)."""
+    """Raise ConvoyError for a file that is not UTF-8 text, with the first invalid byte (counted from 0)."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     position = 0
     with open(path, "rb") as file:
@@ -102,7 +102,7 @@ def json_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordB
 
 def parquet_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Read Parquet, checking page checksums where it has them; whole numbers become their digits."""
-    # Without buffer_size and with pre_buffer whole row groups would be held.
+    # Without buffer_size or with pre_buffer whole row groups would be kept in memory.
     with pyarrow.parquet.ParquetFile(
         path, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True
     ) as file:
@@ -120,7 +120,7 @@ def parquet_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.Reco
 
 
 class _Sealed:
-    """A file as Arrow reads it, with the row of SEAL behind it."""
+    """A file for Arrow to read, with the row of SEAL added at the end."""
 
     def __init__(self, file: BinaryIO, columns: int) -> None:
         self._file = file
@@ -138,7 +138,7 @@ class _Sealed:
 
 
 class _RowTooLongError(Exception):
-    """A row that reaches over two block boundaries, which Arrow cannot read."""
+    """A row that spans two block boundaries, which Arrow cannot read."""
 
 
 def _csv_blocks(
@@ -154,7 +154,7 @@ def _csv_blocks(
         )
         return "error"
 
-    # One thread: only then does Arrow know the number of a wrong row.
+    # One thread: otherwise Arrow does not report the number of an invalid row.
     options = (
         pyarrow.csv.ReadOptions(use_threads=False, block_size=block_bytes),
         pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
@@ -238,7 +238,7 @@ def _json_column(path: Path, name: str, rows: list[tuple[int, dict[str, Any]]]) 
     try:
         return strings(values)
     except UnicodeEncodeError:
-        # Half of a surrogate pair, escaped as \ud83d: no UTF-8 can hold it.
+        # Half of a surrogate pair, escaped as \ud83d, which UTF-8 cannot encode.
         halves = [value and value.encode("utf-16", "surrogatepass") for value in values]
         return strings(half and half.decode("utf-16", "replace") for half in halves)
 
@@ -256,7 +256,7 @@ def _as_strings(column: pa.Array, path: Path, name: str, row: int) -> pa.Array:
         )
     try:
         if types.is_floating(kind):
-            column = column.cast(pa.int64())  # whole numbers beside nulls, as pandas writes them
+            column = column.cast(pa.int64())  # whole numbers with nulls, which pandas writes as floats
         column = column.cast(pa.string())
         column.validate(full=True)
     except pa.ArrowInvalid as error:

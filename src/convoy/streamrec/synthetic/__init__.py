@@ -1,1 +1,1 @@
-"""The synthetic catalogue, whose best possible accuracy is known exactly."""
+"""The synthetic catalogue, whose Bayes accuracies are known exactly."""

@@ -1,4 +1,4 @@
-"""What a synthetic catalogue is drawn from, and the evidence about its categories that a draw holds."""
+"""The distribution of a synthetic catalogue, and the evidence about categories in items drawn from it."""
 
 import itertools
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from convoy.streamrec.synthetic import words
 
 OWN_WORDS = 50
 TASTE_DIMENSIONS = 16
-# The six orders in which the slots of a triple can stand; row `order` lists the slots from left to right.
+# The six orders of the slots of a triple; row `order` lists the slots from left to right.
 ORDERS = np.array(list(itertools.permutations(range(3))))
 N_PHRASE_KINDS = words.N_TRIPLES * len(ORDERS)
 
 
 @dataclass(frozen=True)
-class World:
-    """The hidden truth behind every item of a seed; C categories, word ids as in `words`.
+class Distribution:
+    """The parameters of the distribution from which all items of a seed are drawn, for C categories.
 
-    words: spelling by word id. categories: C names. owned (C, 50): each category's own words, as positions in
-    the signature pool. orders (C, 12): each category's own order of each triple, 0..5. category_taste (C,
-    16), phrase_taste (12 * 6, 16): float32; a phrase's row is its `kind`.
+    words: spelling by word id, see `words`. categories: C names. owned (C, 50): each category's own words, as
+    positions in the signature pool. orders (C, 12): each category's own order of each triple, 0..5.
+    category_taste (C, 16), phrase_taste (12 * 6, 16): float32; a phrase's row is its `kind`.
     """
 
     words: list[str]
@@ -44,7 +44,7 @@ class World:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence of N items about their categories, in no particular order.
+    """Signature words and phrases of N items, in no particular order.
 
     signature: positions in the signature pool, 0..799, of items signature_item, 0..N-1.
     phrases: kinds, triple * 6 + order, of items phrase_item.
@@ -65,19 +65,19 @@ class Evidence:
         return _sum_by_item(self.n_items, self.phrase_item, self.phrases, values)
 
 
-def make(seed: int, n_categories: int) -> World:
-    """The world of `seed`: a larger `n_categories` keeps the earlier ones as they are."""
+def draw_distribution(seed: int, n_categories: int) -> Distribution:
+    """The distribution of `seed`; a larger `n_categories` does not change the earlier categories."""
     spelling, owners, orders, tastes = (
         np.random.default_rng(child) for child in np.random.SeedSequence(seed, spawn_key=(0,)).spawn(4)
     )
     everyone = len(words.CATEGORIES)
     owned = owners.permuted(np.tile(np.arange(words.N_SIGNATURE), (everyone, 1)), axis=1)[:, :OWN_WORDS]
-    return World(
+    return Distribution(
         words=words.spell(spelling),
         categories=words.CATEGORIES[:n_categories],
         owned=owned[:n_categories],
         orders=orders.integers(len(ORDERS), size=(everyone, words.N_TRIPLES))[:n_categories],
-        # A text holds about four phrases: half the scale lets them weigh as much as the category.
+        # A text has about four phrases: at half the scale their sum varies as much as that of categories.
         phrase_taste=_taste(tastes, N_PHRASE_KINDS, 0.5),
         category_taste=_taste(tastes, everyone, 1.0)[:n_categories],
     )

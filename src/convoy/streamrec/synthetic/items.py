@@ -1,4 +1,4 @@
-"""The synthetic catalogue: texts whose best possible score is known exactly."""
+"""The synthetic catalogue: texts whose Bayes accuracies are known exactly."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 
 from convoy.core.params import Section
 from convoy.streamrec.synthetic import bayes, drawing, words
-from convoy.streamrec.synthetic import distribution as world
-from convoy.streamrec.synthetic.distribution import TASTE_DIMENSIONS, World
+from convoy.streamrec.synthetic.distribution import TASTE_DIMENSIONS, Distribution, draw_distribution
 from convoy.streamrec.synthetic.drawing import BLOCK, Draw, Recipe
 
 PRESETS = {
@@ -36,21 +35,21 @@ PRESETS = {
 
 
 class SyntheticParams(Section):
-    """A preset, and what departs from it: a key left out (or null) has the preset's value."""
+    """A preset and changes to it: a key that is left out or null has the preset's value."""
 
     preset: Literal["default", "chapter"] = Field(
-        "default", description="chapter: the textbook's case, in which order carries nothing"
+        "default", description="chapter: the textbook's case, in which word order has no information"
     )
     items: int = Field(45_000, ge=1, le=5_000_000, description="Number of items.")
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Of the world and of the items drawn from it.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Of the distribution and the items.")
     categories: int | None = Field(None, ge=2, le=len(words.CATEGORIES), description="Number of categories.")
     signature_share: float | None = Field(None, ge=0, le=1, description="Of all words, signature words.")
     word_fidelity: float | None = Field(
-        None, ge=0, le=1, description="Chance that a signature word is drawn from the category's own 50."
+        None, ge=0, le=1, description="Probability that a signature word is one of the category's own 50."
     )
     phrase_share: float | None = Field(None, ge=0, le=1, description="Of the triples of words, phrases.")
     phrase_fidelity: float | None = Field(
-        None, ge=0, le=1, description="Chance that a phrase stands in the category's own order."
+        None, ge=0, le=1, description="Probability that a phrase has the category's own word order."
     )
     synonyms: int | None = Field(None, ge=1, le=words.MAX_SYNONYMS, description="Words for each phrase slot.")
     zipf_exponent: float | None = Field(
@@ -68,7 +67,7 @@ class SyntheticParams(Section):
         return self
 
     def recipe(self) -> Recipe:
-        """The preset with this section's own values in place."""
+        """The preset's recipe with the values that this section sets."""
         own = {field.name: getattr(self, field.name) for field in fields(Recipe)}
         given = {key: value for key, value in own.items() if value is not None}
         return replace(PRESETS[self.preset], **given)
@@ -76,10 +75,10 @@ class SyntheticParams(Section):
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A catalogue and what only its maker knows; both in item order.
+    """A synthetic catalogue and its truth, both in item order.
 
     catalogue: item_id, title, synopsis, category. truth: item_id, order_blind and full (the category
-    that each Bayes rule names), taste (list<float32> of 16). The truth is never an input of a model.
+    that each Bayes rule predicts), taste (list<float32> of 16). The truth is never an input of a model.
     """
 
     catalogue: pa.Table
@@ -87,15 +86,15 @@ class Synthetic:
 
 
 def generate(params: SyntheticParams) -> Synthetic:
-    """Draw the catalogue of `params`: the same bytes each time; more items keep the earlier ones."""
+    """Draw the catalogue of `params`, deterministically; more items do not change the earlier ones."""
     recipe = params.recipe()
-    behind = world.make(params.seed, recipe.categories)
-    spelling = _spelling(behind)
-    drawn = drawing.blocks(behind, recipe, params.seed, -(-params.items // BLOCK))
+    distribution = draw_distribution(params.seed, recipe.categories)
+    spelling = _spelling(distribution)
+    drawn = drawing.blocks(distribution, recipe, params.seed, -(-params.items // BLOCK))
     catalogues, truths = [], []
     for number, block in enumerate(drawn):
-        catalogues.append(_catalogue(behind, spelling, block, number))
-        truths.append(_truth(behind, recipe, block, number))
+        catalogues.append(_catalogue(distribution, spelling, block, number))
+        truths.append(_truth(distribution, recipe, block, number))
     return Synthetic(_first(params.items, catalogues), _first(params.items, truths))
 
 
@@ -103,31 +102,35 @@ def _first(items: int, tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables).slice(0, items)
 
 
-def _catalogue(behind: World, spelling: pa.StringArray, drawn: Draw, number: int) -> pa.Table:
+def _catalogue(distribution: Distribution, spelling: pa.StringArray, drawn: Draw, number: int) -> pa.Table:
     titles, synopses = _texts(spelling, drawn)
-    categories = _names(behind, drawn.category)
+    categories = _names(distribution, drawn.category)
     return pa.table(
         {"item_id": _item_ids(number), "title": titles, "synopsis": synopses, "category": categories}
     )
 
 
-def _truth(behind: World, recipe: Recipe, drawn: Draw, number: int) -> pa.Table:
-    blind, full = bayes.bayes_rules(behind, drawn.evidence, recipe.word_fidelity, recipe.phrase_fidelity)
-    taste = behind.category_taste[drawn.category] + drawn.evidence.sum_phrases(behind.phrase_taste)
+def _truth(distribution: Distribution, recipe: Recipe, drawn: Draw, number: int) -> pa.Table:
+    blind, full = bayes.bayes_rules(
+        distribution, drawn.evidence, recipe.word_fidelity, recipe.phrase_fidelity
+    )
+    taste = distribution.category_taste[drawn.category] + drawn.evidence.sum_phrases(
+        distribution.phrase_taste
+    )
     bounds = np.arange(BLOCK + 1, dtype=np.int32) * TASTE_DIMENSIONS
     return pa.table(
         {
             "item_id": _item_ids(number),
-            "order_blind": _names(behind, blind),
-            "full": _names(behind, full),
+            "order_blind": _names(distribution, blind),
+            "full": _names(distribution, full),
             "taste": pa.ListArray.from_arrays(pa.array(bounds), pa.array(taste.ravel())),
         }
     )
 
 
-def _spelling(behind: World) -> pa.StringArray:
-    """Words by id as they stand within a part, with a blank behind; from N_WORDS on as they end one."""
-    return pa.array([word + " " for word in behind.words] + behind.words, pa.string())
+def _spelling(distribution: Distribution) -> pa.StringArray:
+    """Words by id as they stand within a part, followed by a blank; from N_WORDS on as they end one."""
+    return pa.array([word + " " for word in distribution.words] + distribution.words, pa.string())
 
 
 def _texts(spelling: pa.StringArray, drawn: Draw) -> tuple[pa.Array, pa.Array]:
@@ -140,8 +143,8 @@ def _texts(spelling: pa.StringArray, drawn: Draw) -> tuple[pa.Array, pa.Array]:
     return parts[:BLOCK], parts[BLOCK:]
 
 
-def _names(behind: World, category: np.ndarray) -> pa.StringArray:
-    return pa.array(behind.categories, pa.string()).take(pa.array(category))
+def _names(distribution: Distribution, category: np.ndarray) -> pa.StringArray:
+    return pa.array(distribution.categories, pa.string()).take(pa.array(category))
 
 
 def _item_ids(number: int) -> pa.StringArray:

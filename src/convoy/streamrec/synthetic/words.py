@@ -32,8 +32,8 @@ _CODAS = ("", "", "l", "m", "n", "r", "s", "x")
 def spell(rng: np.random.Generator) -> list[str]:
     """N_WORDS distinct lower-case pseudo-words of two or three syllables, by word id.
 
-    No category name is among them, so a label never stands in a text that it labels. Of the noise the
-    lowest ids, which the Zipf law makes the most frequent, are the shortest, as in natural languages.
+    No category name is among them, so a label never occurs in a text that it labels. The lowest ids of noise
+    words, which are the most frequent by Zipf's law, are the shortest, as in natural languages.
     """
     taken = set(CATEGORIES)
     words: list[str] = []

@@ -6,16 +6,8 @@ from functools import partial
 from typing import Any
 
 from convoy.climate.data.variables import row_of
-from convoy.climate.downscaling.comparison import pictures
+from convoy.climate.downscaling.comparison import findings, pictures
 from convoy.climate.downscaling.comparison.compare import Metrics
-from convoy.climate.downscaling.comparison.findings import (
-    findings,
-    headline,
-    limits,
-    measure,
-    other_figures,
-    phrase,
-)
 from convoy.climate.downscaling.comparison.names import listed, split_label, split_phrase
 from convoy.climate.downscaling.comparison.pictures import Arrays, Comparison
 from convoy.climate.downscaling.evaluation.daily_io import Table as Daily
@@ -114,8 +106,8 @@ def page(
     sections = [
         _errors(comparison),
         _against(comparison),
-        _words("Other measures", other_figures(comparison), comparison),
-        _words("What was not measured, and how sure this is", limits(comparison), comparison),
+        _words("Other measures", findings.other_figures(comparison), comparison),
+        _words("What was not measured, and how sure this is", findings.limits(comparison), comparison),
         _days(comparison, mapped, daily, dates),
         _per_pixel(comparison, mapped),
         _parts(comparison, metrics),
@@ -125,7 +117,7 @@ def page(
         _method(comparison),
     ]
     shown = [section for section in sections if section is not None]
-    words = [headline(comparison), *findings(comparison), _subject(comparison, mapped)]
+    words = [findings.headline(comparison), *findings.findings(comparison), _subject(comparison, mapped)]
     title, *lead = _unbroken(words, comparison)
     return render(title, lead, shown)
 
@@ -154,7 +146,7 @@ def comparison_pictures(
 
 
 def _errors(comparison: Comparison) -> Section:
-    figure, splits = measure(comparison), comparison["splits"]
+    figure, splits = findings.measure(comparison), comparison["splits"]
     models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
     rows = []
     for model in models:
@@ -225,7 +217,7 @@ def _days(
     comparison: Comparison, mapped: Mapping[str, Arrays], daily: Daily, dates: Sequence[str]
 ) -> Section:
     models = pictures.drawn(comparison, mapped)
-    names = listed([phrase(model) for model in models])
+    names = listed([findings.phrase(model) for model in models])
     surface = pictures.surface(mapped[models[0]])
     third = EXPLAINED if has_relief(surface.elevation) else UNLIKE
     text = DAYS.format(third=third, coast=COAST * has_coast(surface))
@@ -234,12 +226,12 @@ def _days(
         f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,
     )  # fmt: skip
     best = comparison["splits"][TODAY]["best_baseline"]
-    missing = f" The best baseline, {phrase(best)}, is not shown: it is not among climate.baselines."
+    missing = f" The best baseline, {findings.phrase(best)}, is not shown: it is not among climate.baselines."
     return Section("Three days side by side", [text + missing * (best not in models)], [shown])
 
 
 def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
-    names = listed([phrase(model) for model in pictures.drawn(comparison, mapped)])
+    names = listed([findings.phrase(model) for model in pictures.drawn(comparison, mapped)])
     shown = picture(
         partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {names}"
     )
@@ -247,7 +239,7 @@ def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
 
 
 def _parts(comparison: Comparison, metrics: Metrics) -> Section:
-    figure, models = measure(comparison), pictures.shown_in_parts(comparison, metrics)
+    figure, models = findings.measure(comparison), pictures.shown_in_parts(comparison, metrics)
     said = []
     for model in models:
         seasons = metrics[model][TODAY]["by_season"].items()
@@ -281,7 +273,7 @@ def _curves(comparison: Comparison, curves: Mapping[str, Columns]) -> Section | 
 
 def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
     """A folded table per split of all that was measured, where it was."""
-    sections, figure = [], measure(comparison)
+    sections, figure = [], findings.measure(comparison)
     for split, found in comparison["splits"].items():
         models = [model for model in found["ranking"] if model in metrics]
         names = [
@@ -322,7 +314,9 @@ def _method(comparison: Comparison) -> Section:
 def _trainings(counts: Mapping[str, int]) -> str:
     if all(count == 1 for count in counts.values()):
         return ONE_TRAINING
-    return TRAININGS.format(listed([f"{count} of {phrase(model)}" for model, count in counts.items()]))
+    return TRAININGS.format(
+        listed([f"{count} of {findings.phrase(model)}" for model, count in counts.items()])
+    )
 
 
 def _named(model: str) -> str:
