@@ -23,6 +23,33 @@ class Axis:
     def __len__(self) -> int:
         return len(self.centres)
 
+    @property
+    def step(self) -> float:
+        """Mean distance in degrees from centre to centre."""
+        return float(np.diff(self.centres).mean())
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The lower edge of the first cell and the upper one of the last."""
+        return float(self.bounds[0, 0]), float(self.bounds[-1, 1])
+
+    def at(self, cells: slice) -> "Axis":
+        """These cells of it."""
+        return Axis(self.centres[cells], self.bounds[cells])
+
+    def same(self, other: "Axis") -> bool:
+        """Whether the centres are those of the other, but for a hundredth of a cell."""
+        return len(self) == len(other) and np.allclose(
+            self.centres, other.centres, rtol=0, atol=0.01 * float(np.diff(other.centres).min())
+        )
+
+    def covered(self, other: "Axis", share: float) -> slice:
+        """The cells of which at least this share lies within the other; of length 0 where there are none."""
+        low, high = other.reach
+        shared = np.minimum(self.bounds[:, 1], high) - np.maximum(self.bounds[:, 0], low)
+        cells = np.flatnonzero(shared >= share * (self.bounds[:, 1] - self.bounds[:, 0]))
+        return slice(int(cells[0]), int(cells[-1]) + 1) if len(cells) else slice(0, 0)
+
     @staticmethod
     def regular(start: float, step: float, count: int) -> "Axis":
         """`count` cells of `step` degrees whose lower edge is `start`."""
@@ -48,14 +75,27 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         return len(self.lat), len(self.lon)
 
+    @property
+    def axes(self) -> dict[str, Axis]:
+        """The axes by the names of their coordinates."""
+        return {"lat": self.lat, "lon": self.lon}
+
+    def __str__(self) -> str:
+        return f"{self.shape[0]} x {self.shape[1]} cells at {self.extent}"
+
+    @property
+    def extent(self) -> str:
+        """Where it lies, in words."""
+        spans = {name: axis.reach for name, axis in self.axes.items()}
+        return ", ".join(f"{name} {low:.5g} to {high:.5g}" for name, (low, high) in spans.items())
+
     def at(self, rows: slice, columns: slice) -> "Grid":
         """These rows and columns of it."""
-        return Grid(
-            *(
-                Axis(axis.centres[cells], axis.bounds[cells])
-                for axis, cells in ((self.lat, rows), (self.lon, columns))
-            )
-        )
+        return Grid(self.lat.at(rows), self.lon.at(columns))
+
+    def same(self, other: "Grid") -> bool:
+        """Whether the centres are those of the other, but for a hundredth of a cell."""
+        return self.lat.same(other.lat) and self.lon.same(other.lon)
 
     @cached_property
     def areas(self) -> npt.NDArray[np.float64]:

@@ -158,21 +158,6 @@ def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
     return Days(first.calendar, ordinal), {name: count for name, count in left_out.items() if count}
 
 
-def same(one: Grid, other: Grid) -> bool:
-    """Whether two grids have the same centres, but for rounding."""
-    return all(
-        len(a) == len(b)
-        and np.allclose(a.centres, b.centres, rtol=0, atol=0.01 * float(np.diff(a.centres).min()))
-        for a, b in ((one.lat, other.lat), (one.lon, other.lon))
-    )
-
-
-def extent(grid: Grid) -> str:
-    """Where a grid lies, in words."""
-    lat, lon = (f"{axis.bounds[0, 0]:.5g} to {axis.bounds[-1, 1]:.5g}" for axis in (grid.lat, grid.lon))
-    return f"lat {lat}, lon {lon}"
-
-
 def _isel(data: xr.Dataset, **spans: slice) -> xr.Dataset:
     cut = data.isel(spans)
     cut.encoding = data.encoding
@@ -212,11 +197,8 @@ def _refuse_not_daily(variable: str, parts: Sequence[Part]) -> None:
 
 def _refuse_other_grid(first: Part, other: Part) -> None:
     one, two = grid_of(first.data), grid_of(other.data)
-    if not same(one, two):
-        raise ConvoyError(
-            f"{' x '.join(map(str, two.shape))} cells at {extent(two)}", path=other.path,
-            expected=f"the grid of {first.path}: {' x '.join(map(str, one.shape))} at {extent(one)}",
-        )  # fmt: skip
+    if not one.same(two):
+        raise ConvoyError(str(two), path=other.path, expected=f"the grid of {first.path}: {one}")
 
 
 def _refuse_other_calendar(first: Part, other: Part) -> None:

@@ -6,9 +6,8 @@ import xarray as xr
 
 from convoy.climate.data.conventions import Settings, conform, path_of, require
 from convoy.climate.data.datasets import fields_of, grid_of
-from convoy.climate.data.domains import Axis, Fields, Grid
+from convoy.climate.data.domains import Fields, Grid
 from convoy.climate.data.regridding import area_mean, filled_mean, interpolation
-from convoy.climate.data.sides import extent, same
 from convoy.climate.data.topography import terrain_fields
 from convoy.climate.data.variables import ELEVATION, LOWEST_LAND_M
 from convoy.core.errors import ConvoyError
@@ -31,15 +30,16 @@ def elevation(raw: xr.Dataset, settings: Settings, grid: Grid) -> Fields:
     held = heights(raw, settings)
     own = grid_of(held)
     for wide, narrow in ((own.lat, grid.lat), (own.lon, grid.lon)):
-        if not _covers(wide, narrow):
+        low, high = wide.reach
+        if low > narrow.centres[0] + 1e-4 or narrow.centres[-1] - 1e-4 > high:
             raise ConvoyError(
-                f"{path_of(raw)}: the orography lies at {extent(own)}, the fine grid at {extent(grid)}; "
+                f"{path_of(raw)}: the orography lies at {own.extent}, the fine grid at {grid.extent}; "
                 "expected one that reaches over all of it"
             )
     height_m = above_sea_floor(fields_of(held, ELEVATION))
-    if same(own, grid):
+    if own.same(grid):
         return height_m
-    if _step(own) < 0.9 * _step(grid):
+    if own.lat.step < 0.9 * grid.lat.step:
         return filled_mean(area_mean(own, grid), height_m)
     return np.asarray(interpolation(own, grid, "bilinear")(height_m), np.float32)
 
@@ -68,13 +68,3 @@ def static_fields(
             "land": present.astype(np.float32),
         }
     return static, {ELEVATION: area_mean(fine, coarse)(static[ELEVATION])}
-
-
-def _covers(wide: Axis, narrow: Axis) -> bool:
-    return bool(
-        wide.bounds[0, 0] <= narrow.centres[0] + 1e-4 and narrow.centres[-1] - 1e-4 <= wide.bounds[-1, 1]
-    )
-
-
-def _step(grid: Grid) -> float:
-    return float(np.diff(grid.lat.centres).mean())

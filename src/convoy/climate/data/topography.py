@@ -21,10 +21,8 @@ def terrain_fields(
     degrees. `land` (H, W): true over land, by default where the elevation is above 0 m; give it for land
     below sea level and for lakes.
     """
-    north_km = KM_PER_DEGREE * float(np.diff(grid.lat.centres).mean())
-    east_km = (
-        KM_PER_DEGREE * float(np.diff(grid.lon.centres).mean()) * np.cos(np.radians(grid.lat.centres.mean()))
-    )
+    north_km = KM_PER_DEGREE * grid.lat.step
+    east_km = KM_PER_DEGREE * grid.lon.step * np.cos(np.radians(grid.lat.centres.mean()))
     land = elevation_m > 0 if land is None else land
     sampling = (north_km, float(east_km))
     coast = _distance(land, sampling) - _distance(~land, sampling)

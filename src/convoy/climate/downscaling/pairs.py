@@ -10,7 +10,7 @@ import xarray as xr
 from convoy.climate.data.conventions import check_mean, check_names, without_round_off
 from convoy.climate.data.domains import Axis, Days, Domain, Fields, Grid
 from convoy.climate.data.regridding import Regridding, area_mean, filled_mean, whole_ratio
-from convoy.climate.data.sides import Side, common_days, extent, side
+from convoy.climate.data.sides import Side, common_days, side
 from convoy.climate.data.splits import split
 from convoy.climate.data.static_fields import elevation, static_fields
 from convoy.climate.data.variables import DAILY, VARIABLES
@@ -87,22 +87,25 @@ def _by_coarse(
     paths = source.coarse or ()
     fine = side("fine", [files[path] for path in source.fine], params.variables, only, only)
     coarse = side("coarse", [files[path] for path in paths], params.variables, *_variables(params))
-    axes = ((coarse.grid.lat, fine.grid.lat), (coarse.grid.lon, fine.grid.lon))
+    axes = [(wide, fine.grid.axes[name]) for name, wide in coarse.grid.axes.items()]
     for wide, narrow in axes:
-        if _step(wide) <= _step(narrow):
+        if wide.step <= narrow.step:
             raise ConvoyError(
-                f"{paths[0]}: cells of {_step(wide):.4g} degrees; expected larger ones than those of "
-                f"{source.fine[0]} ({_step(narrow):.4g})"
+                f"{paths[0]}: cells of {wide.step:.4g} degrees; expected larger ones than those of "
+                f"{source.fine[0]} ({narrow.step:.4g})"
             )
-    rows, columns = (_overlap(wide, narrow) for wide, narrow in axes)
-    if rows is None or columns is None:
+    # Coarse cells of which the fine axis covers half or more, and fine cells with their centre in those.
+    cells = [wide.covered(narrow, 0.499) for wide, narrow in axes]
+    if not all(span.stop for span in cells):
         raise ConvoyError(
-            f"{paths[0]}: lies at {extent(coarse.grid)}, {source.fine[0]} at {extent(fine.grid)}; expected "
+            f"{paths[0]}: lies at {coarse.grid.extent}, {source.fine[0]} at {fine.grid.extent}; expected "
             "grids of the same place"
         )
-    _refuse_small(_length(rows[0]), _length(columns[0]), source)
-    sides = [fine.window(rows[1], columns[1]), coarse.window(rows[0], columns[0])]
-    return sides, sides[1].grid, _cut(fine.grid, _length(rows[1]), _length(columns[1]))
+    cut = coarse.window(*cells)
+    _refuse_small(*cut.grid.shape, source)
+    inside = [_inside(fine.grid.axes[name], wide) for name, wide in cut.grid.axes.items()]
+    sides = [fine.window(*inside), cut]
+    return sides, cut.grid, _cut(fine.grid, *sides[0].grid.shape)
 
 
 def _variables(params: GridsParams) -> tuple[Sequence[str], Sequence[str]]:
@@ -161,17 +164,11 @@ def _with_values(target: Fields, inputs: Mapping[str, Fields]) -> Any:
     return whole
 
 
-def _overlap(wide: Axis, narrow: Axis) -> tuple[slice, slice] | None:
-    """Coarse cells of which the fine axis covers half or more, and fine cells with their centre in those."""
-    shared = np.minimum(wide.bounds[:, 1], narrow.bounds[-1, 1]) - np.maximum(
-        wide.bounds[:, 0], narrow.bounds[0, 0]
-    )
-    kept = np.flatnonzero(shared >= 0.499 * (wide.bounds[:, 1] - wide.bounds[:, 0]))
-    if not len(kept):
-        return None
-    low, high = wide.bounds[kept[0], 0], wide.bounds[kept[-1], 1]
-    inside = np.flatnonzero((narrow.centres >= low) & (narrow.centres <= high))
-    return slice(int(kept[0]), int(kept[-1]) + 1), slice(int(inside[0]), int(inside[-1]) + 1)
+def _inside(narrow: Axis, wide: Axis) -> slice:
+    """The cells of `narrow` whose centres lie in `wide`."""
+    low, high = wide.reach
+    cells = np.flatnonzero((narrow.centres >= low) & (narrow.centres <= high))
+    return slice(int(cells[0]), int(cells[-1]) + 1)
 
 
 def _blocks(axis: Axis, factor: int) -> Axis:
@@ -190,14 +187,6 @@ def _refuse_small(rows: int, columns: int, source: FilesParams) -> None:
             f"{source.fine[0]}: covers {rows} x {columns} coarse cells; expected {FEWEST_CELLS} x "
             f"{FEWEST_CELLS} or more: take a larger region, or a smaller factor"
         )
-
-
-def _step(axis: Axis) -> float:
-    return float(np.diff(axis.centres).mean())
-
-
-def _length(span: slice) -> int:
-    return int(span.stop - span.start)
 
 
 def _in_words(source: FilesParams) -> str:

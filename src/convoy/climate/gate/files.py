@@ -141,13 +141,7 @@ def _times_against(file: StoredFile) -> str | None:
 
 
 def _onaxes(grid: Grid, against: Any) -> str | None:
-    return first_of([told for name, axis in axes(grid) if (told := against(name, axis))])
-
-
-def axes(grid: Grid) -> Iterator[tuple[str, Axis]]:
-    """The axes by the names that their variables have in a file."""
-    yield "lat", grid.lat
-    yield "lon", grid.lon
+    return first_of([told for name, axis in grid.axes.items() if (told := against(name, axis))])
 
 
 def _ascending_against(name: str, axis: Axis) -> str | None:
@@ -196,7 +190,7 @@ def _grids_against(domains: list[StoredDomain]) -> Iterator[str | None]:
 
 def equal(one: Grid, other: Grid) -> bool:
     """Whether two grids have the same cells, to the last bit."""
-    pairs = ((one.lat, other.lat), (one.lon, other.lon))
+    pairs = zip(one.axes.values(), other.axes.values(), strict=True)
     return all(np.array_equal(a.centres, b.centres) and np.array_equal(a.bounds, b.bounds) for a, b in pairs)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from convoy.climate.data.domains import Axis, Grid
 from convoy.climate.data.headers import StoredDomain
 from convoy.climate.data.variables import ELEVATION, LOWEST_LAND_M, VARIABLES
-from convoy.climate.gate.files import SIDES, Check, axes, equal, first_of
+from convoy.climate.gate.files import SIDES, Check, equal, first_of
 
 ELEVATION_M = (LOWEST_LAND_M, VARIABLES[ELEVATION].values[1])
 
@@ -60,7 +60,7 @@ def _grid(domain: StoredDomain, side: str) -> Grid:
 
 def _width(grid: Grid) -> float:
     """The side in degrees of a square as large as the median cell."""
-    return float(np.sqrt(np.prod([np.median(np.diff(axis.bounds, axis=1)) for _, axis in axes(grid)])))
+    return float(np.sqrt(np.prod([np.median(np.diff(axis.bounds, axis=1)) for axis in grid.axes.values()])))
 
 
 def _swapped(coarse: Grid, fine: Grid) -> str | None:
@@ -74,7 +74,8 @@ def _swapped(coarse: Grid, fine: Grid) -> str | None:
 
 def _apart(coarse: Grid, fine: Grid) -> str | None:
     told = []
-    for (name, wide), (_, narrow) in zip(axes(coarse), axes(fine), strict=True):
+    for name, wide in coarse.axes.items():
+        narrow = fine.axes[name]
         cell = float(np.abs(np.diff(wide.bounds, axis=1)).max())
         (low, high), (first, last) = _reach(wide), _reach(narrow)
         if first < low - cell - 1e-4 or last > high + cell + 1e-4:

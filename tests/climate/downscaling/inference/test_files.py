@@ -271,7 +271,7 @@ TOGETHER = {
     ),
     "other grids": (
         lambda home: {"a.nc": of(home, "tasmax"), "b.nc": shifted(of(home, "psl", "huss"))},
-        "b.nc: 16 x 16 cells at lat 40.5 to 56.5, lon -8 to 8; expected the grid of a.nc: 16 x 16 at lat 40",
+        "b.nc: 16 x 16 cells at lat 40.5 to 56.5, lon -8 to 8; expected the grid of a.nc: 16 x 16 cells at",
     ),
     "other calendars": (
         lambda home: {

@@ -13,7 +13,7 @@ from convoy.climate.data.conventions import check_mean, check_names, path_of, wi
 from convoy.climate.data.domains import Days, Domain, Fields, Grid
 from convoy.climate.data.netcdf import time_of
 from convoy.climate.data.sides import Part as FilePart
-from convoy.climate.data.sides import Side, common_days, extent, side
+from convoy.climate.data.sides import Side, common_days, side
 from convoy.climate.data.variables import ELEVATION, VariableParams, row_of
 from convoy.climate.downscaling.inference.io import Part
 from convoy.climate.downscaling.inference.surface import Surface
@@ -101,10 +101,9 @@ class Application:
         """One line for the log."""
         first, last = self.days.at([0, -1]).labels
         days = f"{len(self.days):,} day{'s' if len(self.days) > 1 else ''}"
-        cells = " x ".join(map(str, self.grid.shape))
         return (
             f"downscaled: {days}, {first} to {last} ({self.days.calendar}); "
-            f"{', '.join(self.variables)} by {self._kind} on {cells} cells at {extent(self.grid)}"
+            f"{', '.join(self.variables)} by {self._kind} on {self.grid}"
         )
 
     def _left_out(self) -> Iterator[str]:

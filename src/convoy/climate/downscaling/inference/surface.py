@@ -11,7 +11,7 @@ from convoy.climate.data.conventions import Settings, check_names, path_of
 from convoy.climate.data.datasets import fields_of, grid_of
 from convoy.climate.data.domains import Axis, Fields, Grid
 from convoy.climate.data.regridding import whole_ratio
-from convoy.climate.data.sides import Side, extent
+from convoy.climate.data.sides import Side
 from convoy.climate.data.static_fields import above_sea_floor, heights, static_fields
 from convoy.climate.data.variables import ELEVATION
 from convoy.climate.downscaling.models import specs as models
@@ -110,53 +110,36 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
 
 def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
     coarse = models.home(stored)[0]
-    found = (
-        f"{path}: {_cells(grid)} at {extent(grid)} do not hold the grid that the model was trained on, "
-        f"{_cells(coarse)} at {extent(coarse)}"
-    )
+    found = f"{path}: {grid} do not hold the grid that the model was trained on, {coarse}"
     if stored.config["place"] is not None:
         raise ConvoyError(f"{found}; this model '{stored.config['kind']}' knows that terrain alone")
     raise ConvoyError(f"{found}; name the heights on the fine grid to make with --orography")
 
 
-def _cells(grid: Grid) -> str:
-    return f"{' x '.join(map(str, grid.shape))} cells"
-
-
 def _found(wide: Axis, narrow: Axis) -> slice | None:
     """Where the cells of `narrow` stand in `wide`, if all of them do."""
     first = int(np.abs(wide.centres - narrow.centres[0]).argmin())
-    found = wide.centres[first : first + len(narrow)]
-    tolerance = _SAME * _step(narrow)
-    if len(found) != len(narrow) or not np.allclose(found, narrow.centres, rtol=0, atol=tolerance):
-        return None
-    return slice(first, first + len(narrow))
+    cells = slice(first, first + len(narrow))
+    return cells if wide.at(cells).same(narrow) else None
 
 
 def _covered(wide: Axis, narrow: Axis, path: str, name: str) -> slice:
     """The cells of `wide` of which at least half lies in `narrow`; less tells too little of a cell's mean."""
-    low, high = narrow.bounds[0, 0], narrow.bounds[-1, 1]
-    least, greatest = wide.bounds[0, 0], wide.bounds[-1, 1]
-    step = _step(wide)
-    if low < least - _SAME * step or high > greatest + _SAME * step:
+    (low, high), (least, greatest), slack = narrow.reach, wide.reach, _SAME * wide.step
+    if low < least - slack or high > greatest + slack:
         raise ConvoyError(
             f"{path}: its {name} {low:.5g} to {high:.5g} go beyond those of the input, {least:.5g} to "
             f"{greatest:.5g}; cut it there"
         )
-    if _step(narrow) > step * (1 + _SAME):
+    if narrow.step > wide.step + slack:
         raise ConvoyError(
-            f"{path}: its {name} are {_step(narrow):.3g} degrees apart, those of the input {step:.3g}; "
+            f"{path}: its {name} are {narrow.step:.3g} degrees apart, those of the input {wide.step:.3g}; "
             "expected a finer grid"
         )
-    within = np.minimum(wide.bounds[:, 1], high) - np.maximum(wide.bounds[:, 0], low)
-    cells = np.flatnonzero(within >= (0.5 - _SAME) * np.diff(wide.bounds, axis=1)[:, 0])
-    if len(cells) < FEWEST_CELLS:
+    cells = wide.covered(narrow, 0.5 - _SAME)
+    if (count := cells.stop - cells.start) < FEWEST_CELLS:
         raise ConvoyError(
-            f"{path}: its {name} {low:.5g} to {high:.5g} lie under {len(cells)} cells of the input; "
+            f"{path}: its {name} {low:.5g} to {high:.5g} lie under {count} cells of the input; "
             f"expected at least {FEWEST_CELLS}"
         )
-    return slice(int(cells[0]), int(cells[-1]) + 1)
-
-
-def _step(axis: Axis) -> float:
-    return float(np.diff(axis.bounds, axis=1).mean())
+    return cells
