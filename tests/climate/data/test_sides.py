@@ -156,7 +156,7 @@ def test_any_field_may_be_an_input_by_any_name_and_level(build, build_refusal):
     np.testing.assert_allclose(domain.inputs["ps"], 90_000, rtol=1e-6)
     both["b.nc"]["ps"][2].pop("units")
     line = build_refusal(both, {"fine": ["a.nc", "b.nc"], "factor": 4}, variables={"ps": "ps"})
-    assert "b.nc: variable 'ps' has the units ''; expected Pa; say what they are" in line
+    assert "b.nc: variable 'ps' states no units; expected Pa; say what they are" in line
     line = build_refusal(files, source, variables={"ta700": "ta"})
     assert "has 2 values along 'plev'" in line
 

@@ -8,7 +8,7 @@ month.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from convoy.climate.data.datasets import dataset
 from convoy.climate.data.domains import Days, Fields, Grid
 from convoy.climate.data.netcdf import time_of
 from convoy.climate.data.packing import undeclared_fill
-from convoy.climate.data.units import EXAMPLES, Conversion, conversion
+from convoy.climate.data.units import EXAMPLES, conversion
 from convoy.climate.data.variables import (
     DAILY,
     ELEVATION,
@@ -56,28 +56,25 @@ def conform(
         return None
     # The first variable's coordinates are those of all of them.
     lat, lon = axes.coordinates(raw, next(iter(found.values())))
-    times = {
-        time
-        for name, stored in found.items()
-        if name != ELEVATION and (time := time_of(raw, stored)) is not None
-    }
-    if len(times) > 1:
-        several = ", ".join(sorted(coordinate for _, coordinate in times))
-        raise ConvoyError(f"several time axes ({several})", path=path_of(raw), hint="split the file")
+    times = {name: time_of(raw, stored) for name, stored in found.items() if name != ELEVATION}
+    several = sorted({time[1] for time in times.values() if time is not None})
+    if len(several) > 1:
+        several_times = f"several time axes ({', '.join(several)})"
+        raise ConvoyError(several_times, path=path_of(raw), hint="split the file")
     (latitudes, rows), (longitudes, columns) = axes.latitudes(raw, lat), axes.longitudes(raw, lon)
-    grid = Grid(latitudes, longitudes)
-    days = axes.days(raw, next(iter(times))[1]) if times else None
-    arrays, ours = {}, {}
-    for name, stored in found.items():
-        array = _Conformed(
-            raw, name, stored, (lat, lon), settings.get(name), units.get(name), grid, days, rows, columns
+    grid, days = Grid(latitudes, longitudes), axes.days(raw, several[0]) if several else None
+    places = {lat: rows, lon: columns}
+    arrays = {
+        name: _Conformed(
+            raw, name, stored, settings.get(name), units.get(name), times.get(name), places, grid, days
         )
-        arrays[name] = indexing.LazilyIndexedArray(array)
-        ours[name] = array.our_units
-    made = dataset(grid, days, arrays, raw.attrs, ours)
+        for name, stored in found.items()
+    }
+    lazy = {name: indexing.LazilyIndexedArray(array) for name, array in arrays.items()}
+    made = dataset(grid, days, lazy, raw.attrs, {name: array.our_units for name, array in arrays.items()})
     made.encoding["source"] = path_of(raw)
-    for name, stored in found.items():
-        made[name].encoding.update(source_name=stored, source_units=arrays[name].array.units)
+    for name, array in arrays.items():
+        made[name].encoding.update(source_name=array.stored, source_units=array.units)
     return made
 
 
@@ -90,45 +87,49 @@ class _Conformed(BackendArray):
     """A variable of a file under the convention, read and converted where its values are taken."""
 
     def __init__(
-        self, raw: xr.Dataset, name: str, stored: str, coordinates: tuple[str, str],
-        override: VariableParams | None, units: str | None, grid: Grid, days: Days | None, rows: axes.Order,
-        columns: axes.Order,
+        self, raw: xr.Dataset, name: str, stored: str, given: VariableParams | None, units: str | None,
+        time: tuple[str, str] | None, places: Mapping[str, axes.Order], grid: Grid, days: Days | None,
     ) -> None:  # fmt: skip
+        """Raise ConvoyError for dimensions, cell methods and units that are not understood."""
         self.raw, self.name, self.stored, self.row = raw, name, stored, row_of(name)
-        self.grid, self.days, self.rows, self.columns = grid, days, rows, columns
+        self.grid, self.days, (self.rows, self.columns) = grid, days, places.values()
         self.dtype = np.dtype(np.float32)
-        self.path, self.called = path_of(raw), called(name, stored)
+        given = given or VariableParams(name=None, units=None, level=None)
         held = raw[stored]
-        time = time_of(raw, stored) if name != ELEVATION else None
+        dims = ", ".join(map(str, held.dims))
         if name != ELEVATION and time is None:
-            raise ConvoyError(
-                f"{self.called} has no time among its dimensions ({', '.join(map(str, held.dims))})",
-                path=self.path,
-            )
-        self.order = [str(raw[axis].dims[0]) for axis in coordinates]
-        self.order = self.order if time is None else [time[0], *self.order]
+            self._fail(f"has no time among its dimensions ({dims})")
+        self.order = [*([time[0]] if time else []), *(str(raw[axis].dims[0]) for axis in places)]
         if not set(self.order) <= set(held.dims):
-            raise ConvoyError(
-                f"{self.called} lies on ({', '.join(map(str, held.dims))}), others on "
-                f"({', '.join(self.order)}); one a file",
-                path=self.path,
-            )
-        self.chosen = {
-            str(dim): self._level(str(dim), override) for dim in held.dims if dim not in self.order
-        }
-        self.shape = (*(() if days is None or time is None else (len(days),)), *grid.shape)
-        if override is None or override.name != stored:
-            _refuse_other_method(self.path, self.called, self.row, held.attrs)
-        self.units, self.conversion = _units(self.path, name, stored, held.attrs.get("units"), override)
-        self.our_units = self.row.units or units or self.units
-        if not self.row.units:
-            turned = conversion(self.units, self.our_units)
-            if not self.units or turned is None:
-                raise ConvoyError(
-                    f"{self.called} has the units '{self.units}'", path=self.path, key=param(name, "units"),
-                    expected=self.our_units or "some", hint=f"say what they are: {KEY}",
-                )  # fmt: skip
-            self.conversion = turned
+            self._fail(f"lies on ({dims}), others on ({', '.join(self.order)}); one a file")
+        others = [str(dim) for dim in held.dims if dim not in self.order]
+        self.chosen = {dim: self._level(dim, given.level) for dim in others}
+        self.shape = (*([len(days)] if days is not None and time else []), *grid.shape)
+        found, row = _methods(held.attrs), self.row
+        # What fell in a day is its sum, as well as a mean of its rates.
+        fitting = {row.method, "sum"} if row.intermittent else {row.method}
+        if given.name != stored and row.method and found and not found & fitting:
+            self._fail(
+                f"has the cell methods '{held.attrs['cell_methods']}'", key=param(name, "name"),
+                expected=f"'time: {row.method}'", hint=f"if it is what is meant all the same, name it: {KEY}",
+            )  # fmt: skip
+        # An override counts for the file's variable that it names, or for all.
+        overridden = given.units if given.name in (None, stored) else None
+        self.units = overridden or str(held.attrs.get("units") or "").strip()
+        self.our_units = row.units or units or self.units
+        turned = conversion(self.units, self.our_units)
+        if turned is None or not self.units:
+            expected = f"one of {EXAMPLES[row.units]}" if row.units else self.our_units or "some"
+            if overridden:
+                raise ConvoyError(key=param(name, "units", ""), expected=expected, found=f"'{overridden}'")
+            self._fail(
+                f"states the units '{self.units}'" if self.units else "states no units", expected=expected,
+                key=param(name, "units"), hint=f"say what they are: {KEY}",
+            )  # fmt: skip
+        self.conversion = turned
+
+    def _fail(self, what: str, **parts: Any) -> NoReturn:
+        raise ConvoyError(f"{called(self.name, self.stored)} {what}", path=path_of(self.raw), **parts)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -142,40 +143,36 @@ class _Conformed(BackendArray):
         chosen: dict[str, Any] = {**self.chosen, **dict(zip(self.order, time, strict=False))}
         values = self.raw[self.stored].variable.isel(chosen).transpose(*self.order).values
         values = values[..., self.rows[rows][:, None], self.columns[columns]]
-        self._refuse(undeclared_fill(values, self.raw[self.stored].attrs), values, spans)
+        hint = "if it stands for missing, declare it as the variable's _FillValue"
+        if (wrong := undeclared_fill(values, self.raw[self.stored].attrs)).any():
+            value, place = self._first(wrong, values, spans)
+            self._fail(f"holds {value} {place}", hint=hint)
         scale, offset = self.conversion
         if (scale, offset) != (1, 0):
             values = (values.astype(np.float64) * scale + offset).astype(np.float32)
         least, greatest = self.row.values
-        wrong = (values < least - self.row.round_off) | (values > greatest)
-        self._refuse(wrong, values, spans, f"{least:g} to {greatest:g}")
+        if (wrong := (values < least - self.row.round_off) | (values > greatest)).any():
+            value, place = self._first(wrong, values, spans)
+            self._fail(
+                f"is {value} {self.our_units} {place}", key=param(self.name, "units"),
+                expected=f"{least:g} to {greatest:g}", hint=f"{advice(self.units)}; {hint}",
+            )  # fmt: skip
         return values[tuple(slice(None) if isinstance(part, slice) else 0 for part in key)]
 
-    def _refuse(
-        self, wrong: npt.NDArray[np.bool_], values: Fields, spans: Sequence[slice], expected: str = ""
-    ) -> None:
-        """Raise ConvoyError for the first of the wrong values, with its place."""
-        if not wrong.any():
-            return
+    def _first(self, wrong: npt.NDArray[np.bool_], values: Fields, spans: Sequence[slice]) -> tuple[str, str]:
+        """The first of the wrong values, its place and how many there are, in words."""
         index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         *day, row, column = (
             range(size)[span][int(at)] for size, span, at in zip(self.shape, spans, index, strict=True)
         )
-        place = f"lat {self.grid.lat.centres[row]:.6g}, lon {self.grid.lon.centres[column]:.6g}"
-        if day and self.days is not None:
-            place = f"{self.days.at(day).labels[0]}, {place}"
-        found = f"{values[index]:.7g}" if np.isfinite(values[index]) else "a value that is not finite"
-        found = f"is {found} {self.our_units}" if expected else f"holds {found}"
-        hint = "if it stands for missing, declare it as the variable's _FillValue"
-        raise ConvoyError(
-            f"{self.called} {found} at {place} (the first of {int(wrong.sum()):,})", path=self.path,
-            key=param(self.name, "units") if expected else "", expected=expected,
-            hint=f"{advice(self.units)}; {hint}" if expected else hint,
-        )  # fmt: skip
+        when = f"{self.days.at(day).labels[0]}, " if day and self.days is not None else ""
+        where = f"lat {self.grid.lat.centres[row]:.6g}, lon {self.grid.lon.centres[column]:.6g}"
+        value = f"{values[index]:.7g}" if np.isfinite(values[index]) else "a value that is not finite"
+        return value, f"at {when}{where} (the first of {int(wrong.sum()):,})"
 
-    def _level(self, dim: str, override: VariableParams | None) -> int:
+    def _level(self, dim: str, level: str | None) -> int:
         """Which of the values along another dimension is meant: the only one, or that of `level`."""
-        size, level = self.raw.sizes[dim], None if override is None else override.level
+        size = self.raw.sizes[dim]
         if level is not None and dim in self.raw.variables:
             number, _, unit = level.strip().partition(" ")
             held = self.raw[dim]
@@ -185,14 +182,10 @@ class _Conformed(BackendArray):
             if len(at) == 1:
                 return int(at[0])
             there = ", ".join(f"{value:g}" for value in held.values[:20])
-            raise ConvoyError(
-                f"{self.called} has no level '{level}' along '{dim}' ({there} {held.attrs.get('units', '')})",
-                path=self.path,
-            )
+            self._fail(f"has no level '{level}' along '{dim}' ({there} {held.attrs.get('units', '')})")
         if size != 1:
-            raise ConvoyError(
-                f"{self.called} has {size} values along '{dim}'", path=self.path,
-                key=param(self.name, "level", "850 hPa"),
+            self._fail(
+                f"has {size} values along '{dim}'", key=param(self.name, "level", "850 hPa"),
                 expected="time, latitude and longitude alone: choose one of them first",
                 hint=f"or name it: {KEY}",
             )  # fmt: skip
@@ -230,22 +223,21 @@ def called(name: str, stored: str) -> str:
 def require(files: Sequence[xr.Dataset], parts: Iterable[xr.Dataset | None], wanted: Iterable[str]) -> None:
     """Raise ConvoyError, saying what there is, for a wanted variable that no file has."""
     have = {name for part in parts if part is not None for name in part.data_vars}
-    for name in wanted:
-        if name not in have:
-            synonyms = row_of(name).synonyms
-            nor = f" (nor {', '.join(synonyms)})" if synonyms else ""
-            raise ConvoyError(
-                f"no variable {name}{nor}: {listing(files)}", key=param(name, "name"),
-                hint=f"if it has another name, say so: {KEY}",
-            )  # fmt: skip
+    for name in (name for name in wanted if name not in have):
+        synonyms = row_of(name).synonyms
+        nor = f" (nor {', '.join(synonyms)})" if synonyms else ""
+        raise ConvoyError(
+            f"no variable {name}{nor}: {listing(files)}", key=param(name, "name"),
+            hint=f"if it has another name, say so: {KEY}",
+        )  # fmt: skip
 
 
 def check_names(files: Sequence[xr.Dataset], settings: Settings) -> None:
     """Raise ConvoyError for a variable that is given a name that no file has."""
-    for name, override in settings.items():
-        if override.name is not None and not any(override.name in raw.variables for raw in files):
+    for name, given in settings.items():
+        if given.name is not None and not any(given.name in raw.variables for raw in files):
             at_fault = param(name, "name", "")
-            raise ConvoyError(f"no variable '{override.name}': {listing(files)}", key=at_fault)
+            raise ConvoyError(f"no variable '{given.name}': {listing(files)}", key=at_fault)
 
 
 def listing(files: Sequence[xr.Dataset]) -> str:
@@ -256,24 +248,23 @@ def listing(files: Sequence[xr.Dataset]) -> str:
 
 
 def _data_variables(raw: xr.Dataset) -> list[str]:
-    return [
-        str(name)
-        for name, held in raw.variables.items()
-        if held.ndim >= 2 and not (held.ndim == 2 and held.shape[1] == 2)
-    ]
+    # Bounds are (n, 2).
+    return [str(name) for name, held in raw.variables.items() if held.ndim >= 2 and held.shape[1:] != (2,)]
 
 
 def _find(raw: xr.Dataset, name: str, settings: Settings) -> str | None:
     """What the file calls our variable `name`: by the map, by our name, a standard name, a usual one."""
-    override = settings.get(name)
-    if override is not None and override.name in raw.variables:
-        return override.name
+    given = settings.get(name)
+    if given is not None and given.name in raw.variables:
+        return given.name
     taken = {other.name for other in settings.values()}
-    claims: dict[str, list[str]] = {"name": [], "standard name": [], "synonym": []}
-    for stored in _data_variables(raw):
-        if stored not in taken and (claim := _claim(raw, stored, name)) is not None:
-            claims[claim].append(stored)
-    fitting = next((stored for stored in claims.values() if stored), [])
+    free = {stored: _meant(raw, stored) for stored in _data_variables(raw) if stored not in taken}
+    claims = (
+        [stored for stored in free if stored.lower() == name.lower()],
+        [stored for stored, row in free.items() if row is not None and row.name == name],
+        [stored for stored, row in free.items() if row is None and stored.lower() in row_of(name).synonyms],
+    )
+    fitting = next(filter(None, claims), [])
     if len(fitting) > 1:
         raise ConvoyError(
             f"{' and '.join(fitting)} could each be {name}", path=path_of(raw),
@@ -282,17 +273,7 @@ def _find(raw: xr.Dataset, name: str, settings: Settings) -> str | None:
     return next(iter(fitting), None)
 
 
-def _claim(raw: xr.Dataset, stored: str, name: str) -> str | None:
-    """What makes a variable of a file ours: its name, standard name or a synonym; None: nothing."""
-    if stored.lower() == name.lower():
-        return "name"
-    row = _by_standard_name(raw, stored)
-    if row is not None:
-        return "standard name" if row.name == name else None
-    return "synonym" if stored.lower() in row_of(name).synonyms else None
-
-
-def _by_standard_name(raw: xr.Dataset, stored: str) -> Variable | None:
+def _meant(raw: xr.Dataset, stored: str) -> Variable | None:
     """The row that a standard name means: of air temperatures by their cell method; none of a level."""
     attributes = raw[stored].attrs
     rows = [row for row in VARIABLES.values() if row.standard_name == attributes.get("standard_name")]
@@ -305,37 +286,3 @@ def _by_standard_name(raw: xr.Dataset, stored: str) -> Variable | None:
 def _methods(attributes: Mapping[str, Any]) -> set[str]:
     """What a variable's values are of their time, as `maximum`, by its cell methods."""
     return set(re.findall(r"\btime: (\w+)", str(attributes.get("cell_methods", ""))))
-
-
-def _refuse_other_method(path: str, called: str, row: Variable, attributes: Mapping[str, Any]) -> None:
-    found = _methods(attributes)
-    # What fell in a day is its sum, as well as a mean of its rates.
-    expected = {row.method, "sum"} if row.intermittent else {row.method}
-    if row.method and found and not found & expected:
-        raise ConvoyError(
-            f"{called} has the cell methods '{attributes['cell_methods']}'", path=path,
-            key=param(row.name, "name"), expected=f"'time: {row.method}'",
-            hint=f"if it is what is meant all the same, name it: {KEY}",
-        )  # fmt: skip
-
-
-def _units(
-    path: str, name: str, stored: str, stated: object, override: VariableParams | None
-) -> tuple[str, Conversion]:
-    """The units and what they take. An override counts for the file's variable that it names, or for all."""
-    ours = row_of(name).units
-    if override is not None and override.units is not None and override.name in (None, stored):
-        needed = conversion(override.units, ours or override.units)
-        if needed is None:
-            at_fault = param(name, "units", "")
-            raise ConvoyError(key=at_fault, expected=f"one of {EXAMPLES[ours]}", found=f"'{override.units}'")
-        return override.units, needed
-    written = str(stated or "").strip()
-    needed = conversion(written, ours or written)
-    if needed is None:
-        found = f"states the units '{written}'" if written else "states no units"
-        raise ConvoyError(
-            f"{called(name, stored)} {found}", path=path, key=param(name, "units"),
-            expected=f"one of {EXAMPLES[ours]}", hint=f"say what they are: {KEY}",
-        )  # fmt: skip
-    return written, needed

@@ -65,14 +65,15 @@ def dataset(
 
 def grid_of(held: xr.Dataset) -> Grid:
     """The grid of a dataset under the convention."""
-    return Grid(
-        *(Axis(held[name].values.astype(float), held[f"{name}_bnds"].values) for name in ("lat", "lon"))
-    )
+    found = (held.variables[name].values for name in ("lat", "lat_bnds", "lon", "lon_bnds"))
+    lat, lat_bounds, lon, lon_bounds = found
+    return Grid(Axis(lat.astype(float), lat_bounds), Axis(lon.astype(float), lon_bounds))
 
 
 def days_of(held: xr.Dataset) -> Days:
     """The days of a dataset under the convention."""
-    return Days(str(held["time"].attrs["calendar"]), np.floor(held["time"].values).astype(np.int64))
+    time = held.variables["time"]
+    return Days(str(time.attrs["calendar"]), np.floor(time.values).astype(np.int64))
 
 
 def days_a_chunk(days: int, shape: tuple[int, int]) -> int:

@@ -23,57 +23,45 @@ SEASON_DAYS = 28
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """The days of one variable in one file, a Dataset under the convention whose values are not read yet."""
-
-    data: xr.Dataset
-    days: Days
-
-    @property
-    def path(self) -> str:
-        return path_of(self.data)
-
-
-@dataclass(frozen=True, eq=False)
 class Side:
-    """One grid and, by our names, the parts of each variable in the order of their first days.
+    """One grid and, by our names, the files of each variable in the order of their first days.
 
-    cells: of a whole map of a file, which are read for each day of a variable.
+    Files are Datasets under the convention whose values are not read yet. cells: of a whole map of a file,
+    which are read for each day of a variable.
     """
 
     name: str
     grid: Grid
-    parts: Mapping[str, Sequence[Part]]
+    parts: Mapping[str, Sequence[xr.Dataset]]
     cells: int
 
     @property
     def path(self) -> str:
         """Of its first file, for messages."""
-        return next(iter(self.parts.values()))[0].path
+        return path_of(next(iter(self.parts.values()))[0])
 
     def days(self, variable: str) -> Days:
         """All days of a variable."""
-        parts = self.parts[variable]
-        ordinal = np.concatenate([part.days.ordinal for part in parts])
-        return Days(parts[0].days.calendar, np.sort(ordinal))
+        parts = [days_of(part) for part in self.parts[variable]]
+        return Days(parts[0].calendar, np.sort(np.concatenate([part.ordinal for part in parts])))
 
-    def part_of(self, variable: str, days: Days) -> Part:
-        """The part that holds the first of these days of a variable, which has them all."""
-        return next(part for part in self.parts[variable] if days.ordinal[0] in part.days.ordinal)
+    def part_of(self, variable: str, days: Days) -> xr.Dataset:
+        """The file that holds the first of these days of a variable, which has them all."""
+        return next(part for part in self.parts[variable] if days.ordinal[0] in days_of(part).ordinal)
 
     def window(self, rows: slice, columns: slice) -> "Side":
         """The same side, as far as these rows and columns."""
         cut = {
-            name: [replace(part, data=_isel(part.data, lat=rows, lon=columns)) for part in parts]
-            for name, parts in self.parts.items()
+            name: [part.isel(lat=rows, lon=columns) for part in parts] for name, parts in self.parts.items()
         }
         return replace(self, grid=self.grid.at(rows, columns), parts=cut)
 
     def slices(self, variable: str, days: Days) -> Iterator[tuple[npt.NDArray[np.int64], Fields]]:
-        """The fields of these days, part by part: places in `days` (T,) and fields (T, lat, lon)."""
+        """The fields of these days, file by file: places in `days` (T,) and fields (T, lat, lon)."""
         length = max(1, VALUES_A_SLICE // self.cells)
         for part in self.parts[variable]:
-            wanted = np.flatnonzero(np.isin(part.days.ordinal, days.ordinal))
+            ordinal = days_of(part).ordinal
+            wanted = np.flatnonzero(np.isin(ordinal, days.ordinal))
             if not len(wanted):
                 continue
             last = int(wanted[-1]) + 1
@@ -81,8 +69,8 @@ class Side:
                 chosen = wanted[(wanted >= start) & (wanted < start + length)]
                 if len(chosen):
                     span = slice(start, min(start + length, last))
-                    fields = fields_of(part.data.isel(time=span), variable)[chosen - start]
-                    yield np.searchsorted(days.ordinal, part.days.ordinal[chosen]), fields
+                    fields = fields_of(part.isel(time=span), variable)[chosen - start]
+                    yield np.searchsorted(days.ordinal, ordinal[chosen]), fields
 
 
 def side(
@@ -99,39 +87,33 @@ def side(
     for path, times in Counter(map(path_of, files)).items():
         if times > 1:
             raise ConvoyError(f"{path} is named twice", expected="each file once")
-    found, units = [], dict(units)
+    found: list[xr.Dataset] = []
+    nothing: list[xr.Dataset] = []
     for raw in files:
-        data = conform(raw, settings, wanted, units)
+        if (data := conform(raw, settings, wanted, units)) is None:
+            nothing.append(raw)
+            continue
         found.append(data)
-        if data is not None:
-            others = (variable for variable in wanted if variable in data and variable not in VARIABLES)
-            units |= {variable: str(data[variable].attrs["units"]) for variable in others}
+        others = (other for other in wanted if other in data and other not in VARIABLES)
+        units = {**{other: str(data[other].attrs["units"]) for other in others}, **units}
     require(files, found, needed)
-    parts: dict[str, list[Part]] = {}
-    for raw, data in zip(files, found, strict=True):
-        if data is None:
-            raise ConvoyError(
-                f"none of the variables wanted ({', '.join(wanted)}): {listing([raw])}", key=Param(SECTION),
-                hint=f"leave the file out, or say what they are called in {KEY}",
-            )  # fmt: skip
-        days = days_of(data)
-        for variable in wanted:
-            if variable in data:
-                parts.setdefault(variable, []).append(Part(data, days))
-    first = next(part for of_one in parts.values() for part in of_one if part.path == path_of(files[0]))
-    for part in (part for of_one in parts.values() for part in of_one):
-        _refuse_other_grid(first, part)
-        _refuse_other_calendar(first, part)
-    ordered = {
-        variable: sorted(parts[variable], key=lambda part: part.days.ordinal[:1].tolist())
-        for variable in wanted
-        if variable in parts
-    }
-    for variable, of_one in ordered.items():
-        _refuse_same_days(variable, of_one)
-        _refuse_not_daily(variable, of_one)
-    grid = grid_of(first.data)
-    return Side(name, grid, ordered, len(grid.lat) * len(grid.lon))
+    if nothing:
+        raise ConvoyError(
+            f"none of the variables wanted ({', '.join(wanted)}): {listing(nothing[:1])}", key=Param(SECTION),
+            hint=f"leave the file out, or say what they are called in {KEY}",
+        )  # fmt: skip
+    grid = grid_of(found[0])
+    for part in found:
+        if not grid.same(own := grid_of(part)):
+            expected = f"the grid of {path_of(found[0])}: {grid}"
+            raise ConvoyError(str(own), path=path_of(part), expected=expected)
+        _refuse_other_calendar(found[0], part)
+    found.sort(key=lambda part: days_of(part).ordinal[:1].tolist())
+    of_one = {variable: [part for part in found if variable in part] for variable in wanted}
+    parts = {variable: files_of_it for variable, files_of_it in of_one.items() if files_of_it}
+    for variable, files_of_it in parts.items():
+        _refuse_repeats_and_gaps(variable, files_of_it)
+    return Side(name, grid, parts, len(grid.lat) * len(grid.lon))
 
 
 def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
@@ -158,52 +140,42 @@ def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
     return Days(first.calendar, ordinal), {name: count for name, count in left_out.items() if count}
 
 
-def _isel(data: xr.Dataset, **spans: slice) -> xr.Dataset:
-    cut = data.isel(spans)
-    cut.encoding = data.encoding
-    return cut
+def _refuse_repeats_and_gaps(variable: str, parts: Sequence[xr.Dataset]) -> None:
+    """Raise ConvoyError for a day in two files, and for steps of more than a day but between seasons.
 
-
-def _refuse_same_days(variable: str, parts: Sequence[Part]) -> None:
-    ordinal = np.concatenate([part.days.ordinal for part in parts])
+    A season is 28 days in a row or more.
+    """
+    days = [days_of(part) for part in parts]
+    ordinal = np.concatenate([one.ordinal for one in days])
     order = np.argsort(ordinal, kind="stable")
-    twice = np.flatnonzero(np.diff(ordinal[order]) == 0)
-    if len(twice):
-        files = np.repeat(np.arange(len(parts)), [len(part.days) for part in parts])
-        one, other = (parts[files[order[twice[0] + at]]] for at in (0, 1))
-        day = Days(one.days.calendar, ordinal[order[twice[:1]]]).labels[0]
+    files = np.repeat(np.arange(len(parts)), [len(one) for one in days])[order]
+    ordinal, steps = ordinal[order], np.diff(ordinal[order])
+
+    def at(place: int) -> tuple[str, str]:
+        """The day at a place and the path of its file."""
+        return Days(days[0].calendar, ordinal[[place]]).labels[0], path_of(parts[files[place]])
+
+    if (steps == 0).any():
+        (day, path), (_, other) = (at(int(np.argmin(steps)) + more) for more in (0, 1))
         raise ConvoyError(
-            f"{variable} of {day} stands in {one.path} too", path=other.path, expected="each day in one file"
+            f"{variable} of {day} stands in {path} too", path=other, expected="each day in one file"
         )
-
-
-def _refuse_not_daily(variable: str, parts: Sequence[Part]) -> None:
-    """Raise ConvoyError for steps of more than a day, but between seasons: of 28 days in a row or more."""
-    ordinal = np.sort(np.concatenate([part.days.ordinal for part in parts]))
-    gaps = np.flatnonzero(np.diff(ordinal) > 1)
-    lengths = np.diff(np.concatenate([[-1], gaps, [len(ordinal) - 1]]))
-    if not len(gaps) or lengths.min() >= SEASON_DAYS:
-        return
-    at = int(gaps[max(0, int(np.argmin(lengths)) - 1)])
-    one, other = Days(parts[0].days.calendar, ordinal[[at, at + 1]]).labels
-    path = next(part.path for part in parts if ordinal[at] in part.days.ordinal)
-    steps = np.diff(ordinal)
-    rule = f", {np.median(steps):g} days as a rule" if np.median(steps) > 1 else ""
-    raise ConvoyError(
-        f"{variable} goes on from {one} to {other}{rule}", path=path,
-        expected=f"daily values, and gaps only between seasons of {SEASON_DAYS} days in a row or more",
-    )  # fmt: skip
-
-
-def _refuse_other_grid(first: Part, other: Part) -> None:
-    one, two = grid_of(first.data), grid_of(other.data)
-    if not one.same(two):
-        raise ConvoyError(str(two), path=other.path, expected=f"the grid of {first.path}: {one}")
-
-
-def _refuse_other_calendar(first: Part, other: Part) -> None:
-    if first.days.calendar != other.days.calendar:
+    gaps = np.flatnonzero(steps > 1)
+    lengths = np.diff([-1, *gaps, len(steps)])
+    if len(gaps) and lengths.min() < SEASON_DAYS:
+        place = int(gaps[max(0, int(np.argmin(lengths)) - 1)])
+        (one, path), (other, _) = at(place), at(place + 1)
+        rule = f", {np.median(steps):g} days as a rule" if np.median(steps) > 1 else ""
         raise ConvoyError(
-            f"calendar '{other.days.calendar}', but '{first.days.calendar}' in {first.path}", path=other.path,
+            f"{variable} goes on from {one} to {other}{rule}", path=path,
+            expected=f"daily values, and gaps only between seasons of {SEASON_DAYS} days in a row or more",
+        )  # fmt: skip
+
+
+def _refuse_other_calendar(first: xr.Dataset, other: xr.Dataset) -> None:
+    one, two = (days_of(part).calendar for part in (first, other))
+    if one != two:
+        raise ConvoyError(
+            f"calendar '{two}', but '{one}' in {path_of(first)}", path=path_of(other),
             hint="bring both to one (xarray's convert_calendar)",
         )  # fmt: skip

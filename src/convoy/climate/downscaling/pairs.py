@@ -48,9 +48,7 @@ def home(params: GridsParams, files: Mapping[str, xr.Dataset]) -> tuple[Domain, 
     ).at(slice(None) if whole.all() else whole)  # fmt: skip
     parts, split_by = split(domain.days, HOME, params.split)
     left_out = {**uncommon, "days without values": int((~whole).sum()), **cut}
-    units = {
-        name: sides[-1].parts[name][0].data[name].attrs["units"] for name in inputs if name not in VARIABLES
-    }
+    units = {name: sides[-1].parts[name][0][name].attrs["units"] for name in inputs if name not in VARIABLES}
     return domain, {
         "source": _in_words(source), "target": params.target, "inputs": list(inputs), "splits": parts,
         "split_by": split_by, "factor": whole_ratio(coarse_grid, fine.grid), "perfect": down is not None,
@@ -149,7 +147,7 @@ def _check_mean(one: Side, name: str, field: Fields) -> None:
     present = np.isfinite(field)
     if present.any():
         mean = float(np.mean(field, dtype=np.float64, where=present))
-        check_mean(one.parts[name][0].data, name, mean)
+        check_mean(one.parts[name][0], name, mean)
 
 
 def _with_values(target: Fields, inputs: Mapping[str, Fields]) -> Any:

@@ -12,7 +12,6 @@ import xarray as xr
 from convoy.climate.data.conventions import check_mean, check_names, path_of, without_round_off
 from convoy.climate.data.domains import Days, Domain, Fields, Grid
 from convoy.climate.data.netcdf import time_of
-from convoy.climate.data.sides import Part as FilePart
 from convoy.climate.data.sides import Side, common_days, side
 from convoy.climate.data.variables import ELEVATION, VariableParams, row_of
 from convoy.climate.downscaling.inference.io import Part
@@ -174,7 +173,7 @@ class _Found:
 class _Mean:
     """The mean of one input, which may betray a wrong unit as soon as a year of days is in."""
 
-    def __init__(self, name: str, part: FilePart) -> None:
+    def __init__(self, name: str, part: xr.Dataset) -> None:
         self.name, self.part = name, part
         self.days = self.values = 0
         self.sum = 0.0
@@ -187,7 +186,7 @@ class _Mean:
         self.values += int(known.sum())
         self.sum += float(fields.sum(dtype=np.float64, where=known))
         if self.days >= _DAYS_OF_A_MEAN:
-            check_mean(self.part.data, self.name, self.sum / self.values)
+            check_mean(self.part, self.name, self.sum / self.values)
 
 
 def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, VariableParams]:
