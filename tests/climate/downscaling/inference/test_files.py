@@ -319,4 +319,4 @@ def test_an_input_of_any_name_is_brought_to_the_units_of_training(lapse, home):
     ((_, found),) = side.slices("ps", side.days("ps").at(slice(0, 3)))
     np.testing.assert_allclose(found, 90_000, rtol=1e-6)
     assert "in.nc: variable 'ps' states the units 'kg'; expected Pa" in refusal(pressure, "kg")
-    assert "in.nc: variable 'ps' has the units ''; expected Pa" in refusal(pressure, "")
+    assert "in.nc: variable 'ps' states no units; expected Pa" in refusal(pressure, "")
