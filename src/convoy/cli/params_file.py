@@ -80,7 +80,7 @@ def write(path: Path = PARAMS) -> None:
         found: Any = values or {}
         for key in place:
             found = found.get(key) if isinstance(found, dict) else None
-        parse(found, model, f"{path}: section '{'.'.join(place)}'")
+        parse(found, model, str(path), ".".join(place))
     write_text(path, document(values))
 
 

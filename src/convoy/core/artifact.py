@@ -17,11 +17,13 @@ from convoy.core.files import (
     write_manifest,
     write_text,
 )
+from convoy.core.printable import reason
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 # Parsed JSON takes about ten times the memory of its text.
 _BYTES_AT_MOST = {CONFIG: 1 << 20, TOKENIZER: 1 << 26}
 _SEEDS_AT_MOST = 100
+_AGAIN = "make the folder again"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class StoredModel:
     def tokenizer_json(self) -> str:
         """The tokenizer; ConvoyError for a model that reads no texts."""
         if self.tokenizer is None:
-            raise ConvoyError(f"{self.name}: has no {TOKENIZER}: it does not read texts")
+            raise ConvoyError(f"has no {TOKENIZER}: it does not read texts", path=self.name)
         return self.tokenizer
 
     def on_any_machine(self) -> "StoredModel":
@@ -87,20 +89,22 @@ def read(folder: Path) -> StoredModel:
     """Read a model folder after checking every checksum; ConvoyError names what is missing or changed."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise ConvoyError(f"{folder}: no such model folder; run `dvc repro` or name another one")
+        raise ConvoyError("no such model folder", path=folder, hint="run `dvc repro` or name another one")
     files = check_manifest(folder)["files"]
     for name in (WEIGHTS, CONFIG):
         if name not in files:
-            raise ConvoyError(f"{folder}: no {name}, so this is not a model folder")
+            raise ConvoyError(f"no {name}, so this is not a model folder", path=folder)
     for name, limit in _BYTES_AT_MOST.items():
         if name in files and files[name]["bytes"] > limit:
-            raise ConvoyError(f"{folder / name}: {files[name]['bytes']:,} bytes; expected at most {limit:,}")
+            raise ConvoyError(
+                f"{files[name]['bytes']:,} bytes", path=folder / name, expected=f"at most {limit:,}"
+            )
     config = read_json(folder / CONFIG)
     numbers = _seeds(config, folder / CONFIG)
     names = [WEIGHTS] + [f"seed-{seed}.safetensors" for seed in numbers[1:]]
     for name in names:
         if name not in files:
-            raise ConvoyError(f"{folder / name}: missing, and {CONFIG} names its seed; make the folder again")
+            raise ConvoyError(f"missing, and {CONFIG} names its seed", path=folder / name, hint=_AGAIN)
     return StoredModel(
         config=config,
         seeds={seed: _tensors(folder / name) for seed, name in zip(numbers, names, strict=True)},
@@ -113,14 +117,16 @@ def read(folder: Path) -> StoredModel:
 def _seeds(config: Any, path: Path) -> list[int]:
     """The seeds that a config lists; ConvoyError where the JSON is not a model's config."""
     if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
-        raise ConvoyError(f"{path}: no 'kind' of model, so this is not a model folder; make it again")
+        raise ConvoyError(
+            "no 'kind' of model, so this is not a model folder", path=path, hint="make it again"
+        )
     seeds = config.get("seeds")
     if not isinstance(seeds, list) or not seeds or not all(type(seed) is int for seed in seeds):
-        raise ConvoyError(f"{path}: key 'seeds': expected a list of whole numbers; make the folder again")
+        raise ConvoyError(path=path, key="key 'seeds'", expected="a list of whole numbers", hint=_AGAIN)
     if len(set(seeds)) != len(seeds) or len(seeds) > _SEEDS_AT_MOST:
-        raise ConvoyError(f"{path}: key 'seeds': expected at most {_SEEDS_AT_MOST}, each once")
+        raise ConvoyError(path=path, key="key 'seeds'", expected=f"at most {_SEEDS_AT_MOST}, each once")
     if not isinstance(config.get("training", {}), dict):
-        raise ConvoyError(f"{path}: key 'training': expected keys and values; make the folder again")
+        raise ConvoyError(path=path, key="key 'training'", expected="keys and values", hint=_AGAIN)
     return seeds
 
 
@@ -128,12 +134,13 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return load_file(path)
     except Exception as error:  # safetensors raises many types for a broken header
-        reason = " ".join(str(error).split())[:120]
-        raise ConvoyError(f"{path}: not weights that this version reads ({reason}); train again") from None
+        raise ConvoyError(
+            f"not weights that this version reads ({reason(error, 120)})", path=path, hint="train again"
+        ) from None
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ConvoyError(f"{path}: not UTF-8 ({error.reason}); make the folder again") from None
+        raise ConvoyError(f"not UTF-8 ({error.reason})", path=path, hint=_AGAIN) from None

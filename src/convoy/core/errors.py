@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from convoy.core.printable import cut, mask
 
@@ -68,3 +69,10 @@ class ConvoyError(Exception):
             hint,
         )
         return ": ".join(filter(None, (str(self.path), key, "; ".join(filter(None, parts)))))
+
+    def moved(self, former: Path, place: str) -> Self:
+        """The error with a path below the folder `former` shown as one below `place`."""
+        path = Path(self.path)
+        if self.path and path.is_relative_to(former):
+            self.path = "/".join(filter(None, (place, *path.relative_to(former).parts)))
+        return self

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import reason
 
 MANIFEST = "manifest.json"
+_AGAIN = "make the folder again"
 _DEEPEST_JSON = 64  # our own files nest a tenth of that; parsers and validators recurse
 
 
@@ -78,13 +80,18 @@ def read_json(path: Path) -> Any:
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
-        raise ConvoyError(f"{path}: no such file; run `dvc repro` to make it") from None
-    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
-        raise ConvoyError(f"{path}: not valid JSON ({reason}); remove it and make it again") from None
+        raise ConvoyError("no such file", path=path, hint="run `dvc repro` to make it") from None
+    except RecursionError:
+        raise _not_json(path, "nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError or UnicodeDecodeError
+        raise _not_json(path, reason(error, 120)) from None
     if _depth(value) > _DEEPEST_JSON:
-        raise ConvoyError(f"{path}: not valid JSON (nested too deeply); remove it and make it again")
+        raise _not_json(path, "nested too deeply")
     return value
+
+
+def _not_json(path: Path, why: str) -> ConvoyError:
+    return ConvoyError(f"not valid JSON ({why})", path=path, hint="remove it and make it again")
 
 
 def _no_number(constant: str) -> Any:
@@ -127,16 +134,18 @@ def check_manifest(folder: Path, manifest_name: str = MANIFEST) -> dict[str, Any
     """
     folder = Path(folder)
     if not (folder / manifest_name).is_file():
-        raise ConvoyError(f"{folder}: no {manifest_name}, so the folder is not whole; make it again")
+        raise ConvoyError(
+            f"no {manifest_name}, so the folder is not whole", path=folder, hint="make it again"
+        )
     manifest = read_json(folder / manifest_name)
     listed = manifest.get("files") if isinstance(manifest, dict) else None
     if not isinstance(listed, dict):
-        raise ConvoyError(f"{folder / manifest_name}: no list of files; make the folder again")
+        raise ConvoyError("no list of files", path=folder / manifest_name, hint=_AGAIN)
     for name, facts in listed.items():
         known = isinstance(facts, dict) and type(facts.get("bytes")) is int
         if not known or not isinstance(facts.get("sha256"), str):
             raise ConvoyError(
-                f"{folder / manifest_name}: '{name[:80]}': no bytes and sha256; make the folder again"
+                "no bytes and sha256", path=folder / manifest_name, key=f"'{name[:80]}'", hint=_AGAIN
             )
     present = {
         file.relative_to(folder).as_posix()
@@ -145,17 +154,38 @@ def check_manifest(folder: Path, manifest_name: str = MANIFEST) -> dict[str, Any
     }
     for name in sorted(present ^ set(listed)):
         state = "not in the manifest" if name in present else "missing"
-        raise ConvoyError(f"{folder / name}: {state}; make the folder again")
+        raise ConvoyError(state, path=folder / name, hint=_AGAIN)
     for name, facts in sorted(listed.items()):
         file = folder / name
         if file.stat().st_size != facts["bytes"]:
             raise ConvoyError(
-                f"{file}: {file.stat().st_size} bytes, expected {facts['bytes']} by the manifest; make it "
-                f"again"
-            )
+                f"{file.stat().st_size} bytes, expected {facts['bytes']} by the manifest",
+                path=file, hint="make it again",
+            )  # fmt: skip
         if sha256(file) != facts["sha256"]:
-            raise ConvoyError(f"{file}: sha256 differs from the manifest; make the folder again")
+            raise ConvoyError("sha256 differs from the manifest", path=file, hint=_AGAIN)
     return manifest
+
+
+def check_room(path: Path, needed: int, purpose: str = "") -> None:
+    """Raise ConvoyError where fewer than `needed` bytes are free on the disk of the folder of `path`.
+
+    purpose: ends "1.2 GB needed" in the message.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        sizes = [_size(needed), _size(free)]
+        if sizes[0] == sizes[1]:
+            sizes = [f"{needed:,} bytes", f"{free:,}"]
+        raise ConvoyError(
+            f"{sizes[0]} needed{purpose and f' {purpose}'}, {sizes[1]} free",
+            path=path,
+            hint="name another place",
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.2g} MB"
 
 
 @contextlib.contextmanager

@@ -129,7 +129,7 @@ def _flavour(folder: Path) -> tuple[dict[str, Any], Any]:
     """The flavour in MLmodel, which states how the model is loaded, and the sha256 that its metadata pins."""
     path = folder / MLMODEL
     if not path.is_file():
-        raise ConvoyError(f"{folder}: no {MLMODEL}, so this is no model folder of MLflow's")
+        raise ConvoyError(f"no {MLMODEL}, so this is no model folder of MLflow's", path=folder)
     try:
         described = read_yaml(path)
         flavours, metadata = described["flavors"], described["metadata"]
@@ -164,4 +164,4 @@ def _shown(value: Any) -> str:
 
 
 def _refused(path: Path, fault: str) -> ConvoyError:
-    return ConvoyError(f"{path}: {fault}; {_AGAIN}")
+    return ConvoyError(fault, path=path, hint=_AGAIN)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import cut
 from convoy.core.yaml_io import read_yaml
 
 PARAMS = Path("params.yaml")
@@ -41,7 +42,7 @@ def load(section: str, model: type[S], path: Path = PARAMS) -> S:
     unknown section anywhere in the file, an unknown key, a wrong type, a value out of bounds or an impossible
     combination.
     """
-    return parse(_at(section, path), model, where=f"{path}: section '{section}'")
+    return parse(_at(section, path), model, str(path), section)
 
 
 def load_names(section: str, path: Path = PARAMS) -> tuple[str, ...]:
@@ -51,10 +52,12 @@ def load_names(section: str, path: Path = PARAMS) -> tuple[str, ...]:
     """
     names = _at(section, path)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConvoyError(f"{path}: section '{section}': expected a list of names; found {shown(names)}")
+        raise ConvoyError(
+            path=path, key=f"section '{section}'", expected="a list of names", found=shown(names)
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConvoyError(f"{path}: section '{section}': named more than once: {', '.join(twice)}")
+        raise ConvoyError(f"named more than once: {', '.join(twice)}", path=path, key=f"section '{section}'")
     return tuple(names)
 
 
@@ -65,7 +68,7 @@ def _at(section: str, path: Path) -> Any:
     for depth, key in enumerate(section.split(".")):
         if not isinstance(values, dict) or key not in values:
             parent = ".".join(section.split(".")[:depth]) or "the top level"
-            raise ConvoyError(f"{path}: section '{section}': no key '{key}' in {parent}")
+            raise ConvoyError(f"no key '{key}' in {parent}", path=path, key=f"section '{section}'")
         values = values[key]
     return values
 
@@ -85,9 +88,9 @@ def _check_names(names: Iterable[Any], known: Iterable[str], path: Path, prefix:
     for name in names:
         if name not in known:
             raise ConvoyError(
-                f"{path}: unknown section '{prefix}{name}'{nearest(str(name), known, prefix)}; known: "
-                f"{', '.join(prefix + one for one in known)}"
-            )
+                f"unknown section '{prefix}{name}'{nearest(str(name), known, prefix)}", path=path,
+                hint=f"known: {', '.join(prefix + one for one in known)}",
+            )  # fmt: skip
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -96,18 +99,26 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f" (did you mean '{prefix}{found[0]}'?)" if found else ""
 
 
-def parse(values: Any, model: type[S], where: str) -> S:
-    """Validate plain `values`, as parsed from YAML or JSON, as `model`; `where` begins the error line."""
+def parse(values: Any, model: type[S], where: str, section: str = "") -> S:
+    """Validate plain `values`, as parsed from YAML or JSON, as `model`.
+
+    Raises ConvoyError about the path `where` and, in it, the dotted `section`.
+    """
     # JSON mode: strict about scalars, while a YAML list may become a tuple and a string a path.
     try:
         return model.model_validate_json(json.dumps({} if values is None else values, default=str))
     except ValidationError as error:
-        raise ConvoyError(f"{where}: {_one_line(error, model)}") from None
+        problems = _problems(error, model)
+        found = problems[0] if len(problems) == 1 else ConvoyError("; ".join(map(str, problems)))
     except TypeError as error:  # a date as a key
-        raise ConvoyError(f"{where}: {error}") from None
+        found = ConvoyError(str(error))
+    found.path = where
+    found.key = ": ".join(filter(None, (section and f"section '{section}'", str(found.key))))
+    raise found
 
 
-def _one_line(error: ValidationError, model: type[Section]) -> str:
+def _problems(error: ValidationError, model: type[Section]) -> list[ConvoyError]:
+    """What is wrong with the values, an error without a path for each."""
     problems = []
     errors = error.errors(include_url=False)
     # pydantic reports an invalid element of a list a second time, as a missing one.
@@ -119,22 +130,23 @@ def _one_line(error: ValidationError, model: type[Section]) -> str:
         if problem["type"] == "extra_forbidden":
             known = _known_keys(model, problem["loc"][:-1])
             listed = f"; known: {', '.join(known)}" if known else ""
-            problems.append(f"unknown key '{key}'{nearest(str(problem['loc'][-1]), known)}{listed}")
+            unknown = f"unknown key '{key}'{nearest(str(problem['loc'][-1]), known)}{listed}"
+            problems.append(ConvoyError(unknown))
         elif problem["type"] == "missing":
-            problems.append(f"key '{key}' is missing")
+            problems.append(ConvoyError(f"key '{key}' is missing"))
         else:
-            message = _expected(problem["type"], problem.get("ctx", {}), problem["msg"])
-            if problem["type"] != "value_error" or not isinstance(problem["input"], dict):
-                # The message on an impossible combination quotes the values itself.
-                message += f"; found {shown(problem['input'])}"
-            problems.append(f"key '{key}': {message}" if key else message)
-    return "; ".join(problems)
+            message, expected = _expected(problem["type"], problem.get("ctx", {}), problem["msg"])
+            # The message on an impossible combination quotes the values itself.
+            quoted = problem["type"] == "value_error" and isinstance(problem["input"], dict)
+            found = "" if quoted else shown(problem["input"])
+            place = f"key '{key}'" if key else ""
+            problems.append(ConvoyError(message, key=place, expected=expected, found=found))
+    return problems
 
 
 def shown(value: Any) -> str:
     """Return a value as JSON, cut to 80 characters."""
-    text = json.dumps(value, default=str)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return cut(json.dumps(value, default=str), _SHOWN)
 
 
 # Expected values by the type of pydantic's error; in braces the names of the error's context.
@@ -160,15 +172,15 @@ _EXPECTED = {
 }
 
 
-def _expected(kind: str, parts: dict[str, Any], message: str) -> str:
-    """Return what was expected, in words; for a ValueError that a model raises, its own message."""
+def _expected(kind: str, parts: dict[str, Any], message: str) -> tuple[str, str]:
+    """Return a message and what was expected, one of them empty; a ValueError of a model is a message."""
     if kind == "value_error":
-        return str(parts["error"])
+        return str(parts["error"]), ""
     whole = {
         key: int(part) if isinstance(part, float) and part.is_integer() else part
         for key, part in parts.items()
     }
-    return f"expected {_EXPECTED[kind].format(**whole)}" if kind in _EXPECTED else message
+    return ("", _EXPECTED[kind].format(**whole)) if kind in _EXPECTED else (message, "")
 
 
 def _known_keys(model: type[Section], path: Sequence[int | str]) -> list[str]:

@@ -78,7 +78,7 @@ def launch() -> NoReturn:
 def _run_script() -> None:
     script = "".join(sys.argv[:1])
     if not script.endswith(".py") or not Path(script).is_file():
-        raise ConvoyError(f"no stage '{script}'; name one, such as `pipelines/run climate/gate.py`")
+        raise ConvoyError(f"no stage '{script}'", hint="name one, such as `pipelines/run climate/gate.py`")
     runpy.run_path(script, run_name="__main__")
 
 

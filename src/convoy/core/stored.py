@@ -14,12 +14,14 @@ from pydantic import Field
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
+from convoy.core.printable import cut
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200_000)]
 
 # Trained weights are some eight orders of magnitude smaller. Sums of products of two such values over a
 # network's width stay within float32.
 LARGEST = 1e10
+AGAIN = "train the model again"
 
 
 class StoredConfig(Section):
@@ -52,18 +54,20 @@ def check(tensors: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, Expect
     """
     for name in sorted(tensors.keys() ^ expected.keys()):
         what = "is missing" if name in expected else "is none of this kind of model"
-        raise ConvoyError(f"{where}: tensor '{name[:80]}' {what}; train the model again")
+        raise ConvoyError(f"tensor '{cut(name, 80)}' {what}", path=where, hint=AGAIN)
     for name, of_tensor in expected.items():
         fault = _fault(tensors[name], of_tensor)
         if fault is not None:
-            raise ConvoyError(f"{where}: tensor '{name}': {fault}; train the model again")
+            key = f"tensor '{name}'"
+            raise ConvoyError(path=where, key=key, expected=fault[0], found=fault[1], hint=AGAIN)
 
 
-def _fault(tensor: npt.NDArray[Any], expected: Expected) -> str | None:
+def _fault(tensor: npt.NDArray[Any], expected: Expected) -> tuple[str, str] | None:
+    """What was expected and what was found, in words."""
     # NumPy's ascontiguousarray, through which weights are stored, makes a single number an array of one.
     shape, found = expected.shape or (1,), tensor.shape or (1,)
     if tensor.dtype.name != expected.dtype or found != shape:
-        return f"expected {expected.dtype} {list(shape)}, found {tensor.dtype.name} {list(found)}"
+        return f"{expected.dtype} {list(shape)}", f"{tensor.dtype.name} {list(found)}"
     if tensor.size == 0:
         return None
     # minimum and maximum are NaN where a value is, fmin and fmax where all are.
@@ -71,4 +75,4 @@ def _fault(tensor: npt.NDArray[Any], expected: Expected) -> str | None:
     least, greatest = float(low.reduce(tensor, None)), float(high.reduce(tensor, None))
     if (expected.low <= least and greatest <= expected.high) or (expected.gaps and np.isnan(least)):
         return None
-    return f"expected values from {expected.low:g} to {expected.high:g}, found {least:g} to {greatest:g}"
+    return f"values from {expected.low:g} to {expected.high:g}", f"{least:g} to {greatest:g}"

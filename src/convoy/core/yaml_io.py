@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import reason
 
 MOST_BYTES = 1_000_000
 DEEPEST = 50
@@ -40,7 +41,7 @@ def read_yaml(path: Path) -> Any:
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise ConvoyError(f"{path}: larger than {MOST_BYTES:,} bytes; expected a short YAML file")
+            raise ConvoyError(f"larger than {MOST_BYTES:,} bytes", path=path, expected="a short YAML file")
         text = data.decode("utf-8")
         _check_depth(text, path)
         loader = Loader(text)
@@ -53,9 +54,9 @@ def read_yaml(path: Path) -> Any:
         finally:
             loader.dispose()
     except FileNotFoundError:
-        raise ConvoyError(f"{path}: no such file; run from the root of the checkout") from None
+        raise ConvoyError("no such file", path=path, hint="run from the root of the checkout") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise ConvoyError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from None
+        raise ConvoyError(f"not valid YAML: {reason(error)}", path=path) from None
 
 
 def _check_depth(text: str, path: Path) -> None:
@@ -64,7 +65,7 @@ def _check_depth(text: str, path: Path) -> None:
     for event in yaml.parse(text, Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise ConvoyError(f"{path}: nested more than {DEEPEST} levels deep; expected plain sections")
+            raise ConvoyError(f"nested more than {DEEPEST} levels deep", path=path, expected="plain sections")
 
 
 def _check_values(root: yaml.Node, path: Path) -> None:
@@ -78,11 +79,11 @@ def _check_values(root: yaml.Node, path: Path) -> None:
         if id(node) in counts:
             return counts[id(node)]
         if id(node) in entered:
-            raise ConvoyError(f"{path}: an alias refers to a value that contains it")
+            raise ConvoyError("an alias refers to a value that contains it", path=path)
         entered.add(id(node))
         values = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
         counts[id(node)] = 1 + sum(map(count, values))
         return counts[id(node)]
 
     if count(root) > MOST_VALUES:
-        raise ConvoyError(f"{path}: more than {MOST_VALUES:,} values when its aliases are expanded")
+        raise ConvoyError(f"more than {MOST_VALUES:,} values when its aliases are expanded", path=path)

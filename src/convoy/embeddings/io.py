@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import check_manifest, read_json
+from convoy.core.printable import cut
 
 SCHEMA_VERSION = 2
 STATUSES = ("ok", "empty_text", "all_unknown", "no_signal")
@@ -45,6 +46,8 @@ SCHEMA = pa.schema(
 METADATA = b"convoy"
 _OF_FILES = ("files", "rows")  # known when the parts are written, so in the manifest alone
 _SHOWN = 3
+_VALUE = 80  # characters of a value in a message
+_AGAIN = "make the folder again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,7 @@ def read(path: Path, mmap: bool = False) -> tuple[npt.NDArray[np.str_], npt.NDAr
     ids, vectors = (np.load(path / name, mode, allow_pickle=False) for name in (IDS, VECTORS))
     shape = (manifest["items"], manifest["dimension"])
     if vectors.shape != shape or ids.shape != shape[:1] or vectors.dtype != np.float32:
-        raise ConvoyError(f"{path}: {VECTORS} and {IDS} do not match the manifest; make the folder again")
+        raise ConvoyError(f"{VECTORS} and {IDS} do not match the manifest", path=path, hint=_AGAIN)
     return ids, vectors
 
 
@@ -79,13 +82,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_dir():
-        raise ConvoyError(f"{path}: no such embeddings folder; run `dvc repro` or `convoy embed` to make it")
+        raise ConvoyError(
+            "no such embeddings folder", path=path, hint="run `dvc repro` or `convoy embed` to make it"
+        )
     manifest = check_manifest(path, MANIFEST)
     if manifest.get("schema") != SCHEMA_VERSION or VECTORS not in manifest["files"]:
         raise ConvoyError(
-            f"{path}: expected embeddings of schema {SCHEMA_VERSION}, found {manifest.get('schema')}; name a "
-            "folder of embeddings, or make it again"
-        )
+            path=path, expected=f"embeddings of schema {SCHEMA_VERSION}", found=str(manifest.get("schema")),
+            hint="name a folder of embeddings, or make it again",
+        )  # fmt: skip
     _check_parts(path, manifest)
     return manifest
 
@@ -102,7 +107,7 @@ def refuse_foreign(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise ConvoyError(f"{path}: is no folder; name another place for the embeddings")
+        raise ConvoyError("is no folder", path=path, hint="name another place for the embeddings")
     ours = {MANIFEST, *read_json(path / MANIFEST).get("files", ())} if is_embeddings(path) else set()
     ours |= {parent.as_posix() for name in ours for parent in Path(name).parents}
     present = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
@@ -110,8 +115,9 @@ def refuse_foreign(path: Path) -> None:
     if foreign:
         more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
         raise ConvoyError(
-            f"{path}: holds {', '.join(foreign[:_SHOWN])}{more}, which no embedding made; name another folder"
-        )
+            f"holds {', '.join(foreign[:_SHOWN])}{more}, which no embedding made",
+            path=path, hint="name another folder",
+        )  # fmt: skip
 
 
 def _check_parts(path: Path, manifest: dict[str, Any]) -> None:
@@ -123,12 +129,12 @@ def _check_parts(path: Path, manifest: dict[str, Any]) -> None:
         rows[name], of_part = _inside(path / name)
         for key in sorted(facts.keys() | of_part.keys()):
             if facts.get(key) != of_part.get(key):
+                one, other = (cut(str(each.get(key)), _VALUE) for each in (facts, of_part))
                 raise ConvoyError(
-                    f"{path / MANIFEST}: {key} is {facts.get(key)}, in {name} it is {of_part.get(key)}; make "
-                    "the folder again"
+                    f"{key} is {one}, in {name} it is {other}", path=path / MANIFEST, hint=_AGAIN
                 )
     if rows != manifest.get("rows") or sum(rows.values()) != manifest["items"]:
-        raise ConvoyError(f"{path / MANIFEST}: its rows are not those of the parts; make the folder again")
+        raise ConvoyError("its rows are not those of the parts", path=path / MANIFEST, hint=_AGAIN)
 
 
 def _inside(part: Path) -> tuple[int, dict[str, Any]]:
@@ -140,4 +146,4 @@ def _inside(part: Path) -> tuple[int, dict[str, Any]]:
             return found.num_rows, facts
     except (pa.ArrowException, OSError, ValueError, KeyError):
         pass
-    raise ConvoyError(f"{part}: not a part of embeddings; make the folder again")
+    raise ConvoyError("not a part of embeddings", path=part, hint=_AGAIN)

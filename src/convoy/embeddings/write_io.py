@@ -4,7 +4,6 @@ Only the order of the items stays in memory, and their ids until that order is k
 """
 
 import json
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from convoy.core.errors import ConvoyError
-from convoy.core.files import atomic_directory, sha256, write_manifest
+from convoy.core.files import atomic_directory, check_room, sha256, write_manifest
+from convoy.core.printable import cut
 from convoy.embeddings.io import (
     IDS,
     MANIFEST,
@@ -40,6 +40,7 @@ _BATCH_ROWS = 8_192
 _CHUNK_ROWS = 4_096
 _SHA256_BYTES = 32
 _SHOWN = 5
+_ID = 60  # characters of an id in a message
 _PARQUET: dict[str, Any] = {
     "compression": "zstd",
     "use_dictionary": ["status"],
@@ -89,7 +90,9 @@ def write(
             (partial / name).mkdir()
         ranks = _write_ids(partial / IDS, items, progress)
         count = len(ranks)
-        _check_room(partial, count, dimension)
+        # .npy, and Parquet of which vectors hardly shrink.
+        needed = 2 * count * (4 * dimension + _SHA256_BYTES)
+        check_room(folder, needed, f"for {count:,} vectors of {dimension}")
         scratch = partial / "states.npy"
         with (
             create(partial / VECTORS, np.dtype(np.float32), (count, dimension)) as vectors,
@@ -116,7 +119,7 @@ def _silent(_phase: str, _done: int, _items: int) -> None:
 
 
 def _changed(path: Path) -> ConvoyError:
-    return ConvoyError(f"{path}: changed while it was read; run again when it is whole")
+    return ConvoyError("changed while it was read", path=path, hint="run again when it is whole")
 
 
 def _write_ids(path: Path, items: Items, progress: Progress) -> npt.NDArray[np.int64]:
@@ -155,20 +158,10 @@ def _refuse_twice(path: Path, ids: pa.Array, order: pa.Array, how: str = "") -> 
     if twice:
         pairs = [order[place : place + 2].to_pylist() for place in twice[:_SHOWN]]
         shown = ", ".join(
-            f"'{ids[first].as_py()}' (rows {first + 1} and {second + 1})" for first, second in pairs
+            f"'{cut(ids[first].as_py(), _ID)}' (rows {first + 1} and {second + 1})" for first, second in pairs
         )
         more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
-        raise ConvoyError(f"{path}: ids given twice{how}: {shown}{more}; give every item its own")
-
-
-def _check_room(folder: Path, items: int, dimension: int) -> None:
-    needed = 2 * items * (4 * dimension + _SHA256_BYTES)  # .npy, and Parquet of which vectors hardly shrink
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ConvoyError(
-            f"{folder.parent}: {free / 1e9:.1f} GB free, {needed / 1e9:.1f} needed for {items} vectors of "
-            f"{dimension}; name another place"
-        )
+        raise ConvoyError(f"ids given twice{how}: {shown}{more}", path=path, hint="give every item its own")
 
 
 def _write_rows(

@@ -6,12 +6,11 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from convoy.core.errors import ConvoyError
-from convoy.core.printable import mask
+from convoy.core.printable import reason
 from convoy.training.event_log import repository
 
 MAKE_AGAIN = "move it away, and `convoy publish` makes it again from DVC's outputs"
 _SERVERS, _DATA_BASES = ("http", "https"), ("postgresql", "mysql", "mssql")
-_LONGEST = 300  # characters of a reason
 _LATER = "DVC's outputs are whole, run `convoy publish` when it answers"
 _BROKEN = ("file is not a database", "malformed", "unsupported file format")
 
@@ -47,12 +46,6 @@ def probe(uri: str, shown: str, timeout: int) -> None:
         )
 
 
-def in_short(error: BaseException) -> str:
-    """An error's own words in one line of bounded length, without secrets."""
-    reason = mask(" ".join(str(error).split()))
-    return reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 3]}..."
-
-
 def is_broken(error: BaseException) -> bool:
     """Whether SQLite says that its file is none, or damaged."""
     return any(words in str(error) for words in _BROKEN)
@@ -76,10 +69,10 @@ def _probe_file(path: Path, timeout: int) -> None:
             connection.rollback()
     except sqlite3.DatabaseError as error:
         if is_broken(error):
-            raise ConvoyError(f"MLflow's store {path}: broken ({in_short(error)}); {MAKE_AGAIN}") from None
+            raise ConvoyError(f"MLflow's store {path}: broken ({reason(error)}); {MAKE_AGAIN}") from None
         todo = "try again when it ends" if "locked" in str(error) else "see to it that it can be written"
         raise ConvoyError(
-            f"MLflow's store {path}: {in_short(error)}; {todo}, or name another store in MLFLOW_TRACKING_URI"
+            f"MLflow's store {path}: {reason(error)}; {todo}, or name another store in MLFLOW_TRACKING_URI"
         ) from None
 
 
@@ -94,7 +87,7 @@ def _probe_data_base(uri: str, shown: str, timeout: int) -> None:
         with create_engine(uri, poolclass=NullPool, connect_args=limits).connect():
             pass
     except ImportError as error:
-        raise ConvoyError(f"MLflow at {shown}: {in_short(error)}; install it in .venv") from None
+        raise ConvoyError(f"MLflow at {shown}: {reason(error)}; install it in .venv") from None
     except (SQLAlchemyError, ValueError) as error:
-        reason = in_short(error).partition(" (Background on this error")[0]
-        raise OutOfReachError(f"MLflow at {shown}: {reason}") from None
+        words = reason(error).partition(" (Background on this error")[0]
+        raise OutOfReachError(f"MLflow at {shown}: {words}") from None

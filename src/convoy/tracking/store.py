@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from convoy.core.errors import ConvoyError
-from convoy.core.printable import MASK, mask
-from convoy.tracking.probe import MAKE_AGAIN, OutOfReachError, in_short, is_broken, probe, sqlite_file
+from convoy.core.printable import MASK, mask, reason
+from convoy.tracking.probe import MAKE_AGAIN, OutOfReachError, is_broken, probe, sqlite_file
 from convoy.training import event_log
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def reachable() -> Iterator[None]:
     except CommandError as error:  # of the migrations
         raise ConvoyError(_other_version(error)) from error
     except RequestException as error:
-        raise OutOfReachError(f"MLflow at {shown()}: {in_short(error)}") from error
+        raise OutOfReachError(f"MLflow at {shown()}: {reason(error)}") from error
     except (MlflowException, SQLAlchemyError) as error:
         if "error code 401" in str(error) or getattr(error, "error_code", "") == "UNAUTHENTICATED":
             raise ConvoyError(
@@ -150,13 +150,13 @@ def reachable() -> Iterator[None]:
             ) from error
         if "database schema" in str(error):
             raise ConvoyError(_other_version(error)) from error
-        what = f"MLflow at {shown()}: {in_short(error)}"
+        what = f"MLflow at {shown()}: {reason(error)}"
         if isinstance(error, DatabaseError) and is_broken(error):
             raise ConvoyError(f"{what}; {MAKE_AGAIN}") from error
         raise OutOfReachError(what) from error
     except OSError as error:
         if error.filename is None:
-            raise OutOfReachError(f"MLflow at {shown()}: {in_short(error)}") from error
+            raise OutOfReachError(f"MLflow at {shown()}: {reason(error)}") from error
         raise ConvoyError(
             f"{error.filename}: {error.strerror}; tracking keeps its files there: mend it, then run "
             "`convoy publish`"
@@ -165,7 +165,7 @@ def reachable() -> Iterator[None]:
 
 def _other_version(error: Exception) -> str:
     return (
-        f"MLflow at {shown()}: made by another version of MLflow ({in_short(error).partition('. ')[0]}); use "
+        f"MLflow at {shown()}: made by another version of MLflow ({reason(error).partition('. ')[0]}); use "
         f"that version, or `mlflow db upgrade` where it is the older one, or {MAKE_AGAIN}"
     )
 

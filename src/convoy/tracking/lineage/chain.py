@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
 from convoy.core.mlmodel import check
+from convoy.core.printable import cut, reason
 from convoy.embeddings import io as embeddings
 from convoy.tasks import TaskSpec
 from convoy.tracking import dvclock, store
 from convoy.tracking.lineage.tree import Node, checked
 from convoy.tracking.lineage.workspace import SHORT, Workspace
 from convoy.tracking.outputs import EVALUATION, Trained, trained
-from convoy.tracking.probe import in_short
 from convoy.tracking.registry.listing import all_versions, no_such_version
+from convoy.tracking.registry.loading import about_copy
 from convoy.tracking.runs import PARENT
 from convoy.training.event_log import git, repository
 
@@ -44,7 +45,7 @@ def lineage(what: str, tasks: Sequence[TaskSpec], show: Callable[[str], Any]) ->
     """
     uri = _URI.fullmatch(what)
     if not what.strip() or (uri is not None and not uri[2]):
-        raise ConvoyError(f"lineage: expected a path or {_URIS}, found '{what}'")
+        raise ConvoyError(path="lineage", expected=f"a path or {_URIS}", found=f"'{what}'")
     chain = _Chain(repository(), tasks)
     if uri is not None:
         tree = chain.of_uri(what, uri[1], uri[2])
@@ -115,8 +116,7 @@ class _Chain:
             with store.reachable():
                 nodes = [self._version(version) for version in self._versions(content)]
         except ConvoyError as error:
-            reason = str(error)
-            return [Node(reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}…", "not here")]
+            return [Node(cut(str(error), _LONGEST), "not here")]
         return nodes or [Node(f"no registered version has the content {content[:SHORT]}", "not here")]
 
     def _all_versions(self) -> "list[ModelVersion]":
@@ -149,7 +149,7 @@ class _Chain:
     def _get_run(self, run_id: str) -> "Run":
         run = self._find_run(run_id)
         if run is None:
-            raise ConvoyError(f"runs:/{run_id}: no such run at {store.shown()}")
+            raise ConvoyError(f"no such run at {store.shown()}", path=f"runs:/{run_id}")
         return run
 
     def _find_run(self, run_id: str) -> "Run | None":
@@ -290,7 +290,7 @@ def _stored_fault(
             folder = Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))
             check_manifest(check(folder, loaders, content).model_folder)
         except ConvoyError as error:
-            return re.sub(rf"{re.escape(scratch)}(/artifacts)?", uri, str(error))
+            return str(about_copy(error, Path(scratch), uri))
         except (MlflowException, OSError) as error:
-            return f"its files cannot be had: {in_short(error)}"
+            return f"its files cannot be read: {reason(error)}"
     return None

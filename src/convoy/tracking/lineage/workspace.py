@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from convoy.core.artifact import WEIGHTS
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
+from convoy.core.printable import reason
 from convoy.embeddings import io as embeddings
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
@@ -58,11 +59,12 @@ class Workspace:
             return self._described(text, _parquet_fault(path), facts, None)
         if not path.exists():
             raise ConvoyError(
-                f"{path}: no such file or folder; expected an output of dvc.lock, embeddings, a model folder "
-                "or a URI such as models:/streamrec-text@champion"
-            )
+                "no such file or folder", path=path,
+                expected="an output of dvc.lock, embeddings, a model folder or a URI such as "
+                "models:/streamrec-text@champion",
+            )  # fmt: skip
         raise ConvoyError(
-            f"{path}: neither embeddings nor a model nor an output of dvc.lock, so nothing is known of it"
+            "neither embeddings nor a model nor an output of dvc.lock, so nothing is known of it", path=path
         )
 
     def name(self, path: Path) -> str:
@@ -70,7 +72,7 @@ class Workspace:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
     def _relative(self, error: ConvoyError) -> str:
-        return str(error).replace(f"{self.root}/", "")
+        return str(error.moved(self.root, ""))
 
     def md5(self, name: str) -> str | None:
         """DVC's md5 of what lies there now; None where there is nothing."""
@@ -243,5 +245,5 @@ def _parquet_fault(path: Path) -> str | None:
             for group in range(file.num_row_groups):
                 file.read_row_group(group)
     except (pa.ArrowException, OSError) as error:
-        return " ".join(str(error).split())
+        return reason(error)
     return None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json
+from convoy.core.printable import reason
 from convoy.tasks import METRICS, PromotionParams, TaskSpec
 from convoy.tracking import dvclock
 from convoy.tracking.outputs import EVALUATION
-from convoy.tracking.probe import in_short
 from convoy.tracking.registry import loading
 from convoy.tracking.registry.state import name, record
 from convoy.training.event_log import repository
@@ -91,5 +91,5 @@ def _download(client: "MlflowClient", version: "ModelVersion", scratch: str) -> 
     except (MlflowException, OSError) as error:
         raise ConvoyError(
             f"{name(record(version))}: no {EVALUATION}/ in its run {version.run_id} "
-            f"({in_short(error)}); run `convoy publish`, then promote again"
+            f"({reason(error)}); run `convoy publish`, then promote again"
         ) from None

@@ -24,6 +24,5 @@ def all_versions(client: "MlflowClient", registered: str) -> "list[ModelVersion]
 def no_such_version(uri: str, known: "Iterable[ModelVersion]") -> ConvoyError:
     """The error of a URI that names none of the known versions."""
     names = ", ".join(f"models:/{version.name}/{version.version}" for version in known)
-    return ConvoyError(
-        f"{uri}: no such version at {store.shown()}; there are {names or 'none, run `convoy publish`'}"
-    )
+    there = f"there are {names or 'none, run `convoy publish`'}"
+    return ConvoyError(f"no such version at {store.shown()}", path=uri, hint=there)

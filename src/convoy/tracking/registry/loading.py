@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from convoy.core import artifact
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
-from convoy.core.mlmodel import check
-from convoy.core.printable import mask
+from convoy.core.mlmodel import MLMODEL, check
+from convoy.core.printable import reason
 from convoy.tasks import ServedModel, Serving
 from convoy.tracking.registry.listing import CONTENT, all_versions, no_such_version
 
@@ -40,9 +40,7 @@ def stored(client: "MlflowClient", uri: str, loaders: Collection[str]) -> tuple[
             checked = check(_download(client, place, scratch), loaders, content)
             return replace(artifact.read(checked.model_folder), name=uri), content
         except (ConvoyError, MlflowException) as error:
-            # The copy, below `scratch`, is gone when this is read.
-            reason = re.sub(rf"{re.escape(scratch)}/[^/: ]+", lambda _: uri, _reason(error))
-            raise ConvoyError(reason if reason.startswith(uri) else f"{uri}: {reason}") from None
+            raise _about(uri, error, Path(scratch)) from None
 
 
 def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
@@ -60,11 +58,12 @@ def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
         place = next((model.artifact_location for model in models if model.name == found[2]), uri)
         tags = run.data.tags
     else:
-        raise ConvoyError(
-            f"{uri}: expected models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN/PATH"
-        )
+        expected = "models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN/PATH"
+        raise ConvoyError(path=uri, expected=expected)
     if CONTENT not in tags:
-        raise ConvoyError(f"{uri}: no tag {CONTENT}, so `convoy publish` did not make it; name another one")
+        raise ConvoyError(
+            f"no tag {CONTENT}, so `convoy publish` did not make it", path=uri, hint="name another one"
+        )
     return place, tags[CONTENT]
 
 
@@ -87,9 +86,21 @@ def _download(client: "MlflowClient", place: str, scratch: str) -> Path:
     return Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))
 
 
-def _reason(error: BaseException) -> str:
-    """The reason of a failure: of our own refusal MLflow reports only that the download failed."""
-    first: BaseException | None = error
-    while first is not None and not isinstance(first, ConvoyError):
-        first = first.__cause__ or first.__context__
-    return mask(" ".join(str(first or error).split()))
+def about_copy(error: ConvoyError, scratch: Path, uri: str) -> ConvoyError:
+    """The error with the URI in place of its copy in `scratch`, which is gone when the message is read."""
+    for folder in (scratch,) if (scratch / MLMODEL).exists() else (*scratch.iterdir(), scratch):
+        error.moved(folder, uri)
+    return error
+
+
+def _about(uri: str, error: BaseException, scratch: Path) -> ConvoyError:
+    """The failure as one about the URI; of our own refusal MLflow reports only that the download failed."""
+    own: BaseException | None = error
+    while own is not None and not isinstance(own, ConvoyError):
+        own = own.__cause__ or own.__context__
+    if own is None:
+        return ConvoyError(reason(error), path=uri)
+    about_copy(own, scratch, uri)
+    if not str(own.path).startswith(uri):
+        own.path = f"{uri}: {own.path}" if own.path else uri
+    return own

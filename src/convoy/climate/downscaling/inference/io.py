@@ -1,6 +1,5 @@
 """What `convoy downscale` writes: one CF NetCDF-4 file, block by block."""
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil, prod
@@ -15,7 +14,7 @@ from convoy.climate.data.domains import Days, Fields, Grid
 from convoy.climate.data.io import write_dataset
 from convoy.climate.data.variables import VARIABLES
 from convoy.core.errors import ConvoyError
-from convoy.core.files import atomic_file
+from convoy.core.files import atomic_file, check_room
 
 Part = tuple[slice, Mapping[str, Fields]]
 
@@ -33,7 +32,7 @@ def write(
     with atomic_file(path) as partial, _in_one_line(path):
         chunk = days_a_chunk(len(days), grid.shape)
         write_dataset(partial, _empty(grid, days, variables, attributes))
-        _check_room(path, len(variables) * ceil(len(days) / chunk) * chunk * prod(grid.shape) * 4)
+        check_room(path, len(variables) * ceil(len(days) / chunk) * chunk * prod(grid.shape) * 4)
         with netCDF4.Dataset(str(partial), "a") as file:
             file.set_auto_mask(False)
             stored = {
@@ -72,13 +71,3 @@ def _in_one_line(path: Path) -> Iterator[None]:
             raise
         asked = ": is the disk full?" if "HDF error" in str(error) else ""
         raise ConvoyError(f"{path}: cannot be written ({error}){asked}") from None
-
-
-def _check_room(path: Path, needed: int) -> None:
-    free = shutil.disk_usage(path.parent).free
-    if free < needed:
-        raise ConvoyError(f"{path}: {_size(needed)} needed, {_size(free)} free; name another place")
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.2g} MB"

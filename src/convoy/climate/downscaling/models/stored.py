@@ -13,7 +13,8 @@ from convoy.climate.downscaling.models.baselines import QUANTILES, SEASONS
 from convoy.core.artifact import CONFIG, StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section, parse
-from convoy.core.stored import LARGEST, Expected, Name, StoredConfig, check
+from convoy.core.printable import cut
+from convoy.core.stored import AGAIN, LARGEST, Expected, Name, StoredConfig, check
 
 TASK = "climate/downscaling"
 STATIC, GRID, NETWORK = "static.", "grid.", "network."
@@ -141,15 +142,18 @@ def check_model(stored: StoredModel, models: Mapping[str, Row]) -> StoredModel:
     """
     kind = stored.config.get("kind")
     if stored.config.get("task") != TASK or not isinstance(kind, str):
-        raise ConvoyError(f"{stored.name}: {CONFIG}: key 'task': expected {TASK}, so this downscales nothing")
+        raise ConvoyError(
+            path=f"{stored.name}: {CONFIG}", key="key 'task'", expected=f"{TASK}, so this downscales nothing"
+        )
     if kind not in models:
         raise ConvoyError(
-            f"{stored.name}: model '{kind[:40]}' is none of ours; expected one of {', '.join(models)}"
-        )
+            f"model '{cut(kind, 40)}' is none of ours",
+            path=stored.name, expected=f"one of {', '.join(models)}",
+        )  # fmt: skip
     row, where = models[kind], f"{stored.name}: {CONFIG}"
     config = parse(stored.config, _Config if row.tensors else _NetworkConfig, where)
     if row.tensors is not None and row.per_pixel == (config.place is None):
-        raise ConvoyError(f"{where}: key 'place': not as a model '{kind}' has it")
+        raise ConvoyError(f"not as a model '{kind}' has it", path=where, key="key 'place'")
     for seed, tensors in stored.seeds.items():
         _check_tensors(config, row.tensors, tensors, f"{stored.name}: seed {seed}")
     return stored
@@ -160,7 +164,9 @@ def _check_tensors(
 ) -> None:
     coarse, fine = (_shape(tensors, which) for which in ("coarse", "fine"))
     if max(coarse[0] * fine[0], coarse[1] * fine[1]) > _MATRIX_AT_MOST:
-        raise ConvoyError(f"{where}: grids of {list(coarse)} and {list(fine)} cells are too large together")
+        raise ConvoyError(
+            f"grids of {list(coarse)} and {list(fine)} cells are too large together", path=where
+        )
     expected: dict[str, Expected] = {}
     for which, shape in (("coarse", coarse), ("fine", fine)):
         expected |= _grid(which, shape)
@@ -170,7 +176,7 @@ def _check_tensors(
     if isinstance(config, _NetworkConfig):
         pixels = config.network.pixels
         if pixels is not None and pixels != fine:
-            raise ConvoyError(f"{where}: network.pixels {list(pixels)}, but the fine grid is {list(fine)}")
+            raise ConvoyError(f"network.pixels {list(pixels)}, but the fine grid is {list(fine)}", path=where)
         expected |= {f"{STATIC}fine.{name}": Expected("float32", fine, gaps=True)
                      for name in config.scaling.static_names if name != ELEVATION}  # fmt: skip
         expected |= {f"{NETWORK}{name}": value for name, value in shapes(config.network.model_dump()).items()}
@@ -223,9 +229,10 @@ def _check_axis(tensors: Mapping[str, npt.NDArray[Any]], name: str, where: str) 
     apart = bounds[1:, 0] >= bounds[:-1, 1] - 0.01 * width[1:]
     if len(centres) == 0 or not (ascending and inside.all() and apart.all()):
         raise ConvoyError(
-            f"{where}: tensors '{name}.centres' and '{name}.bounds': expected ascending centres, each within "
-            "the bounds of its cell, and cells that do not overlap; train the model again"
-        )
+            path=where, key=f"tensors '{name}.centres' and '{name}.bounds'",
+            expected="ascending centres, each within the bounds of its cell, and cells that do not overlap",
+            hint=AGAIN,
+        )  # fmt: skip
 
 
 def no_tensors(_inputs: int, _fine: tuple[int, int]) -> dict[str, Expected]:

@@ -15,7 +15,8 @@ from pydantic import Field, model_validator
 from convoy.core.artifact import CONFIG, TOKENIZER, WEIGHTS, StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section, parse
-from convoy.core.stored import LARGEST, Expected, Name, StoredConfig, check
+from convoy.core.printable import cut
+from convoy.core.stored import AGAIN, LARGEST, Expected, Name, StoredConfig, check
 from convoy.streamrec.classification.corpus.tokens import SPECIAL_TOKENS, untrained
 
 HIDDEN = 128  # of nn.text.BagOfWordsModel
@@ -97,16 +98,17 @@ def check_model(stored: StoredModel, models: Mapping[str, Row]) -> StoredModel:
     kind = stored.config.get("kind")
     if not isinstance(kind, str) or kind not in models:
         raise ConvoyError(
-            f"{stored.name}: model '{str(kind)[:40]}' reads no texts; expected one of {', '.join(models)}"
-        )
+            f"model '{cut(str(kind), 40)}' reads no texts",
+            path=stored.name, expected=f"one of {', '.join(models)}",
+        )  # fmt: skip
     config = parse(stored.config, _NETWORKS.get(kind, _BaselineConfig), f"{stored.name}: {CONFIG}")
     words = _words_of(stored.tokenizer_json, stored.name)
     network = getattr(config, "network", None)
     if isinstance(network, _Network) and network.vocab_size != words:
         raise ConvoyError(
-            f"{stored.name}: {TOKENIZER} has {words} ids, {WEIGHTS} rows for {network.vocab_size}; train the "
-            "model again"
-        )
+            f"{TOKENIZER} has {words} ids, {WEIGHTS} rows for {network.vocab_size}",
+            path=stored.name, hint=AGAIN,
+        )  # fmt: skip
     of_baseline = models[kind].check
     for seed, tensors in stored.seeds.items():
         where = f"{stored.name}: seed {seed}"
@@ -149,7 +151,7 @@ def check_majority(
     """A share of each category, together 1."""
     check(tensors, {"frequencies": Expected("float64", (classes,), low=0, high=1)}, where)
     if abs(tensors["frequencies"].sum() - 1) > 1e-9:
-        raise ConvoyError(f"{where}: tensor 'frequencies': expected a sum of 1; train the model again")
+        raise ConvoyError(path=where, key="tensor 'frequencies'", expected="a sum of 1", hint=AGAIN)
 
 
 def check_linear(
@@ -170,7 +172,7 @@ def check_linear(
     check(tensors, expected, where)
     if count == 0 or (np.diff(features) <= 0).any():
         raise ConvoyError(
-            f"{where}: tensor 'features': expected ascending numbers, each once; train the model again"
+            path=where, key="tensor 'features'", expected="ascending numbers, each once", hint=AGAIN
         )
 
 
@@ -182,7 +184,7 @@ def _words_of(tokenizer_json: str, where: str) -> int:
     """
 
     def refused(reason: str) -> ConvoyError:
-        return ConvoyError(f"{where}: {TOKENIZER}: {reason}; train the model again")
+        return ConvoyError(reason, path=where, key=TOKENIZER, hint=AGAIN)
 
     try:
         found: Any = json.loads(tokenizer_json)
