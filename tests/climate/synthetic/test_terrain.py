@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.data.domains import Axis, Grid
-from convoy.climate.data.topography import terrain_fields
+from convoy.climate.data.static_fields import terrain_fields
 from convoy.climate.synthetic import terrain
 
 GRID = Grid(Axis.regular(40.0, 0.25, 24), Axis.regular(2.0, 0.25, 32))

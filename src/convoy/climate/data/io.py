@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from convoy.climate.data.datasets import dataset, days_of, fields_of, grid_of
-from convoy.climate.data.domains import Days, Domain, Fields, Grid
+from convoy.climate.data.domains import Domain, Fields, Grid
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_directory, check_manifest, read_json, write_json, write_manifest
 
@@ -104,39 +104,31 @@ def _read_domain(
 ) -> Domain:
     fine, static = _read_static(folder / "static_fine.nc")
     coarse, coarse_static = _read_static(folder / "static_coarse.nc")
-    days, fields, truths = [], [], []
-    for path in sorted(folder.glob("coarse_*.nc")):
-        year = path.stem.removeprefix("coarse_")
-        if not any(first[:4] <= year <= last[:4] for first, last in spans):
-            continue
-        of_year, values = _read_fields(path, inputs)
-        chosen = np.logical_or.reduce([of_year.between(*span) for span in spans])
-        days.append(of_year.at(chosen))
-        fields.append({key: value[chosen] for key, value in values.items()})
-        truth = folder / f"fine_{year}.nc"
-        if truth.exists():
-            truths.append(_read_fields(truth, [target])[1][target][chosen])
-    if not days:
+    seen = _read_days(folder, "coarse", spans, inputs)
+    truth = _read_days(folder, "fine", spans, [target])
+    if seen is None:
         raise ConvoyError(f"{folder}: no days in {spans}; make the grids again")
     return Domain(
-        name, place, coarse, fine,
-        Days(days[0].calendar, np.concatenate([part.ordinal for part in days])),
-        {key: np.concatenate([part[key] for part in fields]) for key in inputs},
-        np.concatenate(truths) if truths else None,
-        static, coarse_static,
+        name, place, coarse, fine, days_of(seen), {key: fields_of(seen, key) for key in inputs},
+        None if truth is None else fields_of(truth, target), static, coarse_static,
     )  # fmt: skip
 
 
 def _read_static(path: Path) -> tuple[Grid, dict[str, Fields]]:
     with opened(path) as held:
-        fields = {str(name): fields_of(held, str(name)) for name in held.data_vars if _on_grid(held[name])}
-        return grid_of(held), fields
+        on_grid = [str(name) for name, field in held.data_vars.items() if field.dims[-2:] == ("lat", "lon")]
+        return grid_of(held), {name: fields_of(held, name) for name in on_grid}
 
 
-def _read_fields(path: Path, names: Iterable[str]) -> tuple[Days, dict[str, Fields]]:
-    with opened(path) as held:
-        return days_of(held), {name: fields_of(held, name) for name in names}
-
-
-def _on_grid(held: xr.DataArray) -> bool:
-    return held.dims[-2:] == ("lat", "lon")
+def _read_days(folder: Path, side: str, spans: list[tuple[str, str]], names: list[str]) -> xr.Dataset | None:
+    """The variables of one side on these days, from files of a year; None where there are none."""
+    found = []
+    for path in sorted(folder.glob(f"{side}_*.nc")):
+        year = path.stem.removeprefix(f"{side}_")
+        if any(first[:4] <= year <= last[:4] for first, last in spans):
+            with opened(path) as held:
+                chosen = np.logical_or.reduce([days_of(held).between(*span) for span in spans])
+                found.append(held[names].isel(time=np.flatnonzero(chosen)).load())
+    if not found:
+        return None
+    return xr.concat(found, "time", data_vars="minimal", coords="minimal", compat="override", join="override")

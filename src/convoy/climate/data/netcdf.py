@@ -63,30 +63,25 @@ class Reader:
         Raises ConvoyError where the file, or later where the values that are taken, cannot be read.
         """
         key = str(path)
-        if key not in self._opened:
-            _refuse_by_first_bytes(Path(path))
-            header, attributes = self.ask(key, "cannot be opened", None, None, ())
-            if not header:
-                raise ConvoyError(f"{key}: no variables in it (those in groups are not read)")
-            self._opened[key] = self._dataset(key, header, attributes)
-        return self._opened[key]
-
-    def _dataset(self, path: str, header: netcdf_child.Header, attributes: dict[str, Any]) -> xr.Dataset:
+        if key in self._opened:
+            return self._opened[key]
+        _refuse_by_first_bytes(Path(path))
+        header, attributes = self.ask(key, "cannot be opened", None, None, ())
+        if not header:
+            raise ConvoyError(f"{key}: no variables in it (those in groups are not read)")
         variables = {}
         for name, (dims, shape, dtype, attrs, values) in header.items():
-            data: Any
+            data: Any = indexing.LazilyIndexedArray(_Remote(self, key, name, dtype, shape))
             if values is not None:
                 data = unpacked(values, attrs).astype(np.float64)
-            else:
-                data = indexing.LazilyIndexedArray(_Remote(self, path, name, dtype, shape))
             variables[name] = xr.Variable(dims, data, attrs)
         try:
             # No indexes: coordinates of other people may hold anything.
             dataset = xr.Dataset(coords=xr.Coordinates(variables, indexes={}), attrs=attributes)
         except ValueError as error:
-            raise ConvoyError(f"{path}: cannot be opened ({' '.join(str(error).split())})") from None
-        dataset.encoding["source"] = path
-        return dataset
+            raise ConvoyError(f"{key}: cannot be opened ({' '.join(str(error).split())})") from None
+        dataset.encoding["source"] = key
+        return self._opened.setdefault(key, dataset)
 
     def ask(self, path: str, failed: str, *request: Any) -> Any:
         """The child's reply to a request for a file; ConvoyError, which says what has failed, without one."""
@@ -154,16 +149,14 @@ def time_of(dataset: xr.Dataset, name: str) -> tuple[str, str] | None:
     Of several coordinates along a dimension the one whose `standard_name` is time, else the dimension's own.
     """
     for dim in map(str, dataset[name].dims):
-        candidates = [
+        found = [
             str(other)
-            for other, variable in dataset.variables.items()
-            if variable.dims == (dim,) and " since " in str(variable.attrs.get("units", ""))
+            for other, held in dataset.variables.items()
+            if held.dims == (dim,) and " since " in str(held.attrs.get("units", ""))
         ]
-        standard = {other: str(dataset[other].attrs.get("standard_name", "time")) for other in candidates}
-        for other in sorted(candidates, key=lambda other: (standard[other] != "time", other != dim)):
-            return dim, other
-        if dim == "time":
-            return dim, dim
+        found.sort(key=lambda one: (dataset[one].attrs.get("standard_name", "time") != "time", one != dim))
+        if found or dim == "time":
+            return dim, next(iter(found), dim)
     return None
 
 

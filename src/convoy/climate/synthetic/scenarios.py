@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from convoy.climate.data.domains import Axis, Days, Domain, Fields, Grid
 from convoy.climate.data.regridding import Regridding, area_mean, interpolation
-from convoy.climate.data.topography import terrain_fields
+from convoy.climate.data.static_fields import terrain_fields
 from convoy.climate.synthetic import terrain
 from convoy.climate.synthetic.physics import saturation_humidity, surface_pressure
 from convoy.climate.synthetic.spectra import Modes, broken_power_law

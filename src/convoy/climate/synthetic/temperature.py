@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from convoy.climate.data.domains import Fields, Grid
 from convoy.climate.data.regridding import Regridding
-from convoy.climate.data.topography import KM_PER_DEGREE
+from convoy.climate.data.static_fields import KM_PER_DEGREE
 from convoy.climate.synthetic.physics import saturation_humidity
 
 HOURS = np.arange(0, 24, 3) + 1.5
