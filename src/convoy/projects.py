@@ -14,4 +14,4 @@ def task_of(registered: str) -> TaskSpec:
         if task.registered == registered:
             return task
     names = " or ".join(task.registered for task in TASKS)
-    raise ConvoyError(f"{registered}: none of our registered models; expected {names}")
+    raise ConvoyError("none of our registered models", path=registered, expected=names)

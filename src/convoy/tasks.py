@@ -9,7 +9,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section, load_names
+from convoy.core.params import PARAMS, Section, load_names
+from convoy.core.printable import cut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def registry(*rows: Model) -> dict[str, Model]:
 def model_named(models: Mapping[str, Model], name: object) -> Model:
     """The row of a model; ConvoyError for a name that no model of the task has."""
     if not isinstance(name, str) or name not in models:
-        raise ConvoyError(f"model '{str(name)[:40]}': expected one of {', '.join(models)}")
+        raise ConvoyError(key=f"model '{cut(str(name), 40)}'", expected=f"one of {', '.join(models)}")
     return models[name]
 
 
@@ -104,11 +105,13 @@ def models_in_use(project: str, models: Mapping[str, Model]) -> tuple[str, ...]:
         for name in load_names(f"{project}.{section}"):
             if name not in names_of(models, role):
                 known = ", ".join(names_of(models, role))
-                raise ConvoyError(f"params.yaml: {project}.{section}: '{name}': expected one of {known}")
+                raise ConvoyError(
+                    path=PARAMS, key=f"{project}.{section}: '{name}'", expected=f"one of {known}"
+                )
             found.add(name)
     if not found:
         raise ConvoyError(
-            f"params.yaml: {project}.networks, {project}.baselines: no model; name at least one"
+            "no model", path=PARAMS, key=f"{project}.networks, {project}.baselines", hint="name at least one"
         )
     return tuple(name for name in models if name in found)
 

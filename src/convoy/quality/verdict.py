@@ -87,8 +87,11 @@ class Verdict:
         example = f", first {first.examples[0]}" if first.examples else ""
         more = f"; also {', '.join(f'{other.name} ({other.column})' for other in others)}" if others else ""
         raise ConvoyError(
-            f"{path}: {self.heading}'{first.column}': expectation '{first.name}' failed: {first.words}; "
-            f"found {first.found}{example}{more}; {remedy}"
+            f"expectation '{first.name}' failed: {first.words}",
+            path=path,
+            key=f"{self.heading}'{first.column}'",
+            found=f"{first.found}{example}{more}",
+            hint=remedy,
         )
 
 

@@ -24,7 +24,7 @@ def read_plots(folder: Path) -> dict[str, Columns]:
     """The CSV tables of a folder by file name, each as columns of text, after checking its manifest."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise ConvoyError(f"{folder}: no such folder of plots; run `dvc repro` to make it")
+        raise ConvoyError("no such folder of plots", path=folder, hint="run `dvc repro` to make it")
     names = check_manifest(folder)["files"]
     return {
         name: columns((folder / name).read_text(encoding="utf-8"), folder / name)

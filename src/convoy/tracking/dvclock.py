@@ -33,10 +33,12 @@ def read(path: Path = Path("dvc.lock")) -> dict[str, Entry]:
         return {name: _entry(name, content) for name, content in stages.items()}
     except OSError as error:
         raise ConvoyError(
-            f"{path}: {error.strerror}; run `dvc repro` from the root of the checkout"
+            str(error.strerror), path=path, hint="run `dvc repro` from the root of the checkout"
         ) from None
     except (ValueError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-        raise ConvoyError(f"{path}: not a whole lock file; run `make repro`, which mends it") from None
+        raise ConvoyError(
+            "not a whole lock file", path=path, hint="run `make repro`, which mends it"
+        ) from None
 
 
 def key(entries: Iterable[Entry], name: str = "") -> str:
@@ -54,7 +56,7 @@ def md5(path: Path) -> str:
     if path.is_file():
         return _md5_of_file(path)
     if not path.is_dir():
-        raise ConvoyError(f"{path}: no such output; run `dvc checkout` or `dvc repro`")
+        raise ConvoyError("no such output", path=path, hint="run `dvc checkout` or `dvc repro`")
     files = [
         {"md5": _md5_of_file(file), "relpath": file.relative_to(path).as_posix()}
         for file in path.rglob("*")
@@ -68,7 +70,9 @@ def check(entry: Entry, path: str) -> None:
     """Refuse an output of the workspace that is not the one that the lock names."""
     if md5(Path(path)) != entry.outs[path]:
         raise ConvoyError(
-            f"{path}: not what dvc.lock says of stage {entry.stage}; run `dvc repro`, or `dvc checkout`"
+            f"not what dvc.lock says of stage {entry.stage}",
+            path=path,
+            hint="run `dvc repro`, or `dvc checkout`",
         )
 
 

@@ -54,10 +54,12 @@ def is_broken(error: BaseException) -> bool:
 def _probe_file(path: Path, timeout: int) -> None:
     folder = path.absolute().parent
     if folder.exists() and not folder.is_dir():
-        raise ConvoyError(f"{folder}: a file, where the folder of MLflow's store should be; move it away")
+        raise ConvoyError(
+            "a file, where the folder of MLflow's store should be", path=folder, hint="move it away"
+        )
     if not folder.exists() and folder != repository() / "mlruns":
         raise ConvoyError(
-            f"{folder}: no such folder for MLflow's store {path.name}; make it, or name another"
+            f"no such folder for MLflow's store {path.name}", path=folder, hint="make it, or name another"
         )
     if not path.exists():
         return

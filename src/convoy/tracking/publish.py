@@ -47,7 +47,7 @@ def publish(tasks: Iterable[TaskSpec], lock_file: Path = Path("dvc.lock")) -> Pu
     published: Published = {}
     found = _here([(task, models) for task in tasks if (models := outputs.trained(task, lock))])
     if not found:
-        raise ConvoyError(f"{lock_file}: no trained and evaluated model in it; run `dvc repro`")
+        raise ConvoyError("no trained and evaluated model in it", path=lock_file, hint="run `dvc repro`")
     for task, models in found:
         _check(task, models, lock)
     client = store.client()

@@ -158,8 +158,9 @@ def reachable() -> Iterator[None]:
         if error.filename is None:
             raise OutOfReachError(f"MLflow at {shown()}: {reason(error)}") from error
         raise ConvoyError(
-            f"{error.filename}: {error.strerror}; tracking keeps its files there: mend it, then run "
-            "`convoy publish`"
+            str(error.strerror),
+            path=error.filename,
+            hint="tracking keeps its files there: mend it, then run `convoy publish`",
         ) from error
 
 

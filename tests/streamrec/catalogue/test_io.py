@@ -1,7 +1,9 @@
 """Sources of all three formats as one table, and refusals in one line."""
 
 import contextlib
+import gzip
 import json
+import lzma
 import os
 from typing import Any
 
@@ -189,6 +191,7 @@ WHOLE = parquet()
         ("twice.csv", b"item_id,title,title,synopsis,category\n1,a,b,c,d\n", "2 columns are called 'title'"),
         ("twice.parquet", parquet(Title=["x", "y"])[:-9], "cannot be read as parquet"),
         ("short.csv", HEADER + b"1,a,b,c\n\n2,d\n", "row 2 has 2 fields, the header 4"),
+        ("single.csv", HEADER + b"1\n", "row 1 has 1 field, the header 4; put quotes round fields"),
         ("excess.csv", HEADER + b"1,a,b,c,d\n", "row 1 has 5 fields, the header 4"),
         ("open.csv", HEADER + b'1,a,b,c\n2,d,e,"f\n3,g,h,i\n', "quote opened in row 2 is never closed"),
         ("open.csv", HEADER + b'1,a,b,"c', "quote opened in row 1 is never closed"),
@@ -199,6 +202,9 @@ WHOLE = parquet()
         ("cut.csv", HEADER + b"1,a,b,caf\xc3", "not UTF-8: byte 41 is 0xc3 (unexpected end of data)"),
         ("latin.jsonl", b'{"item_id": "\xff"}', "not UTF-8: byte 13 is 0xff"),
         ("wide.csv", HEADER.decode().encode("utf-16"), "UTF-16, not UTF-8"),
+        ("gz.csv", gzip.compress(HEADER), "compressed with gzip, by its first bytes; decompress it first"),
+        ("xz.jsonl", lzma.compress(json_lines(ROW)), "compressed with xz, by its first bytes"),
+        ("zip.csv", b"PK\3\4" + HEADER, "compressed with zip, by its first bytes"),
         ("wide.csv", HEADER.decode().encode("utf-16-le"), "a NUL at byte 1,"),
         ("null.csv", HEADER + b"1,a\0,b,c\n", "a NUL at byte 35,"),
         ("cut.jsonl", json_lines(ROW) + b'\n{"item_id": "2", "ti', "line 2 is not JSON"),
@@ -215,11 +221,11 @@ WHOLE = parquet()
         ("text.parquet", HEADER, "cannot be read as parquet"),
         ("half.parquet", parquet(item_id=[1.5, 2.0]), "column 'item_id', rows 1 to 2: Float value 1.5"),
         ("bytes.parquet", parquet(title=[b"a", b"\xff"]), "column 'title', rows 1 to 2: Invalid UTF8"),
-        ("flags.parquet", parquet(title=[True, False]), "column 'title': expected strings, found bool"),
+        ("flags.parquet", parquet(title=[True, False]), "column 'title': expected strings; found bool"),
         (
             "lists.parquet",
             parquet(category=[["a"], ["b"]]),
-            "column 'category': expected strings, found list",
+            "column 'category': expected strings; found list",
         ),
     ],
 )

@@ -241,4 +241,4 @@ def _require(raw: xr.Dataset, fine: npt.NDArray[np.bool_], what: Callable[[int],
 
 
 def _refuse(raw: xr.Dataset, what: str) -> NoReturn:
-    raise ConvoyError(f"{raw.encoding['source']}: {what}")
+    raise ConvoyError(what, path=raw.encoding["source"])

@@ -22,10 +22,14 @@ def refuse_truncated(path: Path) -> None:
         try:
             needed = _bytes_needed(file)
         except (struct.error, KeyError, ValueError, IndexError, OverflowError, OSError):
-            raise ConvoyError(f"{path}: its NetCDF-3 header is broken; copy or make the file again") from None
+            raise ConvoyError(
+                "its NetCDF-3 header is broken", path=path, hint="copy or make the file again"
+            ) from None
     if size < needed:
         raise ConvoyError(
-            f"{path}: truncated: {size:,} bytes, its header promises {needed:,}; copy or make the file again"
+            f"truncated: {size:,} bytes, its header promises {needed:,}",
+            path=path,
+            hint="copy or make the file again",
         )
 
 

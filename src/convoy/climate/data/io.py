@@ -17,6 +17,7 @@ from convoy.climate.data.datasets import dataset, days_of, fields_of, grid_of
 from convoy.climate.data.domains import Domain, Fields, Grid
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_directory, check_manifest, read_json, write_json, write_manifest
+from convoy.core.printable import reason
 
 FACTS = "grids.json"
 
@@ -51,7 +52,7 @@ def read(folder: Path, split: str) -> list[Domain]:
     """
     facts = read_json(folder / FACTS)
     if split not in facts["splits"]:
-        raise ConvoyError(f"{folder}: no split '{split}'; it has {', '.join(facts['splits'])}")
+        raise ConvoyError(f"no split '{split}'", path=folder, hint=f"it has {', '.join(facts['splits'])}")
     places = {entry["name"]: entry["place"] for entry in facts["domains"]}
     spans: dict[str, list[tuple[str, str]]] = {}
     for part in facts["splits"][split]:
@@ -84,7 +85,9 @@ def opened(path: Path, decode: bool = True) -> Iterator[xr.Dataset]:
         ) as held:
             yield held
     except (OSError, RuntimeError) as error:
-        raise ConvoyError(f"{path}: cannot be read ({error}); make the grids again") from None
+        raise ConvoyError(
+            f"cannot be read ({reason(error)})", path=path, hint="make the grids again"
+        ) from None
 
 
 def _write_domain(folder: Path, domain: Domain, target: str, units: Mapping[str, str]) -> None:
@@ -107,7 +110,7 @@ def _read_domain(
     seen = _read_days(folder, "coarse", spans, inputs)
     truth = _read_days(folder, "fine", spans, [target])
     if seen is None:
-        raise ConvoyError(f"{folder}: no days in {spans}; make the grids again")
+        raise ConvoyError(f"no days in {spans}", path=folder, hint="make the grids again")
     return Domain(
         name, place, coarse, fine, days_of(seen), {key: fields_of(seen, key) for key in inputs},
         None if truth is None else fields_of(truth, target), static, coarse_static,

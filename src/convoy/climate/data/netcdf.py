@@ -23,6 +23,7 @@ from xarray.core import indexing
 from convoy.climate.data import classic, netcdf_child
 from convoy.climate.data.packing import unpacked
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import reason
 
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -68,7 +69,7 @@ class Reader:
         _refuse_by_first_bytes(Path(path))
         header, attributes = self.ask(key, "cannot be opened", None, None, ())
         if not header:
-            raise ConvoyError(f"{key}: no variables in it (those in groups are not read)")
+            raise ConvoyError("no variables in it (those in groups are not read)", path=key)
         variables = {}
         for name, (dims, shape, dtype, attrs, values) in header.items():
             data: Any = indexing.LazilyIndexedArray(_Remote(self, key, name, dtype, shape))
@@ -79,7 +80,7 @@ class Reader:
             # No indexes: coordinates of other people may hold anything.
             dataset = xr.Dataset(coords=xr.Coordinates(variables, indexes={}), attrs=attributes)
         except ValueError as error:
-            raise ConvoyError(f"{key}: cannot be opened ({' '.join(str(error).split())})") from None
+            raise ConvoyError(f"cannot be opened ({reason(error)})", path=key) from None
         dataset.encoding["source"] = key
         return self._opened.setdefault(key, dataset)
 
@@ -96,15 +97,18 @@ class Reader:
             code = self._child.wait(timeout=60)
             self.close()
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise ConvoyError(f"{path}: broken: it crashes the NetCDF library ({how}); {AGAIN}") from None
+            raise ConvoyError(
+                f"broken: it crashes the NetCDF library ({how})", path=path, hint=AGAIN
+            ) from None
         if reply is None:
             self.close()
             raise ConvoyError(
-                f"{path}: broken: the NetCDF library does not answer within {self.patience_s:g} s; {AGAIN}"
+                f"broken: the NetCDF library does not answer within {self.patience_s:g} s",
+                path=path,
+                hint=AGAIN,
             )
         if isinstance(reply, str):
-            reason = " ".join(reply.replace(f": '{absolute}'", "").split())[:300]
-            raise ConvoyError(f"{path}: {failed}, truncated or broken ({reason}); {AGAIN}")
+            raise ConvoyError(f"{failed}, truncated or broken ({reason(reply)})", path=path, hint=AGAIN)
         return reply
 
 
@@ -134,7 +138,9 @@ class _Remote(BackendArray):
 
     def _values(self, key: tuple[Any, ...]) -> npt.NDArray[np.float32]:
         if re.fullmatch(r"(u?int|float)\d+", self.stored) is None:
-            raise ConvoyError(f"{self.path}: variable '{self.name}' holds {self.stored}; expected numbers")
+            raise ConvoyError(
+                f"variable '{self.name}' holds {self.stored}", path=self.path, expected="numbers"
+            )
         dataset = self.reader.open(self.path)
         time, attributes = time_of(dataset, self.name), dataset[self.name].attrs
         axis = None if time is None else dataset[self.name].dims.index(time[0])
@@ -163,10 +169,12 @@ def time_of(dataset: xr.Dataset, name: str) -> tuple[str, str] | None:
 def _refuse_by_first_bytes(path: Path) -> None:
     """What can be said of a path without the libraries."""
     if not path.exists():
-        raise ConvoyError(f"{path}: no such file")
+        raise ConvoyError("no such file", path=path)
     if path.is_dir():
         if not any((path / mark).is_file() for mark in ZARR_MARKS):
-            raise ConvoyError(f"{path}: a folder, but no Zarr store: none of {', '.join(ZARR_MARKS)} in it")
+            raise ConvoyError(
+                f"a folder, but no Zarr store: none of {', '.join(ZARR_MARKS)} in it", path=path
+            )
         return
     try:
         with open(path, "rb") as file:
@@ -174,10 +182,10 @@ def _refuse_by_first_bytes(path: Path) -> None:
             # HDF5 may begin after a block of the user's own, of 512 bytes or a doubling of that.
             blocks = [first] + [file.read(8) for at in (512, 1024, 2048) if file.seek(at)]
     except OSError as error:
-        raise ConvoyError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ConvoyError(f"cannot be read: {error.strerror}", path=path) from None
     if not first:
-        raise ConvoyError(f"{path}: an empty file; {AGAIN}")
+        raise ConvoyError("an empty file", path=path, hint=AGAIN)
     if first[:4] in classic.MAGIC:
         classic.refuse_truncated(path)
     elif HDF5_MAGIC not in blocks:
-        raise ConvoyError(f"{path}: not NetCDF: it begins with {first!r}; expected NetCDF-3, -4 or Zarr")
+        raise ConvoyError(f"not NetCDF: it begins with {first!r}", path=path, expected="NetCDF-3, -4 or Zarr")

@@ -36,7 +36,9 @@ def main() -> None:
         try:
             reply = _header(path) if name is None else _values(path, name, axis, key)
         except Exception as error:  # whatever a library finds wrong with the file
-            reply = f"{type(error).__name__}: {error}"
+            # An OSError's text ends with the path, which the message has already.
+            words = error.strerror if isinstance(error, OSError) and error.strerror else error
+            reply = f"{type(error).__name__}: {words}"
         connection.send(reply)
 
 

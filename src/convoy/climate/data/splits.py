@@ -9,9 +9,10 @@ import numpy.typing as npt
 from pydantic import BeforeValidator, Field, model_validator
 
 from convoy.climate.data.domains import Days
-from convoy.core.errors import ConvoyError
+from convoy.core.errors import ConvoyError, Param
 from convoy.core.params import Section
 
+SPLIT = Param("climate.grids.split")
 SPLITS = ("train", "validation", "test")
 FEWEST_YEARS = 4
 BLOCK_DAYS = 30
@@ -83,8 +84,8 @@ def _given(labels: list[str], domain: str, name: str, ranges: Ranges) -> list[di
     for first, last in ranges:
         if not any(first <= label <= last for label in labels):
             raise ConvoyError(
-                f"climate.grids.split.{name}: no day of the data in {first} to {last}; they reach from "
-                f"{labels[0]} to {labels[-1]}"
+                f"no day of the data in {first} to {last}; they reach from {labels[0]} to {labels[-1]}",
+                key=Param(SPLIT.section, (name,)),
             )
     return [{"domain": domain, "from": first, "to": last} for first, last in ranges]
 
@@ -101,8 +102,9 @@ def _by_blocks(days: Days) -> npt.NDArray[np.int64]:
     blocks = len(days) // BLOCK_DAYS
     if blocks < FEWEST_BLOCKS:
         raise ConvoyError(
-            f"climate.grids: {len(days)} days are too few to be split by default; expected "
-            f"{FEWEST_BLOCKS * BLOCK_DAYS} or more, or climate.grids.split with dates"
+            f"{len(days)} days are too few to be split by default",
+            key="climate.grids",
+            expected=f"{FEWEST_BLOCKS * BLOCK_DAYS} or more, or {SPLIT} with dates",
         )
     # The days that are left over join the last block.
     block = np.minimum(np.arange(len(days)) // BLOCK_DAYS, blocks - 1)

@@ -37,8 +37,9 @@ def elevation(raw: xr.Dataset, settings: Settings, grid: Grid) -> Fields:
         low, high = wide.reach
         if low > narrow.centres[0] + 1e-4 or narrow.centres[-1] - 1e-4 > high:
             raise ConvoyError(
-                f"{path_of(raw)}: the orography lies at {own.extent}, the fine grid at {grid.extent}; "
-                "expected one that reaches over all of it"
+                f"the orography lies at {own.extent}, the fine grid at {grid.extent}",
+                path=path_of(raw),
+                expected="one that reaches over all of it",
             )
     height_m = above_sea_floor(fields_of(held, ELEVATION))
     if own.same(grid):

@@ -10,7 +10,7 @@ import xarray as xr
 from convoy.climate.data.conventions import check_mean, check_names, without_round_off
 from convoy.climate.data.domains import Axis, Days, Domain, Fields, Grid
 from convoy.climate.data.regridding import Regridding, area_mean, filled_mean, whole_ratio
-from convoy.climate.data.sides import Side, common_days, side
+from convoy.climate.data.sides import SOURCE, Side, common_days, side
 from convoy.climate.data.splits import split
 from convoy.climate.data.static_fields import elevation, static_fields
 from convoy.climate.data.variables import DAILY, VARIABLES
@@ -89,15 +89,17 @@ def _by_coarse(
     for wide, narrow in axes:
         if wide.step <= narrow.step:
             raise ConvoyError(
-                f"{paths[0]}: cells of {wide.step:.4g} degrees; expected larger ones than those of "
-                f"{source.fine[0]} ({narrow.step:.4g})"
+                f"cells of {wide.step:.4g} degrees",
+                path=paths[0],
+                expected=f"larger ones than those of {source.fine[0]} ({narrow.step:.4g})",
             )
     # Coarse cells of which the fine axis covers half or more, and fine cells with their centre in those.
     cells = [wide.covered(narrow, 0.499) for wide, narrow in axes]
     if not all(span.stop for span in cells):
         raise ConvoyError(
-            f"{paths[0]}: lies at {coarse.grid.extent}, {source.fine[0]} at {fine.grid.extent}; expected "
-            "grids of the same place"
+            f"lies at {coarse.grid.extent}, {source.fine[0]} at {fine.grid.extent}",
+            path=paths[0],
+            expected="grids of the same place",
         )
     cut = coarse.window(*cells)
     _refuse_small(*cut.grid.shape, source)
@@ -156,9 +158,7 @@ def _with_values(target: Fields, inputs: Mapping[str, Fields]) -> Any:
     for field in inputs.values():
         whole &= np.isfinite(field).any(axis=(1, 2))
     if not whole.any():
-        raise ConvoyError(
-            "climate.grids.source: on each common day the target or an input is missing everywhere"
-        )
+        raise ConvoyError("on each common day the target or an input is missing everywhere", key=SOURCE)
     return whole
 
 
@@ -182,8 +182,9 @@ def _cut(fine: Grid, rows: int, columns: int) -> dict[str, int]:
 def _refuse_small(rows: int, columns: int, source: FilesParams) -> None:
     if min(rows, columns) < FEWEST_CELLS:
         raise ConvoyError(
-            f"{source.fine[0]}: covers {rows} x {columns} coarse cells; expected {FEWEST_CELLS} x "
-            f"{FEWEST_CELLS} or more: take a larger region, or a smaller factor"
+            f"covers {rows} x {columns} coarse cells",
+            path=source.fine[0],
+            expected=f"{FEWEST_CELLS} x {FEWEST_CELLS} or more: take a larger region, or a smaller factor",
         )
 
 

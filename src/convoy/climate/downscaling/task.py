@@ -147,7 +147,9 @@ def read_daily(path: Path) -> Daily:
     """The errors of the test days of one model."""
     models = list(daily_io.read(path).values())
     if len(models) != 1 or TODAY not in models[0]:
-        raise ConvoyError(f"{path}: expected the {TODAY} days of one model; run `dvc repro` to make it")
+        raise ConvoyError(
+            path=path, expected=f"the {TODAY} days of one model", hint="run `dvc repro` to make it"
+        )
     return models[0][TODAY]
 
 

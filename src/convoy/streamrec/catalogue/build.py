@@ -12,6 +12,7 @@ from pydantic import Field
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
+from convoy.core.printable import cut
 from convoy.streamrec.catalogue import cleaning
 from convoy.streamrec.synthetic.items import SyntheticParams
 
@@ -81,8 +82,8 @@ def build(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str,
     synopses, mended_synopses = _clean(table["synopsis"], params.max_characters)
     if not pc.any(pc.not_equal(synopses, "")).as_py():
         raise ConvoyError(
-            f"{params.source}: {_column(params, 'synopsis')} is {_empty(table['synopsis'])} in all "
-            f"{len(table):,} rows"
+            f"{_column(params, 'synopsis')} is {_empty(table['synopsis'])} in all {len(table):,} rows",
+            path=params.source,
         )
     built = pa.table(
         {
@@ -139,7 +140,9 @@ def refuse_repeated_ids(ids: pa.ChunkedArray, source: str) -> None:
     how = " with other blanks at the ends" if pc.any(pc.not_equal(ids.filter(same), first)).as_py() else ""
     others = f", and {len(repeated) - 1:,} more ids are repeated" if len(repeated) > 1 else ""
     raise ConvoyError(
-        f"{source}: item_id '{first[:60]}' occurs in {_rows(same)}{how}{others}; make ids unique"
+        f"item_id '{cut(first, 60)}' occurs in {_rows(same)}{how}{others}",
+        path=source,
+        hint="make ids unique",
     )
 
 
@@ -170,14 +173,17 @@ def _settle_categories(
     """The rows that are kept, their final categories, and counts of folded and dropped rows."""
     unlabelled = pc.is_null(labels)
     n_unlabelled = pc.sum(unlabelled).as_py()
-    where = f"{params.source}: {_column(params, 'category')}"
+    column = _column(params, "category")
     if n_unlabelled == len(table):
-        raise ConvoyError(f"{where} is {_empty(table['category'])} in all {len(table):,} rows")
+        raise ConvoyError(
+            f"{column} is {_empty(table['category'])} in all {len(table):,} rows", path=params.source
+        )
     dropping = params.small_categories == "drop"
     if n_unlabelled and not dropping:
         raise ConvoyError(
-            f"{where} is {_empty(table['category'].filter(unlabelled))} in {_rows(unlabelled)}; fill it, or "
-            "set small_categories to drop"
+            f"{column} is {_empty(table['category'].filter(unlabelled))} in {_rows(unlabelled)}",
+            path=params.source,
+            hint="fill it, or set small_categories to drop",
         )
     table = table.set_column(table.schema.get_field_index("category"), "category", labels)
     table = table.filter(pc.invert(unlabelled))
@@ -193,7 +199,7 @@ def _settle_categories(
     elif small:
         folded = pc.if_else(is_small, OTHER, table["category"])
         table = table.set_column(table.schema.get_field_index("category"), "category", folded)
-    _refuse_no_categories(_sizes(table["category"]), len(sizes), where, params)
+    _refuse_no_categories(_sizes(table["category"]), len(sizes), column, params)
     nothing = {"categories": 0, "items": 0}
     return table, {
         "dropped": {**(changed if dropping else nothing), "items_without_category": n_unlabelled},
@@ -202,18 +208,22 @@ def _settle_categories(
     }
 
 
-def _refuse_no_categories(sizes: dict[str, int], n_before: int, where: str, params: CatalogueParams) -> None:
+def _refuse_no_categories(sizes: dict[str, int], n_before: int, column: str, params: CatalogueParams) -> None:
     items = sum(sizes.values())
     if len(sizes) > max(MOST_LABELS, items / 2):
         raise ConvoyError(
-            f"{where} holds {len(sizes):,} different labels in {items:,} rows, so hardly categories; map "
-            "another column, or set category_separator or min_category_size"
+            f"{column} holds {len(sizes):,} different labels in {items:,} rows, so hardly categories",
+            path=params.source,
+            hint="map another column, or set category_separator or min_category_size",
         )
     if len(sizes) < 2:
         names = ", ".join(f"'{name[:60]}'" for name in sizes) or "none"
         raise ConvoyError(
-            f"{where}: fewer than two categories are left ({names}) of {n_before:,} with min_category_size "
-            f"{params.min_category_size} and small_categories {params.small_categories}; expected two or more"
+            f"fewer than two categories are left ({names}) of {n_before:,} with min_category_size "
+            f"{params.min_category_size} and small_categories {params.small_categories}",
+            path=params.source,
+            key=column,
+            expected="two or more",
         )
 
 

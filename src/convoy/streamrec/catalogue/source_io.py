@@ -19,12 +19,15 @@ import pyarrow.parquet
 import pyarrow.types
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import cut, reason
 
 Pick = Callable[[Sequence[str]], dict[str, str]]
 
 # The longest row of a CSV and line of JSON. A quote that is never closed makes a longer one.
 MAX_ROW_BYTES = 32 << 20
 CSV_BLOCK_BYTES = (1 << 20, MAX_ROW_BYTES)  # the second one where a row is longer than the first
+COMPRESSED = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip"}
+"""Formats by the first bytes of their files."""
 JSON_LINES_FOR_COLUMNS = 1000  # lines that are read to find the columns, since each line names its own
 # An added last row: where Arrow does not return it as written, a quote before it was never closed, and the
 # rest of the file would silently become one field.
@@ -43,24 +46,35 @@ def check_text(path: Path) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     position = 0
     with open(path, "rb") as file:
-        if (start := file.read(2)) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise ConvoyError(f"{path}: UTF-16, not UTF-8, by its first two bytes; save it as UTF-8")
+        start = file.read(6)
+        for magic, name in COMPRESSED.items():
+            if start.startswith(magic):
+                raise ConvoyError(
+                    f"compressed with {name}, by its first bytes", path=path, hint="decompress it first"
+                )
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ConvoyError("UTF-16, not UTF-8, by its first two bytes", path=path, hint="save it as UTF-8")
         file.seek(0)
         while start:
             start = block = file.read(1 << 20)
             pending = len(decoder.getstate()[0])
             if (null := block.find(b"\0")) >= 0:
                 raise ConvoyError(
-                    f"{path}: a NUL at byte {position + null}, so not UTF-8 text (UTF-16 without its mark, "
-                    "or no text at all); save it as UTF-8"
+                    (
+                        f"a NUL at byte {position + null}, so not UTF-8 text (UTF-16 without its mark, or no "
+                        "text at all)"
+                    ),
+                    path=path,
+                    hint="save it as UTF-8",
                 )
             try:
                 decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 place = position - pending + error.start
                 raise ConvoyError(
-                    f"{path}: not UTF-8: byte {place} is 0x{error.object[error.start]:02x} ({error.reason}); "
-                    "save it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8` mends the commonest case)"
+                    f"not UTF-8: byte {place} is 0x{error.object[error.start]:02x} ({error.reason})",
+                    path=path,
+                    hint="save it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8` mends the commonest case)",
                 ) from None
             position += len(block)
 
@@ -81,7 +95,9 @@ def csv_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBa
             return
         except _RowTooLongError:
             continue
-    raise ConvoyError(f"{path}: a row of more than {MAX_ROW_BYTES >> 20} MiB; is a quote never closed?")
+    raise ConvoyError(
+        f"a row of more than {MAX_ROW_BYTES >> 20} MiB", path=path, hint="is a quote never closed?"
+    )
 
 
 def json_batches(path: Path, pick: Pick, batch_rows: int) -> Iterator[pa.RecordBatch]:
@@ -148,10 +164,8 @@ def _csv_blocks(
     wrong: list[str] = []
 
     def note(row: pyarrow.csv.InvalidRow) -> str:
-        wrong.append(
-            f"{path}: row {row.number - 1} has {row.actual_columns} fields, the header "
-            f"{row.expected_columns}; put quotes round fields that hold commas or newlines"
-        )
+        fields = "1 field" if row.actual_columns == 1 else f"{row.actual_columns} fields"
+        wrong.append(f"row {row.number - 1} has {fields}, the header {row.expected_columns}")
         return "error"
 
     # One thread: otherwise Arrow does not report the number of an invalid row.
@@ -166,7 +180,9 @@ def _csv_blocks(
                 yield pa.RecordBatch.from_pydict({key: batch.column(name) for key, name in chosen.items()})
         except pa.ArrowInvalid as error:
             if wrong:
-                raise ConvoyError(wrong[0]) from None
+                raise ConvoyError(
+                    wrong[0], path=path, hint="put quotes round fields that hold commas or newlines"
+                ) from None
             if any(words in str(error) for words in ("straddl", "cannot infer number of columns")):
                 raise _RowTooLongError from None
             raise
@@ -184,7 +200,9 @@ def _unsealed(path: Path, batches: Iterator[pa.RecordBatch], done: int) -> Itera
             held = batch
     if held is None or any(column[-1].as_py() != SEAL for column in held.columns):
         raise ConvoyError(
-            f"{path}: the quote opened in row {row + len(held or ())} is never closed; close it, or double it"
+            f"the quote opened in row {row + len(held or ())} is never closed",
+            path=path,
+            hint="close it, or double it",
         )
     yield held.slice(0, len(held) - 1).slice(max(0, done - row))
 
@@ -194,7 +212,7 @@ def _csv_header(path: Path) -> list[str]:
         try:
             return next((names for names in csv.reader(file) if names), [])
         except csv.Error as error:
-            raise ConvoyError(f"{path}: no header in the first line ({error})") from None
+            raise ConvoyError(f"no header in the first line ({reason(error)})", path=path) from None
 
 
 def _json_rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -204,7 +222,9 @@ def _json_rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]
         line = file.readline(MAX_ROW_BYTES)
         if len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
             raise ConvoyError(
-                f"{path}: line {number} is longer than {MAX_ROW_BYTES >> 20} MiB; write one object a line"
+                f"line {number} is longer than {MAX_ROW_BYTES >> 20} MiB",
+                path=path,
+                hint="write one object a line",
             )
         if not line:
             return
@@ -215,16 +235,17 @@ def _json_rows(path: Path, file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]
             row = decoder.decode(text)
         except json.JSONDecodeError as error:
             raise ConvoyError(
-                f"{path}: line {number} is not JSON: {error.msg} at character {error.pos + 1}; expected one "
-                "object a line"
+                f"line {number} is not JSON: {error.msg} at character {error.pos + 1}",
+                path=path,
+                expected="one object a line",
             ) from None
         except RecursionError:
             raise ConvoyError(
-                f"{path}: line {number} is nested too deeply; expected one flat object"
+                f"line {number} is nested too deeply", path=path, expected="one flat object"
             ) from None
         if not isinstance(row, dict):
             kind = "array" if isinstance(row, list) else "single value"
-            raise ConvoyError(f"{path}: line {number} holds a JSON {kind}; expected one object a line")
+            raise ConvoyError(f"line {number} holds a JSON {kind}", path=path, expected="one object a line")
         yield number, row
 
 
@@ -233,7 +254,10 @@ def _json_column(path: Path, name: str, rows: list[tuple[int, dict[str, Any]]]) 
     for (number, _), value in zip(rows, values, strict=True):
         if not (value is None or isinstance(value, str)):
             raise ConvoyError(
-                f"{path}: line {number}, column '{name}': expected a string, found {json.dumps(value)[:60]}"
+                path=path,
+                key=f"line {number}, column '{name}'",
+                expected="a string",
+                found=cut(json.dumps(value), 60),
             )
     try:
         return strings(values)
@@ -252,7 +276,11 @@ def _as_strings(column: pa.Array, path: Path, name: str, row: int) -> pa.Array:
     binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
     if not (string or binary or types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)):
         raise ConvoyError(
-            f"{path}: column '{name}': expected strings, found {str(kind)[:60]}; cast them first"
+            path=path,
+            key=f"column '{name}'",
+            expected="strings",
+            found=cut(str(kind), 60),
+            hint="cast them first",
         )
     try:
         if types.is_floating(kind):
@@ -261,7 +289,9 @@ def _as_strings(column: pa.Array, path: Path, name: str, row: int) -> pa.Array:
         column.validate(full=True)
     except pa.ArrowInvalid as error:
         raise ConvoyError(
-            f"{path}: column '{name}', rows {row} to {row + len(column) - 1}: {error}; expected UTF-8 "
-            "strings or whole numbers"
+            reason(error),
+            path=path,
+            key=f"column '{name}', rows {row} to {row + len(column) - 1}",
+            expected="UTF-8 strings or whole numbers",
         ) from None
     return column

@@ -119,7 +119,9 @@ def append(decision: Decision) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise ConvoyError(f"{file}: cannot be written: {error.strerror}; nothing was decided") from None
+        raise ConvoyError(
+            f"cannot be written: {error.strerror}", path=file, hint="nothing was decided"
+        ) from None
 
 
 def champions(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:

@@ -35,7 +35,7 @@ def save(
     from mlflow.models import Model, ModelSignature, infer_signature
 
     if examples.empty:
-        raise ConvoyError(f"{model_folder}: no rows as an example of its input; expected one or more")
+        raise ConvoyError("no rows as an example of its input", path=model_folder, expected="one or more")
     model = serving.serve(artifact.read(model_folder))
     outputs = infer_signature(model_output=model.predict(examples)).outputs
     mlflow.pyfunc.save_model(

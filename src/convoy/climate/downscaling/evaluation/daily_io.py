@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_file
+from convoy.core.printable import reason
 
 _KEYS = ("model", "split", "domain", "day")
 # Of the first training; those of further ones follow as squared_error_2, squared_error_3, ...
@@ -84,8 +85,9 @@ def read(path: Path) -> dict[str, dict[str, Daily]]:
         trainings = _columns(sum(name.startswith(_ERROR) for name in table.column_names) or 1)
         columns = [table[name].to_numpy(zero_copy_only=False) for name in (*_KEYS, *trainings)]
     except (OSError, pa.ArrowException, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise ConvoyError(f"{path}: cannot be read ({reason}); run `dvc repro` to make it") from None
+        raise ConvoyError(
+            f"cannot be read ({reason(error)})", path=path, hint="run `dvc repro` to make it"
+        ) from None
     model, split, domain, day, first, *others = columns
     every = Daily(domain, day, first, tuple(others))
     return {

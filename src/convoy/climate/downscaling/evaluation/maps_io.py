@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_file
+from convoy.core.printable import reason
 
 
 def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -25,4 +26,6 @@ def read(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ConvoyError(f"{path}: cannot be read ({error}); run `dvc repro` to make it") from None
+        raise ConvoyError(
+            f"cannot be read ({reason(error)})", path=path, hint="run `dvc repro` to make it"
+        ) from None

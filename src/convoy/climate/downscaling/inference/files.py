@@ -215,7 +215,7 @@ def inputs_side(
     for raw in files:
         for time in (time_of(raw, str(name)) for name in raw.variables):
             if time is not None and raw.sizes[time[0]] == 0:
-                raise ConvoyError(f"{path_of(raw)}: no days in it: '{time[0]}' has length 0")
+                raise ConvoyError(f"no days in it: '{time[0]}' has length 0", path=path_of(raw))
     of_inputs = {name: value for name, value in given.items() if name != ELEVATION}
     check_names(files, of_inputs)
     return side("input", files, of_inputs, inputs, inputs, stored.config.get("units", {}))

@@ -15,6 +15,7 @@ from convoy.climate.data.io import write_dataset
 from convoy.climate.data.variables import VARIABLES
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_file, check_room
+from convoy.core.printable import reason
 
 Part = tuple[slice, Mapping[str, Fields]]
 
@@ -70,4 +71,4 @@ def _in_one_line(path: Path) -> Iterator[None]:
         if not str(error).startswith("NetCDF:"):
             raise
         asked = ": is the disk full?" if "HDF error" in str(error) else ""
-        raise ConvoyError(f"{path}: cannot be written ({error}){asked}") from None
+        raise ConvoyError(f"cannot be written ({reason(error)}){asked}", path=path) from None

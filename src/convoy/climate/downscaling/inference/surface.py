@@ -84,9 +84,12 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
     config = stored.config
     if config["place"] is not None:
         raise ConvoyError(
-            f"{path}: this model '{config['kind']}' knows the terrain alone that it was fitted on; leave "
-            "--orography out, or name a model that goes anywhere, such as a network with 'per-pixel "
-            "effects: none'"
+            f"this model '{config['kind']}' knows the terrain alone that it was fitted on",
+            path=path,
+            hint=(
+                "leave --orography out, or name a model that goes anywhere, such as a network with "
+                "'per-pixel effects: none'"
+            ),
         )
     rows, columns = (
         _covered(wide, narrow, path, name)
@@ -96,14 +99,17 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
     network = config.get("network", {})
     if network.get("conserve") == "softmax" and whole_ratio(coarse, fine) is None:
         raise ConvoyError(
-            f"{path}: the model conserves by 'softmax', which needs fine cells that divide the input's evenly"
+            "the model conserves by 'softmax', which needs fine cells that divide the input's evenly",
+            path=path,
         )
     everywhere = np.ones(fine.shape, bool)
     static, coarse_static = static_fields(above_sea_floor(height_m), everywhere, coarse, fine)
     needed = config.get("scaling", {}).get("static_names", ())
     if missing := [name for name in needed if name not in static]:
         raise ConvoyError(
-            f"{path}: the model needs {', '.join(missing)}, which heights do not tell; it was trained without"
+            f"the model needs {', '.join(missing)}, which heights do not tell",
+            path=path,
+            hint="it was trained without",
         )
     return Surface(ELSEWHERE, coarse, fine, static, coarse_static, rows, columns)
 
@@ -128,18 +134,24 @@ def _covered(wide: Axis, narrow: Axis, path: str, name: str) -> slice:
     (low, high), (least, greatest), slack = narrow.reach, wide.reach, _SAME * wide.step
     if low < least - slack or high > greatest + slack:
         raise ConvoyError(
-            f"{path}: its {name} {low:.5g} to {high:.5g} go beyond those of the input, {least:.5g} to "
-            f"{greatest:.5g}; cut it there"
+            (
+                f"its {name} {low:.5g} to {high:.5g} go beyond those of the input, {least:.5g} to "
+                f"{greatest:.5g}"
+            ),
+            path=path,
+            hint="cut it there",
         )
     if narrow.step > wide.step + slack:
         raise ConvoyError(
-            f"{path}: its {name} are {narrow.step:.3g} degrees apart, those of the input {wide.step:.3g}; "
-            "expected a finer grid"
+            f"its {name} are {narrow.step:.3g} degrees apart, those of the input {wide.step:.3g}",
+            path=path,
+            expected="a finer grid",
         )
     cells = wide.covered(narrow, 0.5 - _SAME)
     if (count := cells.stop - cells.start) < FEWEST_CELLS:
         raise ConvoyError(
-            f"{path}: its {name} {low:.5g} to {high:.5g} lie under {count} cells of the input; "
-            f"expected at least {FEWEST_CELLS}"
+            f"its {name} {low:.5g} to {high:.5g} lie under {count} cells of the input",
+            path=path,
+            expected=f"at least {FEWEST_CELLS}",
         )
     return cells

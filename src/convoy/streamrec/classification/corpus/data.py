@@ -86,11 +86,13 @@ def read(folder: Path) -> Corpus:
     """Read a corpus folder after checking every checksum; ConvoyError names what is missing or changed."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise ConvoyError(f"{folder}: no such corpus folder; run `dvc repro streamrec-corpus` to make it")
+        raise ConvoyError(
+            "no such corpus folder", path=folder, hint="run `dvc repro streamrec-corpus` to make it"
+        )
     files = check_manifest(folder)["files"]
     for name in (ITEMS, TOKENS, OFFSETS, FACTS, TOKENIZER):
         if name not in files:
-            raise ConvoyError(f"{folder}: no {name}, so this is not a corpus folder")
+            raise ConvoyError(f"no {name}, so this is not a corpus folder", path=folder)
     facts = read_json(folder / FACTS)
     table = pq.read_table(folder / ITEMS)
     columns = {name: table[name].combine_chunks() for name in table.column_names}

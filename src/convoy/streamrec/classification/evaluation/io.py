@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_file
+from convoy.core.printable import reason
 
 _PREFIX = "predicted_"
 
@@ -38,15 +39,18 @@ def read_predictions(path: Path) -> Predictions:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()
     except FileNotFoundError:
-        raise ConvoyError(f"{path}: no such file; run `dvc repro` to make it") from None
+        raise ConvoyError("no such file", path=path, hint="run `dvc repro` to make it") from None
     except (pa.ArrowInvalid, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise ConvoyError(f"{path}: not a whole Parquet file ({reason}); make it again") from None
+        raise ConvoyError(
+            f"not a whole Parquet file ({reason(error)})", path=path, hint="make it again"
+        ) from None
     seeds = [name for name in table.column_names if name.startswith(_PREFIX)]
     if table.column_names != ["item_id", "category", *seeds] or not seeds:
         raise ConvoyError(
-            f"{path}: expected columns item_id, category and {_PREFIX}<seed>; found "
-            f"{', '.join(table.column_names)}; make it again"
+            path=path,
+            expected=f"columns item_id, category and {_PREFIX}<seed>",
+            found=", ".join(table.column_names),
+            hint="make it again",
         )
     return Predictions(
         item_ids=_one(table["item_id"]),
