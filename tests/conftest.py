@@ -21,6 +21,8 @@ if not Path("/dev/nvidiactl").exists():
     os.environ["TRITON_INTERPRET"] = "1"
 
 threads.sleep_soon()  # the tests' processes share the cores
+if "PYTEST_XDIST_WORKER" in os.environ:  # and there is a worker a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # What `make test ARGS=…` was told is not for the `make` that a test runs.
 for name in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS"):

@@ -32,7 +32,7 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small workspace after `dvc repro`, whose networks have learnt enough to be promoted."""
-    training = {"epochs": 15, "patience": 15, "batch_size": 64}
+    training = {"epochs": 15, "patience": 15, "batch_size": 64, "threads": 1}
     models = {"bow": {}, "textcnn": {"num_filters": 20, "training": training}}
     changes = {f"streamrec.models.{name}": params for name, params in models.items()}
     folder = workspace.make(tmp_path_factory.mktemp("project"), changes)

@@ -12,15 +12,18 @@ from tests.conftest import ROOT
 
 SMALL: dict[str, Any] = {
     "streamrec.catalogue.synthetic.items": 2000,
-    "streamrec.models.bow": {"training": {"epochs": 2, "patience": 2}},
-    "streamrec.models.textcnn": {"num_filters": 20, "training": {"epochs": 2, "patience": 2}},
+    "streamrec.models.bow": {"training": {"epochs": 2, "patience": 2, "threads": 1}},
+    "streamrec.models.textcnn": {
+        "num_filters": 20,
+        "training": {"epochs": 2, "patience": 2, "threads": 1},
+    },
     "climate.grids.synthetic.years": 4,
     "climate.baselines": ["bicubic", "lapse_daily"],
     "climate.models.residual": {
         "width": 4,
         "hidden": 8,
         "depth": 1,
-        "training": {"epochs": 1, "patience": 1},
+        "training": {"epochs": 1, "patience": 1, "threads": 1},
     },
     "climate.evaluate.resamples": 200,
     "streamrec.sweep": {"items": 1000, "phrase_fidelity": [0.9], "word_fidelity": [0.35], "synonyms": [8]},

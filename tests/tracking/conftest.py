@@ -18,9 +18,9 @@ from tests.tracking.servers import convoy
 
 TINY: dict[str, Any] = {
     "streamrec.catalogue.synthetic.items": 1000,
-    "streamrec.models.bow": {"training": {"epochs": 2, "patience": 2}},
+    "streamrec.models.bow": {"training": {"epochs": 2, "patience": 2, "threads": 1}},
     "streamrec.models.textcnn": {
-        "embedding_dim": 16, "num_filters": 8, "training": {"epochs": 3, "patience": 3},
+        "embedding_dim": 16, "num_filters": 8, "training": {"epochs": 3, "patience": 3, "threads": 1},
     },
     "streamrec.evaluate.resamples": 200,
 }  # fmt: skip
