@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from convoy.core.errors import ConvoyError
 from convoy.core.files import check_manifest, read_json
-from convoy.core.printable import cut
+from convoy.core.printable import cut, reason
 
 SCHEMA_VERSION = 2
 STATUSES = ("ok", "empty_text", "all_unknown", "no_signal")
@@ -67,11 +67,18 @@ def read(path: Path, mmap: bool = False) -> tuple[npt.NDArray[np.str_], npt.NDAr
     path = Path(path)
     manifest = read_manifest(path)
     mode: Literal["r"] | None = "r" if mmap else None
-    ids, vectors = (np.load(path / name, mode, allow_pickle=False) for name in (IDS, VECTORS))
+    ids, vectors = (_array(path / name, mode) for name in (IDS, VECTORS))
     shape = (manifest["items"], manifest["dimension"])
     if vectors.shape != shape or ids.shape != shape[:1] or vectors.dtype != np.float32:
         raise ConvoyError(f"{VECTORS} and {IDS} do not match the manifest", path=path, hint=_AGAIN)
     return ids, vectors
+
+
+def _array(path: Path, mode: Literal["r"] | None) -> npt.NDArray[Any]:
+    try:
+        return np.load(path, mode, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ConvoyError(f"not a whole .npy file ({reason(error)})", path=path, hint=_AGAIN) from None
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -91,6 +98,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
             path=path, expected=f"embeddings of schema {SCHEMA_VERSION}", found=str(manifest.get("schema")),
             hint="name a folder of embeddings, or make it again",
         )  # fmt: skip
+    status = manifest.get("status")
+    counts = [manifest.get("items"), manifest.get("dimension")]
+    counts += status.values() if isinstance(status, dict) else [None]
+    if not all(type(count) is int for count in counts):
+        raise ConvoyError(
+            "items, dimension or status are missing or no counts", path=path / MANIFEST, hint=_AGAIN
+        )
     _check_parts(path, manifest)
     return manifest
 
@@ -108,7 +122,8 @@ def refuse_foreign(path: Path) -> None:
         return
     if not path.is_dir():
         raise ConvoyError("is no folder", path=path, hint="name another place for the embeddings")
-    ours = {MANIFEST, *read_json(path / MANIFEST).get("files", ())} if is_embeddings(path) else set()
+    files = read_json(path / MANIFEST)["files"] if is_embeddings(path) else None
+    ours = {MANIFEST, *files} if isinstance(files, dict) else set()
     ours |= {parent.as_posix() for name in ours for parent in Path(name).parents}
     present = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
     foreign = sorted(name for name in present if name not in ours)
@@ -144,6 +159,6 @@ def _inside(part: Path) -> tuple[int, dict[str, Any]]:
         facts = json.loads((found.metadata or {})[METADATA])
         if isinstance(facts, dict):
             return found.num_rows, facts
-    except (pa.ArrowException, OSError, ValueError, KeyError):
+    except (pa.ArrowException, OSError, ValueError, KeyError, RecursionError):
         pass
     raise ConvoyError("not a part of embeddings", path=part, hint=_AGAIN)

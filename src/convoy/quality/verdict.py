@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from convoy.core.errors import ConvoyError
-from convoy.core.printable import cut, escape
+from convoy.core.printable import cut, escape, one_line
 
 SHOWN_CHARACTERS = 60
 SHOWN_EXAMPLES = 5
@@ -67,7 +67,7 @@ class Verdict:
             lines += [f"  {finding}", *(f"    {example}" for example in finding.examples)]
         for finding in self.warnings:
             lines.append(f"  warning: {finding}" + "".join(f", first {e}" for e in finding.examples[:1]))
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
     def metrics(self) -> dict[str, Any]:
         """The metrics file: success, counts, and the number of failing rows of each warning."""

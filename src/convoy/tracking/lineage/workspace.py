@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from convoy.core.artifact import WEIGHTS
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
-from convoy.core.printable import reason
+from convoy.core.printable import cut, reason
 from convoy.embeddings import io as embeddings
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
@@ -217,10 +217,12 @@ class Workspace:
 
 
 def _summary(facts: dict[str, Any]) -> str:
-    """Embeddings in words."""
-    status = facts.get("status", {})
-    counts = ", ".join(f"{status[key]:,} {key}" for key in embeddings.STATUSES if key in status)
-    return f"embeddings of {facts.get('items', 0):,} items by {facts.get('model')} ({counts})"
+    """Embeddings in words; facts of a damaged folder may be anything."""
+    status = facts.get("status")
+    found = {key: status.get(key) for key in embeddings.STATUSES} if isinstance(status, dict) else {}
+    counts = ", ".join(f"{count:,} {key}" for key, count in found.items() if isinstance(count, int))
+    items = facts.get("items") if isinstance(facts.get("items"), int) else 0
+    return f"embeddings of {items:,} items by {cut(str(facts.get('model')), 40)} ({counts})"
 
 
 def _few(names: list[str]) -> str:
@@ -232,7 +234,7 @@ def _parquet_facts(path: Path) -> dict[str, Any] | None:
     """What a Parquet file of embeddings says of itself, wherever it was copied to."""
     if path.suffix != ".parquet" or not path.is_file():
         return None
-    with contextlib.suppress(pa.ArrowException, OSError, ValueError, KeyError):
+    with contextlib.suppress(pa.ArrowException, OSError, ValueError, KeyError, RecursionError):
         facts = json.loads((pq.read_schema(path).metadata or {})[embeddings.METADATA])
         return facts if isinstance(facts, dict) and "weights_sha256" in facts else None
     return None
