@@ -1,1 +1,1 @@
-"""convoy carries convolutional models from raw data to their consumers."""
+"""convoy: a pipeline for convolutional models, from raw data to versioned outputs and served models."""

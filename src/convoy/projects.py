@@ -1,4 +1,4 @@
-"""The tasks of both projects, in the order in which pages list them."""
+"""The tasks of both projects, in the order of MLflow's pages."""
 
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core.errors import ConvoyError

@@ -1,4 +1,4 @@
-"""What a model and a task are to everyone else: values that stages, reports, tracking and the CLI read."""
+"""ModelSpec and TaskSpec: descriptions of models and tasks for stages, reports, tracking and the CLI."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -47,8 +47,8 @@ Predict = TypeVar("Predict")
 class ModelSpec(Generic[Fit, Predict]):
     """A model of a task, a row of the registry in the task's `models.py`.
 
-    `fit` and `predict` have one signature for all models of a task, which the registry states. They import
-    what is slow to load, such as torch or scikit-learn, when they are called.
+    `fit` and `predict` have one signature for all models of a task, which the registry states. Slow imports,
+    such as torch or scikit-learn, are made when they are called.
     """
 
     name: str
@@ -76,7 +76,7 @@ Model = TypeVar("Model", bound=ModelSpec[Any, Any])
 
 
 def registry(*rows: Model) -> dict[str, Model]:
-    """The rows by name, in the order in which models are listed everywhere."""
+    """The rows by name, in the order of all lists of models."""
     assert len({row.name for row in rows}) == len(rows)
     return {row.name: row for row in rows}
 
@@ -97,7 +97,7 @@ def names_of(models: Mapping[str, Model], role: Role, among: Iterable[str] | Non
 def models_in_use(project: str, models: Mapping[str, Model]) -> tuple[str, ...]:
     """The models in a project's lists `networks` and `baselines` of params.yaml, in the registry's order.
 
-    Raises ConvoyError for a name that no model has, for one in the wrong list, and where both are empty.
+    Raises ConvoyError for an unknown name, for one in the wrong list, and where both lists are empty.
     """
     found: set[str] = set()
     roles: tuple[tuple[str, Role], ...] = (("networks", "network"), ("baselines", "baseline"))
@@ -194,7 +194,7 @@ class Charts:
 
 @dataclass(frozen=True)
 class Pages:
-    """Texts and tables on MLflow's pages."""
+    """Texts and tables of MLflow's pages."""
 
     about: str
     description: str
@@ -215,7 +215,7 @@ class Pages:
 
 
 class PromotionParams(Section):
-    """What a version has to show before it becomes champion."""
+    """Criteria that a version has to meet before it becomes champion."""
 
     margin: float = Field(
         0.005, ge=0, lt=1,
@@ -234,7 +234,7 @@ class PromotionParams(Section):
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better a candidate is than the champion on the same `n` test cases, with its 95% interval."""
+    """Difference of candidate and champion on the same `n` test cases, with its 95% confidence interval."""
 
     difference: float
     low: float
@@ -245,7 +245,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference of two versions of which only summary metrics are known: its upper limit, and words."""
+    """A difference of two versions estimated from their summary metrics: its upper limit, and words."""
 
     high: float
     words: str
@@ -253,10 +253,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class VersionComparison(Generic[Measured, Source]):
-    """How two versions of a task are compared on the same test split."""
+    """Functions that compare two versions of a task on the same test split."""
 
     file: str
-    """Name in the run's folder `evaluation` of what was measured case by case."""
+    """Name of the file in the run's folder `evaluation` with the results case by case."""
     read: Callable[[Path], Measured]
     """Reads that file; raises ConvoyError where it is missing or broken."""
     test_split: Callable[[Measured, Mapping[str, str]], str]
@@ -277,12 +277,12 @@ class VersionComparison(Generic[Measured, Source]):
     """The data set, by its name in `Outputs.datasets`, on which a version can be measured again."""
     read_source: Callable[[Path], Source]
     remeasure: Callable[[Source, Measured, Any], Measured]
-    """What a served model would have measured on the test cases of the candidate."""
+    """Evaluates a served model on the test cases of the candidate."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the tables that a served model takes."""
+    """A column of a served model's input."""
 
     name: str
     kind: Literal["text", "numbers"]
@@ -290,16 +290,16 @@ class Column:
 
 
 class ServedModel(Protocol):
-    """A stored model that answers tables."""
+    """A stored model that predicts tables."""
 
     def columns(self) -> tuple[Column, ...]:
-        """The columns that it takes."""
+        """The columns of its input."""
 
     def predict(self, model_input: "pd.DataFrame") -> "pd.DataFrame":
-        """One row of answers per row; raises ConvoyError for a table that it cannot read."""
+        """One row of predictions per row; raises ConvoyError for a table that it cannot read."""
 
     def fault(self) -> str | None:
-        """What is wrong with its answer to a probe of its own, or None."""
+        """Description of a fault in its prediction for a built-in example, or None."""
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,8 @@ def test_a_baseline_that_was_not_chosen_wins_first(measured, monkeypatch, capsys
     data = measured / "data/climate"
     comparison = read_json(data / "metrics/comparison.json")
     assert comparison["words"][0] == (
-        "A baseline beats every network on the test days and in worlds 2 K and 4 K warmer; the residual "
-        "network "
-        "beats every baseline on unseen terrain"
+        "A baseline beats every network on the test days and in the climates 2 K and 4 K warmer; the "
+        "residual network beats every baseline on unseen terrain"
     )
     assert comparison["words"][1].startswith(
         "On the test days a baseline wins: ridge regression by pixel has"

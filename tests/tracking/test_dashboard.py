@@ -92,7 +92,7 @@ def test_a_port_taken_while_the_server_starts_is_left_to_who_took_it(empty: Path
     thief = ThreadingHTTPServer(("127.0.0.1", port), AlwaysWell, bind_and_activate=False)
     with dashboard(empty, port, log, lambda process: take(thief, process)) as (process, found):
         assert found > port
-        assert f"port {port} is taken; {found} it is" in log.read_text()
+        assert f"port {port} is taken; using {found}" in log.read_text()
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     thief.shutdown()
@@ -147,7 +147,7 @@ def test_the_server_ends_where_the_dashboard_is_killed(empty: Path, tmp_path: Pa
 def test_a_server_elsewhere_is_named_in_one_line_without_its_password(empty: Path) -> None:
     done = once(empty, "5000", MLFLOW_TRACKING_URI="https://reader:secret@mlflow.example.org:8080/")
     assert done.returncode == 0
-    assert done.stdout == "dashboard: the runs are kept by a server: open https://mlflow.example.org:8080/\n"
+    assert done.stdout == "dashboard: the runs are on a server: open https://mlflow.example.org:8080/\n"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1"])

@@ -29,7 +29,7 @@ def test_rollback_goes_back_one_by_one_and_never_forward(client, repository, add
     with pytest.raises(ConvoyError, match="no version of it"):
         rollback(TEXT)
     add("bow", 600)
-    with pytest.raises(ConvoyError, match="no champion to go back from"):
+    with pytest.raises(ConvoyError, match="no champion to roll back"):
         rollback(TEXT)
     promote(TEXT)
     for right in (700, 800):
@@ -44,7 +44,7 @@ def test_rollback_goes_back_one_by_one_and_never_forward(client, repository, add
     rollback(TEXT)
     assert aliases(client) == {"champion": 1}
     with pytest.raises(
-        ConvoyError, match=r"version 1 \(bow\) stays champion, no earlier one has a version here"
+        ConvoyError, match=r"version 1 \(bow\) stays champion, no earlier one has a version now"
     ):
         rollback(TEXT)
     assert [line["action"] for line in lines(repository)] == ["promoted"] * 3 + ["rollback"] * 2

@@ -151,7 +151,7 @@ def test_embeddings_of_an_earlier_model_are_told_from_those_of_today(project):
     shutil.rmtree(FOLDER)
     shutil.copytree("data/streamrec/models/bow", FOLDER)
     line = fault(EMBEDDINGS)
-    assert f"of {FOLDER}: it holds other weights now" in line
+    assert f"of {FOLDER}: it has other weights now" in line
 
 
 def test_embeddings_are_known_wherever_they_were_copied_to(project, tmp_path):
@@ -196,7 +196,7 @@ def test_a_version_without_its_workspace_is_known_by_what_the_store_holds(projec
         lineage(f"models:/streamrec-text/{version.version}", TASKS, lines.append)
     assert lines[0].endswith("  ok")
     assert any("git commit" in line and line.endswith("ok") for line in lines)
-    assert any("dvc.lock holds others now  not here" in line for line in lines)
+    assert any("dvc.lock has other entries now  not here" in line for line in lines)
     assert any("none in the workspace  not here" in line for line in lines)
 
 

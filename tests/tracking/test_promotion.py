@@ -36,7 +36,7 @@ def refused(*arguments):
 def test_the_first_champion_is_judged_by_the_checks_alone(client, repository, add):
     add("bow", 600)
     said = promote(TEXT)
-    assert said == f"promoted: {MODEL} version 1 (bow) is champion: no champion before; all checks pass"
+    assert said == f"promoted: {MODEL} version 1 (bow) is champion: no previous champion; all checks pass"
     assert aliases(client) == {"champion": 1}
     (line,) = lines(repository)
     assert (line["action"], line["version"], line["former"], line["who"]) == ("promoted", 1, None, "Somebody")
@@ -44,7 +44,7 @@ def test_the_first_champion_is_judged_by_the_checks_alone(client, repository, ad
     assert line["metrics"]["accuracy"] == 0.6
     assert line["time"].endswith("+00:00")
     assert len(line["commit"]) == 40
-    assert tags(client, 1)["promoted_over"] == "no champion before"
+    assert tags(client, 1)["promoted_over"] == "no previous champion"
 
 
 def test_better_is_promoted_worse_refused_the_same_kept_and_all_of_it_told(client, repository, add):
@@ -64,7 +64,7 @@ def test_better_is_promoted_worse_refused_the_same_kept_and_all_of_it_told(clien
     )
     assert "so a loss of more than 0.5 points cannot be excluded; all checks pass" in line
     assert line.endswith("; version 2 (textcnn) stays champion")
-    assert promote(TEXT) == f"kept: {MODEL} version 2 (textcnn): is the champion already; nothing changed"
+    assert promote(TEXT) == f"kept: {MODEL} version 2 (textcnn): already the champion; nothing changed"
     assert aliases(client) == {"champion": 2}
     actions = [line["action"] for line in lines(repository)]
     assert actions == ["promoted", "promoted", "refused", "kept"]
@@ -183,7 +183,7 @@ def test_other_test_items_need_the_texts_in_the_workspace(client, repository, ad
     md5 = dvclock.md5(catalogue)
     add("textcnn", 0, found=found, data={"catalogue.parquet": "0" * 32})
     with pytest.raises(
-        ConvoyError, match=r"were tested on different items, and .*catalogue.parquet is not the"
+        ConvoyError, match=r"were tested on different items, and .*catalogue.parquet is not that"
     ):
         promote(TEXT)
     assert len(lines(repository)) == 1
@@ -229,7 +229,7 @@ def test_the_commands(client, repository, add):
     )
     back = convoy(repository, "rollback", "--reason", "a test")
     assert back.returncode == 2
-    assert "no earlier one has a version here" in back.stdout
+    assert "no earlier one has a version now" in back.stdout
 
 
 def test_the_same_against_a_server(repository, two_networks, tmp_path, monkeypatch):

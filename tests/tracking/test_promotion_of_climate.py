@@ -78,7 +78,9 @@ def refused(*arguments):
 def test_better_is_promoted_worse_refused_with_the_reason_and_all_of_it_told(client, repository, add):
     add(errors(1.0))
     said = promote(DOWNSCALING)
-    assert said == f"promoted: {MODEL} version 1 (residual) is champion: no champion before; all checks pass"
+    assert (
+        said == f"promoted: {MODEL} version 1 (residual) is champion: no previous champion; all checks pass"
+    )
     add(errors(0.9, seed=2, noise=0.1))
     said = promote(DOWNSCALING)
     assert (
@@ -190,7 +192,7 @@ def test_other_test_days_need_the_grids_in_the_workspace(client, repository, add
     better = Daily(own.domain, own.ordinal, own.squared_error * 0.81)
     add(better, data={"grids": "0" * 32})
     with pytest.raises(
-        ConvoyError, match=r"tested on different items, and data/climate/grids is not the one"
+        ConvoyError, match=r"tested on different items, and data/climate/grids is not that of"
     ):
         promote(DOWNSCALING)
     shutil.copytree(made / "grids", repository / climates.DATA / "grids")

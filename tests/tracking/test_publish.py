@@ -119,7 +119,7 @@ def test_a_changed_output_is_refused_in_one_line(published_project: Path) -> Non
     refused = convoy(published_project, "publish")
     assert refused.returncode == 2
     assert refused.stdout.count("\n") == 1
-    assert "data/streamrec/metrics/bow.json: not what dvc.lock says" in refused.stdout
+    assert "data/streamrec/metrics/bow.json: differs from dvc.lock" in refused.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What is remembered: runs, models and decisions in MLflow, a view of DVC's outputs."""
+"""Tracking: DVC's outputs as runs and models in MLflow, and decisions about them."""

@@ -1,4 +1,4 @@
-"""dvc.lock as facts: what each stage read and wrote, and the keys that runs are known by."""
+"""Reader of dvc.lock: the inputs and outputs of each stage, and the keys that identify runs."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from convoy.core.errors import ConvoyError
 
 @dataclass(frozen=True)
 class Entry:
-    """One stage: its md5s by path, its params by dotted key, and all of it as a key."""
+    """One stage: its md5s by path, its params by dotted key, and a hash of both."""
 
     stage: str
     deps: dict[str, str]
@@ -24,11 +24,11 @@ class Entry:
 
 
 def read(path: Path = Path("dvc.lock")) -> dict[str, Entry]:
-    """The entries by stage name; ConvoyError for a missing or torn file."""
+    """The entries by stage name; ConvoyError for a missing or incomplete file."""
     try:
         text = path.read_text(encoding="utf-8")
         stages = yaml.safe_load(text)["stages"]
-        if not text.endswith("\n"):  # DVC writes it in place; a kill leaves the beginning
+        if not text.endswith("\n"):  # DVC writes it in place; after a kill it is incomplete
             raise ValueError
         return {name: _entry(name, content) for name, content in stages.items()}
     except OSError as error:
@@ -42,16 +42,16 @@ def read(path: Path = Path("dvc.lock")) -> dict[str, Entry]:
 
 
 def key(entries: Iterable[Entry], name: str = "") -> str:
-    """A hash of everything that these entries hold (commands, deps, params, outputs), and of a name."""
+    """A hash of the content of these entries (commands, deps, params, outputs), and of a name."""
     contents = {entry.stage: entry.content for entry in entries}
     text = json.dumps([name, contents], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def md5(path: Path) -> str:
-    """The md5 of a file or folder as DVC counts it, without bytecode, which .dvcignore leaves out.
+    """The md5 of a file or folder as DVC computes it, without bytecode, which .dvcignore excludes.
 
-    Raises ConvoyError where there is nothing.
+    Raises ConvoyError where it does not exist.
     """
     if path.is_file():
         return _md5_of_file(path)
@@ -67,10 +67,10 @@ def md5(path: Path) -> str:
 
 
 def check(entry: Entry, path: str) -> None:
-    """Refuse an output of the workspace that is not the one that the lock names."""
+    """Raise ConvoyError for an output of the workspace that differs from the one in the lock."""
     if md5(Path(path)) != entry.outs[path]:
         raise ConvoyError(
-            f"not what dvc.lock says of stage {entry.stage}",
+            f"differs from dvc.lock, stage {entry.stage}",
             path=path,
             hint="run `dvc repro`, or `dvc checkout`",
         )

@@ -1,7 +1,7 @@
-"""Follows a running training in a process of its own: sends its event log to MLflow and measures the machine.
+"""Follows a running training in a separate process: sends its event log and system metrics to MLflow.
 
-`python -m convoy.tracking.live EVENT_LOG` is started by the training and never waited for. It ends soon after
-the training has; what it could not send, `convoy publish` sends later.
+`python -m convoy.tracking.live EVENT_LOG` is started by the training, which never waits for it. It ends soon
+after the training; `convoy publish` later sends what could not be sent.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LOOK, SAMPLE = 1.0, 5.0  # seconds between looks at the event log, and between samples of the machine
-LONGEST_PAUSE = 60.0  # seconds, after a store that does not answer
+LONGEST_PAUSE = 60.0  # seconds between attempts while a store does not answer
 
 
 def main(path: Path) -> None:
     """Follow the event log until its training has ended, then send the rest."""
-    os.nice(10)  # imports and uploads take what training leaves
+    os.nice(10)  # training has priority over imports and uploads
     ended = threading.Event()
     sampler = threading.Thread(target=_sample, args=(path, ended), daemon=True)
     sampler.start()
     try:
         _follow(path)
     except Exception:
-        # Of a bug the log keeps the traceback, in which the address of a store may stand.
+        # The log keeps the traceback of a bug, which may contain the address of a store.
         print(mask(traceback.format_exc()), flush=True)
         raise SystemExit(1) from None
     finally:
@@ -57,12 +57,12 @@ def samples(path: Path) -> list[Sample]:
 
 
 def system_file(path: Path) -> Path:
-    """Where the samples of the machine lie."""
+    """The file of the samples of system metrics."""
     return path.with_suffix(".system")
 
 
 def sent_file(path: Path) -> Path:
-    """Says, once all is sent, to which store."""
+    """The file that names the store once all events have been sent."""
     return path.with_suffix(".sent")
 
 
@@ -78,7 +78,7 @@ def _follow(path: Path) -> None:
             try:
                 if client is None:
                     client = store.client(store.LIVE_TIMEOUT)
-                    deliver_all(client)  # those whose process and follower were killed
+                    deliver_all(client)  # event logs whose training and follower were killed
                 deliver(client, record)
                 shown, pause = state, 0.0
             except ConvoyError as error:
@@ -91,7 +91,7 @@ def _follow(path: Path) -> None:
 
 
 def deliver(client: "MlflowClient", record: Record) -> None:
-    """Send the event log as it stands; one that has ended is marked as sent."""
+    """Send the event log so far; one that has ended is marked as sent."""
     with store.reachable(), store.turn(record.id):
         runs.send(client, record, samples(record.path))
         if record.status != "RUNNING":
@@ -99,7 +99,7 @@ def deliver(client: "MlflowClient", record: Record) -> None:
 
 
 def deliver_all(client: "MlflowClient") -> int:
-    """Send every event log that has ended and is not yet with this store; returns how many."""
+    """Send every event log that has ended and was not yet sent to this store; return their number."""
     count = 0
     for record in event_log.records():
         sent = sent_file(record.path)

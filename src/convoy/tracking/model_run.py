@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-FORMAT = "2"  # of what is published: another one publishes all anew
+FORMAT = "2"  # of the published runs: a change publishes all of them again
 
 
 class ModelRun:
-    """One trained model on its way into the store."""
+    """Publishes one trained model."""
 
     def __init__(
         self, client: "MlflowClient", experiment: str, trained: Trained, data_name: str, record: Record | None
@@ -33,7 +33,7 @@ class ModelRun:
         self.run: Run
 
     def publish(self) -> bool:
-        """Make or complete the run and its version; False where both were complete."""
+        """Make or complete the run and its version; return False where both were complete."""
         of = {"lock_key": self.trained.key, "published": FORMAT}
         found = runs.find(self.client, self.experiment, **of)
         found = found or runs.restored(self.client, self.experiment, **of)
@@ -63,7 +63,7 @@ class ModelRun:
         return not self._is_served or versions.is_complete(self.client, self.trained)
 
     def _files(self) -> dict[str, Path]:
-        """The artifacts of the run by their paths there, but for the pictures of its pages."""
+        """The artifacts of the run by their paths there, without the pictures for its pages."""
         files = {f"{EVALUATION}/{name}": file for name, file in self.trained.evaluation.items()}
         if self.trained.plots is not None:
             files |= {f"plots/{file.name}": file for file in self.trained.plots.iterdir()}
@@ -71,7 +71,7 @@ class ModelRun:
 
     @property
     def time(self) -> int:
-        """Of the end of the training where it is known, in milliseconds; else of the run's making."""
+        """End of the training where it is known, else time of making the run, in milliseconds."""
         return self.record.last_time if self.record is not None else self.run.info.start_time
 
     @property
@@ -80,7 +80,7 @@ class ModelRun:
         return self.record is not None
 
     def _run(self) -> "Run":
-        """The live run of this very content unless another key has it; else one of its own."""
+        """The live run with this content unless another key has it; else a new one."""
         tags = {"convoy.lock_key": self.trained.key, "convoy.task": self.task.experiment}
         if self.record is None:
             return runs.sole(self.client, self.experiment, _now(), self.name, tags)
@@ -100,7 +100,7 @@ class ModelRun:
         return Shown(self.trained.evaluated, self.run.info.run_id, self.data_name)
 
     def _curve(self) -> None:
-        """Learning curves, and final metrics that serve as reference as level lines."""
+        """Log learning curves, and reference metrics as horizontal lines."""
         from mlflow.entities import Metric
 
         first = self.trained.config["seeds"][0]
@@ -120,7 +120,7 @@ class ModelRun:
         runs.log(self.client, self.run, level)
 
     def _results(self, model_id: str | None) -> None:
-        """Final metrics, what they were measured on, pictures and tables."""
+        """Log final metrics with their data, pictures and tables."""
         from mlflow.entities import Metric
 
         run_id, figures = self.run.info.run_id, self.trained.figures
@@ -172,7 +172,7 @@ class ModelRun:
 
 
 def curve(path: Path, seed: int, time_ms: int) -> tuple[dict[str, Any], ...]:
-    """The learning curve of a model folder as epochs that all bear one time; none for a baseline."""
+    """The learning curve of a model folder as epochs with one and the same time; empty for a baseline."""
     if not path.is_file():
         return ()
     with open(path, encoding="utf-8", newline="") as file:
@@ -181,7 +181,7 @@ def curve(path: Path, seed: int, time_ms: int) -> tuple[dict[str, Any], ...]:
 
 
 def repository_tags(run: "Run", measured: bool) -> dict[str, str]:
-    """What is known of the repository; of a rebuilt run not the commit that it was trained at."""
+    """Tags with the state of the repository; a rebuilt run lacks the commit that it was trained at."""
     now = event_log.circumstances()
     tags = {"DVC_EXP_NAME": now["experiment"]}
     if measured:

@@ -19,7 +19,7 @@ EVALUATION = "evaluation"
 
 @dataclass(frozen=True)
 class Trained:
-    """One trained and evaluated model as DVC's outputs hold it; `stages` train and evaluate it."""
+    """One trained and evaluated model among DVC's outputs; `stages` train and evaluate it."""
 
     task: TaskSpec
     model: str
@@ -29,7 +29,7 @@ class Trained:
 
     @property
     def key(self) -> str:
-        """A hash of the stages and the model's name: the run of a model is found by it."""
+        """A hash of the stages and the model's name, by which the model's run is found."""
         return dvclock.key(self.stages, self.model)
 
     @property
@@ -51,7 +51,7 @@ class Trained:
 
     @property
     def content(self) -> str:
-        """The sha256 of the model folder's manifest, by which a version is known."""
+        """The sha256 of the model folder's manifest, which identifies a version."""
         return sha256(self.folder / MANIFEST)
 
     @cached_property
@@ -71,7 +71,7 @@ class Trained:
 
     @cached_property
     def test_split(self) -> str:
-        """A hash of what the model was tested on."""
+        """A hash of the test data."""
         versions = self.task.versions
         return versions.test_split(versions.read(self.evaluation[versions.file]), self.data)
 

@@ -1,4 +1,4 @@
-"""Whether a store is there, asked once and quickly: MLflow itself tries for minutes."""
+"""A quick check whether a store can be used: MLflow itself retries for minutes."""
 
 import contextlib
 import sqlite3
@@ -28,9 +28,9 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def probe(uri: str, shown: str, timeout: int) -> None:
-    """Raise ConvoyError, in one line, where `uri` is no store that can be used; it may not be made yet.
+    """Raise ConvoyError where `uri` cannot be used as a store; a SQLite file need not exist yet.
 
-    `shown` is the URI without secrets; `timeout` is in seconds. Servers are asked when they are used.
+    `shown` is the URI without secrets; `timeout` is in seconds. HTTP servers are not contacted.
     """
     scheme = urlsplit(uri).scheme.partition("+")[0]
     path = sqlite_file(uri)
@@ -39,7 +39,7 @@ def probe(uri: str, shown: str, timeout: int) -> None:
     elif scheme in _DATA_BASES:
         _probe_data_base(uri, shown, timeout)
     elif scheme not in _SERVERS:
-        kept = "; MLflow gave up its old folders of files" if scheme in ("", "file") else ""
+        kept = "; MLflow no longer supports folders of files" if scheme in ("", "file") else ""
         raise ConvoyError(
             "MLFLOW_TRACKING_URI: expected sqlite:///FILE, postgresql://..., http://... or https://..., "
             f"found '{shown}'{kept}; unset it for the store of this repository"
@@ -47,7 +47,7 @@ def probe(uri: str, shown: str, timeout: int) -> None:
 
 
 def is_broken(error: BaseException) -> bool:
-    """Whether SQLite says that its file is none, or damaged."""
+    """Whether SQLite reports that a file is damaged or not a data base."""
     return any(words in str(error) for words in _BROKEN)
 
 

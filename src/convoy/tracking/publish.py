@@ -1,7 +1,8 @@
-"""From DVC's outputs to MLflow: every trained and evaluated model of dvc.lock has one run.
+"""Publishes DVC's outputs to MLflow: every trained and evaluated model of dvc.lock has one run.
 
-A run that is complete stays as it is; a missing one is made. A run that was seen live is taken over with its
-own times; without its event log the curve is drawn from the outputs, and the run says so.
+A run that is complete is not changed; a missing one is made. A live run of the same content is completed and
+keeps its times; without an event log the curve is rebuilt from the outputs, which the run's description
+states.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class PublishedModel(TypedDict):
-    """What identifies a published model: no ids, no times."""
+    """Values that identify a published model; neither ids nor times."""
 
     key: str
     content: str
@@ -30,7 +31,7 @@ class PublishedModel(TypedDict):
 
 
 Published = dict[str, dict[str, PublishedModel]]
-"""Experiment -> model -> what identifies it."""
+"""Experiment -> model -> its identifying values."""
 
 
 class _ParentRun(NamedTuple):
@@ -39,9 +40,9 @@ class _ParentRun(NamedTuple):
 
 
 def publish(tasks: Iterable[TaskSpec], lock_file: Path = Path("dvc.lock")) -> Published:
-    """Reconcile the store with `lock_file` and the outputs beside it; returns what DVC may keep.
+    """Reconcile the store with `lock_file` and the outputs; return the published models, for DVC to store.
 
-    Raises ConvoyError for outputs that are missing or not those of the lock, and for a store out of reach.
+    Raises ConvoyError for outputs that are missing or differ from the lock, and for an unreachable store.
     """
     lock = dvclock.read(lock_file)
     published: Published = {}
@@ -64,18 +65,18 @@ def publish(tasks: Iterable[TaskSpec], lock_file: Path = Path("dvc.lock")) -> Pu
 
 
 def _here(found: list[tuple[TaskSpec, list[Trained]]]) -> list[tuple[TaskSpec, list[Trained]]]:
-    """The tasks of which there are outputs: who works on one of them need not have those of the other."""
+    """The tasks whose outputs are in the workspace; the outputs of a project may be missing as a whole."""
     here = [(task, models) for task, models in found if any(one.folder.exists() for one in models)]
     for task, models in found:
         if here and (task, models) not in here:
             print(
-                f"publish: {task.experiment}: left out, its outputs are not here; `dvc checkout` brings them"
+                f"publish: {task.experiment}: skipped, its outputs are missing; `dvc checkout` restores them"
             )
     return here or found
 
 
 def _check(task: TaskSpec, models: Sequence[Trained], lock: Lock) -> None:
-    """Refuse outputs of the workspace that are not those of the lock."""
+    """Raise ConvoyError for outputs of the workspace that differ from the lock."""
     compared = lock.get(task.outputs.compare_stage)
     entries = [
         *([compared] if compared is not None else []),
@@ -105,9 +106,9 @@ def _publish(client: "MlflowClient", task: TaskSpec, models: Sequence[Trained], 
 def _parent(
     client: "MlflowClient", task: TaskSpec, experiment: str, models: Sequence[ModelRun], lock: Lock
 ) -> _ParentRun:
-    """The run of all models: comparison, report, picture; its children are the models.
+    """The run of all models: comparison, report, picture; its child runs are the models.
 
-    It has no metrics of its own, which would stand next to those of the best model as if there were two.
+    It has no metrics: in tables they would duplicate those of the best model.
     """
     compared = lock.get(task.outputs.compare_stage)
     content = None if compared is None else outputs.comparison(task)
@@ -147,7 +148,7 @@ def _compared(
     client: "MlflowClient", task: TaskSpec, experiment: str, models: Sequence[ModelRun], run_id: str,
     content: Mapping[str, Any] | None, files: Mapping[str, Path],
 ) -> list[str]:  # fmt: skip
-    """Upload the files of the comparison; returns the paragraphs about it, or the table alone without one."""
+    """Upload the files of the comparison; return the paragraphs about it, without a comparison the table."""
     shown = [model.shown for model in models]
     if content is None:
         return [texts.table(task, experiment, shown)]

@@ -1,4 +1,4 @@
-"""Runs in MLflow: found by a tag or made once, and points that may be sent again without doubling."""
+"""Runs in MLflow: found by a tag or made once; sending points again does not duplicate them."""
 
 import shutil
 import tempfile
@@ -23,7 +23,7 @@ _NOT_FIGURES = {"event", "time", "seed", "epoch"}
 def experiment(client: "MlflowClient", name: str, description: str = "", **tags: str) -> str:
     """The id of the experiment, made where it is missing, restored where it was deleted.
 
-    A server chooses where its artifacts lie.
+    A server chooses the location of its artifacts.
     """
     from mlflow.exceptions import MlflowException
 
@@ -54,7 +54,7 @@ def find(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[Run]"
 
 
 def restored(client: "MlflowClient", experiment_id: str, **tags: str) -> "list[Run]":
-    """Restore the first deleted run with these tags; none where there is none."""
+    """Restore the first deleted run with these tags; empty where there is none."""
     from mlflow.entities import ViewType
 
     for run in _found(client, experiment_id, tags, ViewType.DELETED_ONLY)[:1]:
@@ -71,7 +71,7 @@ def _found(client: "MlflowClient", experiment_id: str, tags: Mapping[str, str], 
 
 
 def lacks(client: "MlflowClient", run_id: str, paths: Iterable[str]) -> bool:
-    """Whether an artifact of the run is missing, by their paths there."""
+    """Whether any of the run's artifacts at `paths` is missing."""
     found: dict[str, set[str]] = {}
     for path in paths:
         folder = path.rpartition("/")[0]
@@ -87,7 +87,7 @@ def sole(
 ) -> "Run":
     """The run with the first of `tags`, made where there is none.
 
-    A request that timed out may still be carried out by a slow server: of several runs the oldest stays.
+    A slow server may still complete a request that timed out: of several runs the oldest is kept.
     """
     (first, value), *_ = tags.items()
     mark = {first.removeprefix("convoy."): value}
@@ -103,7 +103,7 @@ def log(
     client: "MlflowClient", run: "Run", metrics: "Iterable[Metric]" = (),
     params: Mapping[str, Any] | None = None, tags: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Send what the run lacks: params that it has stay, points that it has are dropped by the store."""
+    """Send params, tags and points; existing params are kept, and the store drops points that it has."""
     from mlflow.entities import Param, RunTag
 
     run_id = run.info.run_id
@@ -143,14 +143,14 @@ def _of_seed(key: str, seed: int, first_seed: int) -> str:
 
 @dataclass(frozen=True)
 class Sample:
-    """The machine at one time, in milliseconds since 1970: metric name -> value."""
+    """System metrics at one time, in milliseconds since 1970: metric name -> value."""
 
     time: int
     figures: Mapping[str, float]
 
 
 def system_points(samples: Iterable[Sample]) -> "list[Metric]":
-    """System metrics under the names that MLflow's own page of them expects."""
+    """System metrics under the names that MLflow's pages expect."""
     from mlflow.entities import Metric
 
     return [
@@ -182,7 +182,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def send(client: "MlflowClient", record: Record, samples: Sequence[Sample]) -> "Run":
-    """Bring the run of an event log to where the log is: points with their own times, and its status."""
+    """Send the events of an event log to its run: points with their own times, and the status."""
     start = record.start
     task = experiment(client, start["task"])
     tags = {

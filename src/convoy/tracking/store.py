@@ -1,6 +1,6 @@
-"""Where runs and versions are remembered: SQLite under mlruns/, or the server that MLFLOW_TRACKING_URI names.
+"""The store of runs and versions: SQLite under mlruns/, or the server that MLFLOW_TRACKING_URI names.
 
-MLflow's settings are made here, before anything of it is used: short time-outs, and no pickle.
+MLflow's settings are made here, before it is used: short time-outs, and no pickle.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from convoy.training import event_log
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow's own defaults wait four minutes for a dead server, at each call.
+# By default MLflow waits four minutes for an unreachable server, at each call.
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -28,7 +28,7 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # Lines with the address of each run, and with the password in it.
+    # Otherwise MLflow prints the address of each run, with the password in it.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "DO_NOT_TRACK": "true",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -43,7 +43,7 @@ def uri() -> str:
 
 
 def shown() -> str:
-    """The tracking URI without the secrets that it may hold, for messages."""
+    """The tracking URI without secrets, for messages."""
     try:
         urlsplit(uri())
     except ValueError:
@@ -52,19 +52,19 @@ def shown() -> str:
 
 
 def mark() -> str:
-    """A hash that stands for this store where the URI, which may hold a password, must not be written."""
+    """A hash of the URI, which is written in its place since the URI may contain a password."""
     _credentials_to_variables()
     return hashlib.sha256(uri().encode()).hexdigest()
 
 
 def is_server() -> bool:
-    """Whether a server stands between us and the store; it then keeps the artifacts too."""
+    """Whether the store is an MLflow server, which then stores the artifacts too."""
     return uri().startswith(("http://", "https://"))
 
 
 def artifacts(tracking_uri: str | None = None) -> Path:
-    """The folder of artifacts that belongs to a SQLite store: beside it, wherever the checkout was moved."""
-    # MLflow's own server tells its processes the store by this variable.
+    """The folder of artifacts of a SQLite store: next to its file, also after the checkout was moved."""
+    # MLflow's own server passes the store to its processes by this variable.
     for candidate in (tracking_uri, os.environ.get("_MLFLOW_SERVER_FILE_STORE"), uri()):
         if candidate and (path := sqlite_file(candidate)) is not None:
             return path.resolve().parent / "artifacts"
@@ -72,16 +72,16 @@ def artifacts(tracking_uri: str | None = None) -> Path:
 
 
 def artifact_location(experiment: str) -> str | None:
-    """Where the artifacts of an experiment lie, for its making; a server chooses by itself.
+    """The location of the artifacts of a new experiment; None for a server, which chooses it.
 
-    MLflow writes absolute paths into its data base. A URI of our own scheme is resolved when it is used
-    instead, so that a moved checkout still finds everything.
+    MLflow writes absolute paths into its data base. A URI of our own scheme is resolved when it is used, so
+    that a checkout can be moved.
     """
     return None if is_server() else f"convoy:///{experiment}"
 
 
 def artifact_folder(artifact_uri: str, tracking_uri: str | None = None) -> Path:
-    """The folder that a `convoy:` URI stands for."""
+    """The folder of a `convoy:` URI."""
     from mlflow.utils.uri import validate_path_is_safe
 
     path = validate_path_is_safe(unquote(urlsplit(artifact_uri).path).strip("/"))
@@ -89,7 +89,7 @@ def artifact_folder(artifact_uri: str, tracking_uri: str | None = None) -> Path:
 
 
 def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
-    """A client of the store, which is made first where there is none.
+    """A client of the store; a SQLite store is made where there is none.
 
     Raises ConvoyError where it cannot be reached, or was made by another version of MLflow.
     """
@@ -120,17 +120,17 @@ def _credentials_to_variables() -> None:
 
 
 def existing(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
-    """A client of a store that is there already; ConvoyError, and none is made, where there is none."""
+    """A client of an existing store; ConvoyError where there is none."""
     path = sqlite_file(uri())
     if path is not None and not path.is_file():
-        probe(uri(), shown(), timeout)  # which may know why
+        probe(uri(), shown(), timeout)  # may raise a more precise error
         raise ConvoyError(f"MLflow: no store at {shown()}; `convoy publish` makes it")
     return client(timeout)
 
 
 @contextlib.contextmanager
 def reachable() -> Iterator[None]:
-    """Turn what MLflow raises when its store is out of reach or refuses into one line."""
+    """Convert MLflow's errors for an unreachable or refusing store to ConvoyErrors."""
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -160,7 +160,7 @@ def reachable() -> Iterator[None]:
         raise ConvoyError(
             str(error.strerror),
             path=error.filename,
-            hint="tracking keeps its files there: mend it, then run `convoy publish`",
+            hint="tracking keeps its files there: correct that, then run `convoy publish`",
         ) from error
 
 
@@ -173,9 +173,9 @@ def _other_version(error: Exception) -> str:
 
 @contextlib.contextmanager
 def turn(name: str) -> Iterator[None]:
-    """Wait for one's turn among the processes of this machine that write to the store under `name`.
+    """Hold the lock `name` among the processes of this machine that write to the store.
 
-    SQLite has one writer at a time: there all names are one. A server serves several.
+    SQLite has one writer at a time, so that all names share one lock; a server has a lock per name.
     """
     folder = event_log.folder()
     folder.mkdir(parents=True, exist_ok=True)

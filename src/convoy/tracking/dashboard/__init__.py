@@ -1,1 +1,1 @@
-"""What a person sees of the store: MLflow's pages, their texts, pictures and saved views."""
+"""MLflow's pages of the store: server, texts, pictures and saved views."""

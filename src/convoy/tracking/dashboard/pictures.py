@@ -1,7 +1,7 @@
-"""Pictures as MLflow's pages show them: small in a description, and side by side among the charts.
+"""Pictures for MLflow's pages: small in a description, and side by side among the charts.
 
-A description shows a picture in its full size, and one that is wider than the page pushes the rest of the
-page out of sight. Charts show what has a name of the form that `MlflowClient.log_image` gives.
+A description shows a picture in its full size, and one that is wider than the page displaces the rest of the
+page. Charts show pictures whose names have the form of `MlflowClient.log_image`.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ _NOTE_WIDTH, _THUMBNAIL = 640, 256  # pixels
 def upload(
     client: "MlflowClient", run_id: str, files: Mapping[str, Path], shown: Sequence[Path]
 ) -> list[str]:
-    """Upload the files as they are, and the pictures `shown` for description and charts too.
+    """Upload the files, and copies of the pictures `shown` for the description and the charts.
 
     Returns the markdown that shows each picture in the run's description.
     """
@@ -45,7 +45,7 @@ def _for_note(picture: Path, folder: Path) -> Path:
     out = folder / picture.name
     with Image.open(picture) as image:
         height = round(image.height * _NOTE_WIDTH / image.width)
-        small = image.convert("RGB")  # lettering shrinks badly with a palette
+        small = image.convert("RGB")  # resizing text needs more colours than a palette
         if image.width > _NOTE_WIDTH:
             small = small.resize((_NOTE_WIDTH, height), Image.Resampling.LANCZOS)
         small.save(out, "PNG", optimize=True)

@@ -1,8 +1,8 @@
-"""`make dashboard`: MLflow's pages over the repository's store, on this machine alone.
+"""`make dashboard`: MLflow's pages for the repository's store, accessible from this machine only.
 
-By themselves these pages open on a tour of tools for agents, and their table of runs shows no figures. On a
-first visit they open on training instead, with the view that `convoy publish` saved; whoever arranges them
-otherwise keeps that. What a browser keeps is named as in MLflow 3.17; names that it does not know do nothing.
+By default these pages open on a tour of tools for agents, and their table of runs shows no metrics. Here they
+open on the pages for training, with the view that `convoy publish` saved; settings that the user has changed
+are kept. Keys of the browser's local storage are those of MLflow 3.17; other versions ignore them.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _TRIES = 20  # ports
 _PATIENCE = 120.0  # seconds until the server must answer: on a cold disk its imports take most of a minute
-_STARTED_HERE = "CONVOY_DASHBOARD"  # in the server's environment: a word that only its dashboard knows
-_STARTED_BY = "/convoy/started-by"  # where the server says it
+_STARTED_HERE = "CONVOY_DASHBOARD"  # environment variable of the server: a random word of its dashboard
+_STARTED_BY = "/convoy/started-by"  # the path at which the server returns it
 
 FIRST_VISIT = {
     "mlflow.workflowType_v1": "machine_learning",
@@ -54,11 +54,11 @@ if (!location.hash) location.replace("#/experiments");
 
 
 def serve(port: int, tasks: Sequence[TaskSpec]) -> None:
-    """Serve until Ctrl-C; with a server elsewhere, say where it is."""
+    """Serve until Ctrl-C; where MLFLOW_TRACKING_URI names a server, print its address."""
     if not 0 < port < 65536:
         raise ConvoyError(f"port {port}: expected 1 to 65535, such as `make dashboard PORT=8000`")
     if store.is_server():
-        print(f"dashboard: the runs are kept by a server: open {store.shown()}")
+        print(f"dashboard: the runs are on a server: open {store.shown()}")
         return
     client = store.client()
     print("dashboard: MLflow's server starts", flush=True)
@@ -90,7 +90,7 @@ def app() -> Any:
 
 
 def _free_ports(wanted: int) -> Iterator[int]:
-    """The free ports from `wanted` on; others may take one before the server does."""
+    """The free ports from `wanted` on; another program may take one before the server does."""
     last = min(wanted + _TRIES, 65536) - 1
     for port in range(wanted, last + 1):
         with socket.socket() as probe:
@@ -100,17 +100,17 @@ def _free_ports(wanted: int) -> Iterator[int]:
             except OSError:
                 continue
         if port != wanted:
-            print(f"dashboard: port {wanted} is taken; {port} it is", flush=True)
+            print(f"dashboard: port {wanted} is taken; using {port}", flush=True)
         yield port
     raise ConvoyError(
-        f"dashboard: ports {wanted} to {last} of {HOST} are taken, or not for you; name another, such as "
+        f"dashboard: ports {wanted} to {last} of {HOST} are taken or not permitted; name another, such as "
         "`make dashboard PORT=8000`"
     )
 
 
 @dataclass(frozen=True)
 class _Server:
-    """MLflow's server as a child, and all that it says."""
+    """MLflow's server as a child process, and its output."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -118,38 +118,39 @@ class _Server:
     log: IO[bytes]
 
     def answers(self) -> bool:
-        """Wait until it does; False where another program took the port before it."""
+        """Wait until it answers; False where another program took the port before it."""
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until and self.process.poll() is None:
-            # Not urllib, which would ask a proxy.
+            # Not urllib, which would use a proxy.
             connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
             with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
                 connection.request("GET", _STARTED_BY)
                 if connection.getresponse().read(64) == self.word.encode():
                     return True
             time.sleep(0.2)
-        if os.strerror(errno.EADDRINUSE).lower() in self.said().lower():
+        if os.strerror(errno.EADDRINUSE).lower() in self.output().lower():
             return False
         raise self.failure("the server does not answer")
 
-    def said(self) -> str:
-        # Its place in the file is shared with the server, which goes on writing.
+    def output(self) -> str:
+        """What the server has written to its standard output and error."""
+        # pread: the file's position is shared with the server, which goes on writing.
         return os.pread(self.log.fileno(), 1 << 20, 0).decode("utf-8", errors="replace").strip()
 
     def failure(self, what: str) -> ConvoyError:
-        """Its last line, and where all of them are kept."""
-        said = self.said() or "no word of it"
+        """An error with the last line of the output, which is kept in mlruns/dashboard.log."""
+        output = self.output() or "no output"
         kept = repository() / "mlruns" / "dashboard.log"
         place = ""
         with contextlib.suppress(OSError):
-            kept.write_text(f"{said}\n", encoding="utf-8")
+            kept.write_text(f"{output}\n", encoding="utf-8")
             place = f" ({kept})"
-        return ConvoyError(f"dashboard: {what}: {said.splitlines()[-1].strip()}{place}")
+        return ConvoyError(f"dashboard: {what}: {output.splitlines()[-1].strip()}{place}")
 
 
 @contextlib.contextmanager
 def _serving(port: int) -> Iterator[_Server]:
-    """MLflow's server as a child that ends with us, however we end."""
+    """MLflow's server as a child process that ends with this one, however this one ends."""
     command = [
         *(sys.executable, "-P", "-m", "mlflow", "server", "--app-name", "convoy", "--workers", "1"),
         *("--host", HOST, "--port", str(port)),
@@ -159,12 +160,12 @@ def _serving(port: int) -> Iterator[_Server]:
     ]
     word = secrets.token_hex(16)
     settings = {
-        "MLFLOW_BACKEND_STORE_URI": store.uri(),  # not in the command, which everybody can read
+        "MLFLOW_BACKEND_STORE_URI": store.uri(),  # not in the command line, which other users can read
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         _STARTED_HERE: word,
     }
     with tempfile.TemporaryFile() as log:
-        # In a session of its own Ctrl-C reaches it through us, once.
+        # In its own session it does not receive Ctrl-C, which is handled here.
         process = subprocess.Popen(  # noqa: S603
             command, env={**os.environ, **settings}, start_new_session=True,
             stdin=subprocess.PIPE, stdout=log, stderr=log,
@@ -177,7 +178,7 @@ def _serving(port: int) -> Iterator[_Server]:
 
 def _end(server: subprocess.Popen[bytes]) -> None:
     assert server.stdin is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second Ctrl-C of the impatient
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C
     server.stdin.close()
     try:
         server.wait(timeout=5)
@@ -190,7 +191,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def _end_with_the_dashboard() -> None:
-    """End this process once our end of its standard input is closed, be it by the kernel."""
+    """End this process once the dashboard's end of its standard input is closed, also by the kernel."""
     with contextlib.suppress(OSError):
         while os.read(0, 1024):
             pass
@@ -198,7 +199,7 @@ def _end_with_the_dashboard() -> None:
 
 
 def _guide(client: "MlflowClient", tasks: Sequence[TaskSpec], address: str) -> list[str]:
-    """Where to look first."""
+    """The addresses to open first."""
     from mlflow.exceptions import MlflowException
 
     lines = []
@@ -213,7 +214,7 @@ def _guide(client: "MlflowClient", tasks: Sequence[TaskSpec], address: str) -> l
             client.get_registered_model(task.registered)
             lines.append(f"  versions of the model       {address}{views.model_link(task.registered)}")
     if not lines:
-        lines = ["  no runs yet: `make repro` trains and publishes; `convoy publish` brings what DVC has"]
+        lines = ["  no runs yet: `make repro` trains and publishes; `convoy publish` publishes DVC's outputs"]
     return [f"dashboard: {address} (Ctrl-C ends it)", *lines]
 
 
@@ -232,7 +233,7 @@ def _with_first_visit(response: "Response") -> "Response":
 
 
 def _first_visit() -> dict[str, str]:
-    """What a browser shall keep where it keeps nothing yet: key -> JSON."""
+    """Initial values of the browser's local storage: key -> JSON."""
     from mlflow import MlflowClient
 
     kept: dict[str, Any] = dict(FIRST_VISIT)

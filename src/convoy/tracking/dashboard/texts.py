@@ -1,4 +1,4 @@
-"""Texts on MLflow's pages about a task as a whole: which model is best, the others, where to look."""
+"""Texts of MLflow's pages about a task: the best model, a table of all models, links."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def best(task: TaskSpec, models: Sequence[Shown]) -> Shown:
 
 
 def overview(task: TaskSpec, experiment: str, models: Sequence[Shown], parent: str) -> str:
-    """The experiment's description; pages show its first paragraph at once, lists its first words."""
+    """The experiment's description; pages show its first paragraph, lists its first words."""
     winner = best(task, models)
     result = task.pages.headline(winner.evaluated)
     return (
@@ -41,7 +41,7 @@ def overview(task: TaskSpec, experiment: str, models: Sequence[Shown], parent: s
 
 
 def in_lists(task: TaskSpec, models: Sequence[Shown]) -> dict[str, str]:
-    """The experiment's tags that lists of experiments show."""
+    """The experiment's tags that are shown in lists of experiments."""
     winner = best(task, models).evaluated
     return {"best": f"{winner.model}, {task.pages.table_row(winner)[0]}"}
 
@@ -51,7 +51,7 @@ def comparison(
 ) -> list[str]:
     """Paragraphs for the run of all models: title, table, link to the report if there is one, findings."""
     title, found = task.pages.comparison(content)
-    link = [] if report is None else [f"[The whole report]({report})"]
+    link = [] if report is None else [f"[Full report]({report})"]
     return [f"{title}.", table(task, experiment, models), *link, *found]
 
 

@@ -1,8 +1,7 @@
-"""How MLflow's pages of an experiment are arranged: a saved view, best models first, and links.
+"""The saved view of an experiment on MLflow's pages, best models first, and links to pages.
 
-MLflow keeps what a person saves under `Views` as tags of the experiment, and opens such a view by its key in
-the address. The form of the tag is that of MLflow 3.17's pages; a page that does not know it shows its own
-arrangement.
+MLflow stores views, saved under `Views`, as tags of the experiment, and opens one by its key in the address.
+The tag has the form of MLflow 3.17's pages; pages that cannot read it show their default view.
 """
 
 import contextlib
@@ -14,7 +13,7 @@ from convoy.tasks import Charts, TaskSpec
 
 VIEW, TITLE = "convoy", "Best first"
 TAG = f"mlflow.sharedViewState.{VIEW}"
-# Else the pages guess, and may open on those for agents.
+# Without this tag the pages may open on those for agents.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 _NAME, _NOTE, _MODELS = "attributes.`Run Name`", "attributes.`Description`", "attributes.`Models`"
 _WIDTHS = {_NAME: 260, _NOTE: 330, _MODELS: 110}  # pixels
@@ -30,7 +29,7 @@ def tags(task: TaskSpec) -> dict[str, str]:
 
 
 def saved(tags: Mapping[str, str]) -> dict[str, Any] | None:
-    """The view among an experiment's tags; None where there is none, or somebody wrote something else."""
+    """The view among an experiment's tags; None where there is none, or its tag has another form."""
     with contextlib.suppress(KeyError, ValueError, TypeError):
         state = json.loads(json.loads(tags[TAG])["state"])
         return state if isinstance(state, dict) else None
@@ -38,7 +37,7 @@ def saved(tags: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def state(task: TaskSpec) -> dict[str, Any]:
-    """The table's columns and order, and the charts, as MLflow's pages keep them."""
+    """The table's columns and order, and the charts, in the form of MLflow's pages."""
     figures = [f"metrics.`{name}`" for name in task.pages.columns]
     order = [_NAME, *figures, _NOTE, _MODELS, "runDateAndNestInfo", "duration"]
     sections = (
@@ -78,18 +77,18 @@ def state(task: TaskSpec) -> dict[str, Any]:
 
 
 def runs_link(experiment: str, charts: bool = False) -> str:
-    """Where the view opens, for links inside MLflow's pages and behind a server's address."""
+    """The link to the view, relative to a server's address."""
     mode = "&compareRunsMode=CHART" if charts else ""
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}{mode}"
 
 
 def run_link(experiment: str, run_id: str, artifact: str = "") -> str:
-    """The page of a run, or of one of its artifacts."""
+    """The link to a run, or to one of its artifacts."""
     return f"#/experiments/{experiment}/runs/{run_id}" + (f"/artifacts/{artifact}" if artifact else "")
 
 
 def model_link(registered: str) -> str:
-    """The page of a registered model."""
+    """The link to a registered model."""
     return f"#/models/{registered}"
 
 
@@ -117,7 +116,7 @@ def _charts(charts: Charts) -> list[dict[str, Any]]:
 
 
 def _metrics(section: str, names: tuple[str, ...]) -> dict[str, Any]:
-    # Of several names MLflow makes a title itself.
+    # MLflow makes a title itself where there are several names.
     return {**_card(section, names[0]), "metricKey": names[0], "selectedMetricKeys": list(names)}
 
 

@@ -1,1 +1,1 @@
-"""`convoy lineage`: what an output or a version was made from, with a check of every hash."""
+"""`convoy lineage`: the inputs of an output or a version, with a check of every hash."""

@@ -1,7 +1,7 @@
 """`convoy lineage`: from embeddings to the model version, its run, the commit and the data, and back.
 
-Every hash on the way is computed anew and compared with what was recorded. What lies in another place, or has
-moved on, cannot be compared and is marked "not here".
+Every hash on the way is recomputed and compared with the recorded one. Files that are elsewhere, or have been
+replaced since, cannot be compared and are marked "not here".
 """
 
 import contextlib
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 _URI = re.compile(r"(models|runs):/*(.*)")
 _URIS = "models:/NAME/VERSION, models:/NAME@ALIAS, models:/ID or runs:/RUN"
 _NAMED = 3  # differences that the last line names
-_LONGEST = 160  # characters of why the store cannot be asked
+_LONGEST = 160  # characters of the error of a store that cannot be read
 
 
 def lineage(what: str, tasks: Sequence[TaskSpec], show: Callable[[str], Any]) -> None:
     """Show the tree of a path or a URI line by line.
 
-    Raises ConvoyError, after the tree, where a check failed or there is no dvc.lock, and before it for what
-    is not known at all.
+    Raises ConvoyError, after the tree, where a check failed or there is no dvc.lock, and before it where the
+    path or URI is unknown.
     """
     uri = _URI.fullmatch(what)
     if not what.strip() or (uri is not None and not uri[2]):
@@ -51,7 +51,7 @@ def lineage(what: str, tasks: Sequence[TaskSpec], show: Callable[[str], Any]) ->
         tree = chain.of_uri(what, uri[1], uri[2])
     else:
         path = Path(what)
-        # The folder's true name, as the repository's is; a file may be DVC's link into its cache.
+        # Symbolic links are resolved in the folder's name only: a file may be DVC's link into its cache.
         tree = chain.workspace.trace(path.parent.resolve() / path.name)
     for line in tree.lines():
         show(line)
@@ -69,7 +69,7 @@ def lineage(what: str, tasks: Sequence[TaskSpec], show: Callable[[str], Any]) ->
 
 
 class _Chain:
-    """Both sides of a lineage: the workspace, and the store as far as it can be reached."""
+    """Both parts of a lineage: the workspace, and the store where it can be reached."""
 
     def __init__(self, root: Path, tasks: Sequence[TaskSpec]) -> None:
         datasets = [task.outputs.root / name for task in tasks for name in task.outputs.datasets]
@@ -77,7 +77,7 @@ class _Chain:
         self.tasks = tasks
         self.loaders = tuple(task.serving.loader for task in tasks)
         self._client: MlflowClient | None = None
-        self._above: set[str] = set()  # contents whose versions stand above in the tree
+        self._above: set[str] = set()  # contents whose versions are shown above in the tree
 
     def of_uri(self, uri: str, scheme: str, rest: str) -> Node:
         """The tree of a registered version or of a run, down to the data and back to the embeddings."""
@@ -101,13 +101,13 @@ class _Chain:
         return node
 
     def client(self) -> "MlflowClient":
-        """Of the store; ConvoyError where there is none, which is then not made."""
+        """A client of the store; ConvoyError where there is none, without making one."""
         if self._client is None:
             self._client = store.existing(store.LIVE_TIMEOUT)
         return self._client
 
     def _registered(self, content: str) -> list[Node]:
-        """What the store knows of a model folder's content; in words where it cannot be asked."""
+        """The versions in the store with a model folder's content, or the reason why it cannot be read."""
         if content in self._above:
             return []
         self._above.add(content)
@@ -127,7 +127,7 @@ class _Chain:
         return [one for one in self._all_versions() if content and one.tags.get("convoy.content") == content]
 
     def _version(self, version: "ModelVersion", with_run: bool = True) -> Node:
-        """A registered version: its stored files against its content, and its run."""
+        """A registered version: a check of its stored files, and its run."""
         client, content = self.client(), version.tags.get("convoy.content", "")
         found = client.get_registered_model(version.name).aliases.items()
         aliases = "".join(f" @{alias}" for alias, number in found if str(number) == str(version.version))
@@ -163,7 +163,7 @@ class _Chain:
             raise
 
     def _run(self, run: "Run", content: str | None = None) -> Node:
-        """A run: its content, its commit, what it read, and its figures against dvc.lock."""
+        """A run: checks of its content, its commit, its data, and its metrics compared with dvc.lock."""
         tags, info = run.data.tags, run.info
         own = tags.get("convoy.content", "")
         experiment = self.client().get_experiment(info.experiment_id).name
@@ -181,7 +181,7 @@ class _Chain:
         if model is not None:
             node.below.append(Node(text, "ok"))
         else:
-            node.below.append(Node(f"{text}: dvc.lock holds others now", "not here"))
+            node.below.append(Node(f"{text}: dvc.lock has other entries now", "not here"))
         inputs = run.inputs.dataset_inputs if run.inputs is not None else []
         for dataset in (one.dataset for one in inputs):
             node.below.append(self._data((task.outputs.root / dataset.name).as_posix(), dataset.digest))
@@ -190,7 +190,7 @@ class _Chain:
         return node
 
     def _trained(self, run: "Run") -> Trained | None:
-        """The model of today's dvc.lock that a run is about, or None where that has moved on."""
+        """The model of a run in the current dvc.lock, or None where its entries have changed."""
         key = run.data.tags.get("convoy.lock_key")
         models = [model for task in self.tasks for model in trained(task, self.workspace.lock)]
         return next((model for model in models if model.key == key), None)
@@ -204,7 +204,7 @@ class _Chain:
         return Node(f"git commit {commit[:SHORT]}{dirty}", "not here" if there is None else "ok")
 
     def _data(self, name: str, digest: str) -> Node:
-        """Data that a run read; where dvc.lock has moved on, the file cannot be compared."""
+        """A check of data that a run read; where dvc.lock has changed, the file cannot be compared."""
         text, maker = f"read {name}: md5 {digest[:SHORT]}", self.workspace.makers.get(name)
         now = self.workspace.md5(name)
         if now == digest:
@@ -214,7 +214,7 @@ class _Chain:
         return checked(text, f"md5 {now[:SHORT]} now")
 
     def _figures(self, run: "Run", model: Trained) -> list[Node]:
-        """The run's copies of what the evaluate stage wrote, against dvc.lock."""
+        """Checks of the run's copies of the evaluate stage's outputs, compared with dvc.lock."""
         from mlflow.exceptions import MlflowException
 
         outs = {path: md5 for entry in model.stages for path, md5 in entry.outs.items()}
@@ -233,7 +233,7 @@ class _Chain:
         return nodes
 
     def _in_the_workspace(self, content: str, run: "Run") -> list[Node]:
-        """The model folder of this content with all that it was made from, and embeddings made with it."""
+        """The model folder with this content, its inputs, and embeddings made with it."""
         space, model = self.workspace, self._trained(run)
         folders = space.model_folders()
         for name, weights in folders.items():
@@ -243,7 +243,7 @@ class _Chain:
         if model is None or space.md5(model.folder.as_posix()) is None:
             return [Node(f"{text}: none in the workspace", "not here")]
         return [
-            checked(text, f"{model.folder} holds another one"),
+            checked(text, f"{model.folder} has other content"),
             space.model(space.root / model.folder),
         ]
 
@@ -277,7 +277,7 @@ def _resolved(client: "MlflowClient", uri: str, rest: str, known: "list[ModelVer
 def _stored_fault(
     client: "MlflowClient", version: "ModelVersion", uri: str, loaders: Sequence[str]
 ) -> str | None:
-    """What is wrong with the files that the store keeps of a version."""
+    """Description of a fault in a version's stored files, or None."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 

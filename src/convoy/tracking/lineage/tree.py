@@ -1,4 +1,4 @@
-"""A chain of checks as a readable tree: every line names what was checked and ends with the result."""
+"""A tree of checks as text: every line names an item and ends with the result of its check."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ State = Literal["ok", "differs", "not here"]
 
 @dataclass
 class Node:
-    """One check, and below it those of what it was made from."""
+    """One check, and below it those of its inputs."""
 
     text: str
     state: State
     below: list["Node"] = field(default_factory=list)
-    again: bool = False  # stands above with all below it
+    again: bool = False  # shown above with all nodes below it
 
     def lines(self, first: str = "", further: str = "") -> Iterator[str]:
-        """The tree, line by line; `first` stands before this line, `further` before those below."""
+        """The tree, line by line; `first` is the prefix of this line, `further` of those below."""
         yield f"{first}{self.text}{' (above)' if self.again else ''}  {self.state}"
         for node in self.below:
             last = node is self.below[-1]
@@ -32,5 +32,5 @@ class Node:
 
 
 def checked(text: str, fault: str | None) -> Node:
-    """A check that is ok without a `fault`, and says it otherwise."""
+    """A check with the result "ok", or "differs" and the `fault`."""
     return Node(text, "ok") if fault is None else Node(f"{text}: {fault}", "differs")

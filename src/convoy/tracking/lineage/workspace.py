@@ -1,7 +1,7 @@
-"""The part of a lineage that lies in the checkout: embeddings, models, and dvc.lock down to the source.
+"""The part of a lineage in the checkout: embeddings, models, and dvc.lock down to the source.
 
-Every hash is computed anew from the files. What a stage read is compared with what lies there now, so that an
-output of an earlier state of the source or the data is told from one of today's.
+Every hash is recomputed from the files. The inputs of a stage are compared with the current files, so that
+outputs of an earlier state of the source or the data are recognised.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ _NAMED = 3  # changed files that a line names
 
 
 class Workspace:
-    """The checkout at `root`; `registered` returns what the store knows of a model folder's content.
+    """The checkout at `root`; `registered` returns the nodes of the versions with a model folder's content.
 
     `datasets` are the paths of the tasks' data, below `root`.
     """
 
     def __init__(self, root: Path, datasets: Sequence[Path], registered: Callable[[str], list[Node]]) -> None:
-        """Raise ConvoyError for a dvc.lock that is torn; there may be none."""
+        """Raise ConvoyError for a dvc.lock that is incomplete; it may be missing."""
         self.root, self._datasets, self._registered = root, datasets, registered
         there = (root / "dvc.lock").is_file()
         self.lock: dict[str, Entry] = dvclock.read(root / "dvc.lock") if there else {}
@@ -42,7 +42,7 @@ class Workspace:
         self._shown: dict[str, Node] = {}
 
     def trace(self, path: Path) -> Node:
-        """The lineage of an output, or of a file in one; ConvoyError for what is neither."""
+        """The lineage of an output, or of a file in one; ConvoyError for any other path."""
         path = self.root / path
         for folder in (path, *path.parents):
             if folder == self.root:
@@ -68,21 +68,21 @@ class Workspace:
         )
 
     def name(self, path: Path) -> str:
-        """A path as dvc.lock writes it, or as it is where it lies elsewhere."""
+        """A path as dvc.lock writes it; unchanged where it is outside the checkout."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
     def _relative(self, error: ConvoyError) -> str:
         return str(error.moved(self.root, ""))
 
     def md5(self, name: str) -> str | None:
-        """DVC's md5 of what lies there now; None where there is nothing."""
+        """DVC's md5 of the current file or folder; None where it does not exist."""
         if name not in self._md5s:
             path = self.root / name
             self._md5s[name] = dvclock.md5(path) if path.exists() else None
         return self._md5s[name]
 
     def embeddings(self, folder: Path) -> Node:
-        """A folder of embeddings: its own checksums, the weights and the catalogue that it names."""
+        """A folder of embeddings: checks of its files, and of the weights and catalogue in its manifest."""
         fault = None
         try:
             facts = embeddings.read_manifest(folder)
@@ -92,7 +92,7 @@ class Workspace:
         return self._described(f"{name}: {_summary(facts)}", fault, facts, name)
 
     def model(self, folder: Path) -> Node:
-        """A model folder: its own checksums, its content, what the store knows of it, how it was made."""
+        """A model folder: a check of its files, its versions in the store, and its inputs."""
         name, manifest = self.name(folder), folder / MANIFEST
         if name in self._shown:
             return Node(name, self._shown[name].state, again=True)
@@ -109,7 +109,7 @@ class Workspace:
         return node
 
     def output(self, name: str) -> Node:
-        """An output of dvc.lock and, below it, what its stage read."""
+        """An output in dvc.lock and, below it, the inputs of its stage."""
         if name in self._shown:
             return Node(name, self._shown[name].state, again=True)
         if (self.root / name / WEIGHTS).is_file():
@@ -118,7 +118,7 @@ class Workspace:
         return node
 
     def model_folders(self) -> dict[str, str]:
-        """The model folders among the outputs: path -> sha256 of the weights that the manifest names."""
+        """The model folders among the outputs: path -> sha256 of the weights in the manifest."""
         found = {}
         for name in self.makers:
             with contextlib.suppress(ConvoyError, KeyError, TypeError):
@@ -128,7 +128,7 @@ class Workspace:
         return found
 
     def _described(self, text: str, fault: str | None, facts: dict[str, Any], name: str | None) -> Node:
-        """Embeddings as their manifest or their Parquet describes them; `name` where DVC may know them."""
+        """Embeddings by the facts of their manifest or Parquet file; `name`: the path in dvc.lock, if any."""
         entry = self.makers.get(name or "")
         node = checked(text, fault)
         node.below.append(self._weights(str(facts.get("weights_sha256")), entry))
@@ -138,7 +138,7 @@ class Workspace:
         return node
 
     def _weights(self, digest: str, entry: Entry | None) -> Node:
-        """The model folder with these weights; for DVC's own embeddings the very one that was read."""
+        """The model folder with these weights; for embeddings in dvc.lock, the one that their stage read."""
         text = f"weights sha256 {digest[:SHORT]}"
         folders = self.model_folders()
         of_stage = [name for name in folders if entry is not None and name in entry.deps]
@@ -150,7 +150,7 @@ class Workspace:
                 node.below.append(self.model(self.root / name))
                 return node
         for name in of_stage:
-            node = checked(f"{text} of {name}", f"it holds other weights now, {folders[name][:SHORT]}")
+            node = checked(f"{text} of {name}", f"it has other weights now, {folders[name][:SHORT]}")
             node.below.append(self.model(self.root / name))
             return node
         return Node(f"{text}: of no model folder here", "not here")
@@ -164,13 +164,13 @@ class Workspace:
                 return Node(f"{text} of {name}", "ok", below)
         for name in files:
             if entry is not None and name in entry.deps:
-                node = checked(f"{text} of {name}", "another one lies there now")
+                node = checked(f"{text} of {name}", "the file has changed")
                 node.below.append(self.output(name))
                 return node
         return Node(f"{text}: no such catalogue here", "not here")
 
     def _made(self, name: str) -> Node:
-        """How dvc.lock says that an output was made, with a check of all that its stage read."""
+        """An output's entry in dvc.lock, with a check of all inputs of its stage."""
         entry = self.makers[name]
         text = f"{name}: md5 {entry.outs[name][:SHORT]} by {entry.stage}"
         node = self._compared(text, name, entry.outs[name])
@@ -193,7 +193,7 @@ class Workspace:
         return node
 
     def _compared(self, text: str, name: str, md5: str) -> Node:
-        """Is what lies there what dvc.lock says?"""
+        """Compare a file or folder with its md5 in dvc.lock."""
         now = self.md5(name)
         if now is None:
             return Node(text, "not here")
@@ -203,7 +203,7 @@ class Workspace:
         return checked(text, f"md5 {now[:SHORT]} now" + (f", {_few(files)} changed" if files else ""))
 
     def _changed_files(self, name: str, md5: str) -> list[str]:
-        """Which files of a folder changed, where DVC's cache has the list of them."""
+        """The changed files of a folder, where DVC's cache has the list of its files."""
         listed = self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
         folder = self.root / name
         if not (md5.endswith(".dir") and listed.is_file() and folder.is_dir()):
@@ -231,7 +231,7 @@ def _few(names: list[str]) -> str:
 
 
 def _parquet_facts(path: Path) -> dict[str, Any] | None:
-    """What a Parquet file of embeddings says of itself, wherever it was copied to."""
+    """The facts in the metadata of a Parquet file of embeddings; None for any other file."""
     if path.suffix != ".parquet" or not path.is_file():
         return None
     with contextlib.suppress(pa.ArrowException, OSError, ValueError, KeyError, RecursionError):
@@ -241,7 +241,7 @@ def _parquet_facts(path: Path) -> dict[str, Any] | None:
 
 
 def _parquet_fault(path: Path) -> str | None:
-    """What the checksums inside a Parquet file say."""
+    """The error of a Parquet file whose page checksums do not match, or None."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for group in range(file.num_row_groups):

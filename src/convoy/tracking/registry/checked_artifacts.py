@@ -1,6 +1,6 @@
-"""The artifact repository of stores on this machine, as MLflow's own loading and serving use it.
+"""The artifact repository of stores on this machine, which MLflow's own loading and serving use.
 
-MLflow imports this module; of ours alone it may import MLflow at once.
+MLflow imports this module, so that it may import MLflow at its top, unlike our other modules.
 """
 
 from collections.abc import Callable, Collection
@@ -12,10 +12,10 @@ from convoy.core.mlmodel import MLMODEL, check
 
 
 class CheckedArtifacts(LocalArtifactRepository):
-    """Files of a store on this machine. A model's folder is handed out only after `check`.
+    """Files of a store on this machine; model folders are downloaded only after `check`.
 
-    So `mlflow.pyfunc.load_model("models:/…")` and `mlflow models serve` too refuse an MLmodel that names
-    anything else to run, before they follow it.
+    So `mlflow.pyfunc.load_model("models:/…")` and `mlflow models serve` refuse an MLmodel that names other
+    code, before they run it.
     """
 
     def __init__(

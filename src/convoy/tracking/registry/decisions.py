@@ -1,7 +1,7 @@
-"""Who is champion: the store follows the lines of data/decisions.jsonl, and `rollback` goes back by one.
+"""Applies the decisions in data/decisions.jsonl to the store; `rollback` restores the previous champion.
 
-The store is changed after the line is written, by `replay` alone. So a command that was killed in between is
-completed by the next one, and an emptied store gets its aliases and tags back.
+The store is changed after the line is written, and by `replay` only. So the next command completes one that
+was killed in between, and restores aliases and tags in an emptied store.
 """
 
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-_OTHERS, _SHORT = 50, 16  # contents that a line lists in addition to its own, and characters of each
+_OTHERS, _SHORT = 50, 16  # number of other contents that a line lists, and characters of each
 
 
 def replay(client: "MlflowClient", task: TaskSpec) -> None:
-    """Bring aliases and tags of a registered model to where the decisions are; nothing where they are there.
+    """Set aliases and tags of a registered model as the decisions require.
 
-    A champion that was set by hand stays until the next decision, one that is missing comes back. Without a
+    A champion that was set by hand is kept until the next decision, a missing one is restored. Without a
     version of the champion's content there is no champion. Call it inside `store.turn("publish")`.
     """
     decisions = ledger.read(task.registered)
@@ -57,7 +57,7 @@ def current(client: "MlflowClient", task: TaskSpec) -> RegisteredModel:
 def decide(
     client: "MlflowClient", task: TaskSpec, decision: Decision, champion: "ModelVersion | None"
 ) -> bool:
-    """Write the line and follow it; False, and nothing done, where `champion` is no longer the champion."""
+    """Write the line and apply it; return False, with no effect, where `champion` is not the champion now."""
     with store.turn("publish"):
         model = _current(client, task)
         if number(model.champion) != number(champion):
@@ -68,10 +68,10 @@ def decide(
 
 
 def rollback(task: TaskSpec, reason: str | None = None) -> str:
-    """Make the champion before the present one champion again; returns the result in words.
+    """Make the previous champion champion again; return the result in words.
 
-    Another rollback goes one further back, never forward to the one that was replaced: `convoy promote` does
-    that. Raises ConvoyError where no earlier champion has a version.
+    A second rollback goes one further back, never forward to the one that was replaced: use `convoy promote`
+    for that. Raises ConvoyError where no earlier champion has a version.
     """
     client = store.existing()
     with store.reachable(), ledger.exclusive():
@@ -80,7 +80,7 @@ def rollback(task: TaskSpec, reason: str | None = None) -> str:
             champion = model.champion
             if champion is None:
                 raise ConvoyError(
-                    f"{task.registered}: there is no champion to go back from; `convoy promote` makes one"
+                    f"{task.registered}: there is no champion to roll back; `convoy promote` makes one"
                 )
             decision = _back(model, champion, reason)
             if decide(client, task, decision, champion):
@@ -89,7 +89,7 @@ def rollback(task: TaskSpec, reason: str | None = None) -> str:
 
 
 def new_decision(action: Action, model: RegisteredModel, version: "ModelVersion", reason: str) -> Decision:
-    """A decision about `version` of this registered model, made now."""
+    """A new decision about `version` of this registered model."""
     champion = model.champion
     former = None if champion is None else record(champion)
     here = circumstances(repository())
@@ -103,7 +103,7 @@ def _current(client: "MlflowClient", task: TaskSpec) -> RegisteredModel:
 
 
 def _back(model: RegisteredModel, champion: "ModelVersion", reason: str | None) -> Decision:
-    """The rollback to the last one before `champion` that still has a version."""
+    """The rollback to the last champion before `champion` that still has a version."""
     former = model.champions
     if content(champion) in former:
         former = former[: len(former) - 1 - former[::-1].index(content(champion))]
@@ -111,14 +111,14 @@ def _back(model: RegisteredModel, champion: "ModelVersion", reason: str | None) 
     earlier = [versions[one] for one in former if one in versions and one != content(champion)]
     if not earlier:
         raise ConvoyError(
-            f"{model.name}: {name(record(champion))} stays champion, no earlier one has a version here; "
+            f"{model.name}: {name(record(champion))} stays champion, no earlier one has a version now; "
             f"others to promote: {model.listed(but=champion)}"
         )
-    return new_decision("rollback", model, earlier[-1], reason or "taken back, no reason given")
+    return new_decision("rollback", model, earlier[-1], reason or "no reason given")
 
 
 def _with_others(model: RegisteredModel, decision: Decision) -> Decision:
-    """The decision with the other versions that there are after it."""
+    """The decision with the contents of all other versions."""
     own = {decision.version.content, decision.former.content if decision.former else None}
     others = [content(version)[:_SHORT] for version in model.versions if content(version) not in own]
     challenger = model.alias(CHALLENGER)
@@ -136,7 +136,7 @@ def _with_others(model: RegisteredModel, decision: Decision) -> Decision:
 
 
 def _move_aliases(client: "MlflowClient", model: RegisteredModel, decisions: Sequence[Decision]) -> None:
-    """Move the aliases by the lines that the store has not followed yet."""
+    """Set the aliases by the lines that have not been applied to the store yet."""
     followed = Followed.of(model.tags)
     last = max((place for place, one in enumerate(decisions) if one.id in followed.applied), default=-1)
     new = [one for one in decisions[last + 1 :] if one.changes_champion]
@@ -160,7 +160,7 @@ def _challenge(
     decisions: Sequence[Decision],
     champion: "ModelVersion | None",
 ) -> None:
-    """In a store made anew: the challenger is what came after the last decision, or the one of then."""
+    """In a rebuilt store: set the challenger to the newest undecided version, or to the recorded one."""
     named = [one for each in decisions for one in (each.version, each.former) if one is not None]
     known = {one.content[:_SHORT] for one in named}
     known |= {one[:_SHORT] for decision in decisions for one in (decision.challenger or "", *decision.others)}

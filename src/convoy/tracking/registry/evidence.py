@@ -1,4 +1,4 @@
-"""Promotion evidence: a version's metrics, its stored model, and what was measured of it and the champion."""
+"""Promotion evidence: metrics, stored model and case-by-case results of a version and of the champion."""
 
 import json
 import tempfile
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the evaluate stage found of a version, from its run; `measured`: see `VersionComparison.read`."""
+    """Outputs of the evaluate stage from a version's run; `measured`: see `VersionComparison.read`."""
 
     metrics: Mapping[str, Any]
     measured: Any
 
 
 def collect(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> Evidence:
-    """The evidence of a version; ConvoyError where its run does not have it."""
+    """The evidence on a version; ConvoyError where its run lacks it."""
     with tempfile.TemporaryDirectory(prefix="convoy-evidence-") as scratch:
         folder = _download(client, version, scratch)
         return Evidence(read_json(folder / METRICS), task.versions.read(folder / task.versions.file))
@@ -52,9 +52,9 @@ def champion_measured(
     champion: "ModelVersion",
     found: Evidence,
 ) -> Any:
-    """What was measured of the champion on the candidate's test split, or is measured now from its data.
+    """The champion's results on the candidate's test split, which are computed now where they are missing.
 
-    Raises ConvoyError where the two were tested on different data and the workspace has not the candidate's.
+    Raises ConvoyError where the two were tested on different data and the workspace lacks the candidate's.
     """
     if candidate.tags.get("convoy.test_split") == champion.tags.get("convoy.test_split"):
         return collect(client, task, champion).measured
@@ -64,15 +64,15 @@ def champion_measured(
     if not source.exists() or dvclock.md5(source) != md5:
         raise ConvoyError(
             f"{name(record(candidate))} and the champion, {name(record(champion))}, were tested on different "
-            f"items, and {place} is not the one of the former (md5 {md5}); bring it back "
-            "with `git checkout` and `dvc checkout`, then run `convoy promote` again"
+            f"items, and {place} is not that of the former (md5 {md5}); restore it with `git checkout` and "
+            "`dvc checkout`, then run `convoy promote` again"
         )
     model = loading.load(client, _uri(task, champion), task.serving)
     return task.versions.remeasure(task.versions.read_source(source), found.measured, model)
 
 
 def _stored_fault(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> str | None:
-    """What is wrong with the stored model: its files are checked, then its answer to a probe."""
+    """Description of a fault in the stored model's files or in its prediction for an example, or None."""
     try:
         return loading.load(client, _uri(task, version), task.serving).fault()
     except ConvoyError as error:

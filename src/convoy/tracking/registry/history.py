@@ -1,4 +1,4 @@
-"""Decisions as a reader of the pages finds them: tags of versions, and a history of the registered model."""
+"""Decisions on MLflow's pages: tags of versions, and a history of the registered model."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-_LONGEST = 5000  # characters of a tag that every store keeps
+_LONGEST = 5000  # characters of a tag that every store accepts
 _Figure = Callable[[Mapping[str, float]], str | None]
 
 
@@ -27,7 +27,7 @@ class _Note:
 def annotate(
     client: "MlflowClient", task: TaskSpec, model: RegisteredModel, decisions: Sequence[Decision]
 ) -> None:
-    """Set the tags that the decisions lead to, where they are missing."""
+    """Set the tags of the decisions where they are missing."""
     versions = model.by_content
     for decision in decisions:
         key = f"decision {decision.time[:23].replace('T', ' ')} {decision.id}"
@@ -37,7 +37,7 @@ def annotate(
             if version is None:
                 continue
             for tag, value in note.tags.items():
-                # What was written once stays: another checkout may know of a later decision.
+                # Existing tags are not changed: another checkout may have later decisions.
                 if tag not in version.tags or (key not in model.tags and version.tags[tag] != value):
                     client.set_model_version_tag(model.name, version.version, tag, value)
                     version.tags[tag] = value
@@ -47,7 +47,7 @@ def annotate(
 
 
 def _renumbered(decision: Decision, versions: "Mapping[str, ModelVersion]") -> Decision:
-    """The decision with the numbers that its versions have in this store; 0 for one that is not in it."""
+    """The decision with the version numbers of this store; 0 for a version that is not in it."""
 
     def here(record: VersionRecord) -> VersionRecord:
         return replace(record, number=number(versions.get(record.content)) or 0)
@@ -57,10 +57,10 @@ def _renumbered(decision: Decision, versions: "Mapping[str, ModelVersion]") -> D
 
 
 def _notes(decision: Decision, figure: _Figure) -> Iterator[_Note]:
-    """Tags for the versions that a decision is about."""
+    """Tags for the versions of a decision."""
     version, former = decision.version, decision.former
     when = f"{decision.time[:19].replace('T', ' ')} UTC"
-    before = _measured(former, figure) if former is not None else "no champion before"
+    before = _measured(former, figure) if former is not None else "no previous champion"
     own = _measured(version, figure)
     match decision.action:
         case "promoted":

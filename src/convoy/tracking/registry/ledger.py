@@ -4,8 +4,8 @@
      "kind": "textcnn", "version": 2, "content": sha256, "metrics": {...},
      "former": {"kind", "version", "content", "metrics"}, "difference": {...}, "reason": ..., "who", "commit"}
 
-The line is written first; the store follows it. Versions are identified by their content: a rebuilt store may
-number them otherwise.
+The line is written first, then the store is changed. Versions are identified by their content, since their
+numbers may differ in a rebuilt store.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ Action = Literal["promoted", "refused", "kept", "rollback"]
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """A version as it stood when the decision was made; `test_split` is a hash of what it was tested on."""
+    """A version at the time of the decision; `test_split` is a hash of its test data."""
 
     kind: str
     number: int
@@ -38,10 +38,10 @@ class VersionRecord:
 
 @dataclass(frozen=True)
 class Decision:
-    """One line; `version` is the one that it is about, `former` the champion before it.
+    """One line: a decision about `version`; `former` is the champion before it.
 
-    `challenger` and `others` are the contents of the challenger after it and of all other versions: what is
-    in none of the lines is newer than they are.
+    `challenger` and `others` are the contents of the challenger after it and of all other versions: versions
+    in none of the lines are newer.
     """
 
     action: Action
@@ -59,7 +59,7 @@ class Decision:
 
     @property
     def changes_champion(self) -> bool:
-        """Whether another version became champion by it."""
+        """Whether it made another version champion."""
         return self.action in ("promoted", "rollback")
 
 
@@ -70,7 +70,7 @@ def path() -> Path:
 
 @contextlib.contextmanager
 def exclusive() -> Iterator[None]:
-    """Wait until no other process of this repository decides anything."""
+    """Hold the lock on the decisions of this repository."""
     folder = repository() / "mlruns"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".decisions.lock", "ab") as file:
@@ -79,9 +79,9 @@ def exclusive() -> Iterator[None]:
 
 
 def read(model: str) -> list[Decision]:
-    """All decisions about a registered model, oldest first; a torn last line was never decided.
+    """All decisions about a registered model, oldest first; an incomplete last line is ignored.
 
-    Raises ConvoyError for any other line that is not a decision, such as those that git leaves in a conflict.
+    Raises ConvoyError for any other line that is not a decision, such as git's conflict markers.
     """
     try:
         lines = path().read_bytes().split(b"\n")
@@ -103,7 +103,7 @@ def read(model: str) -> list[Decision]:
 
 
 def append(decision: Decision) -> None:
-    """Write the line, so that it is on disk or not there at all; call it inside `exclusive`."""
+    """Append the line atomically; call it inside `exclusive`."""
     file = path()
     line = json.dumps(_plain(decision), ensure_ascii=False, allow_nan=False).encode() + b"\n"
     try:
@@ -125,9 +125,9 @@ def append(decision: Decision) -> None:
 
 
 def champions(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:
-    """The contents that were champion one after another, the present one last, after more decisions.
+    """The contents of all champions in order, the present one last, after more decisions.
 
-    A rollback removes the champion that it replaces: the next one goes further back, never forward again.
+    A rollback removes the champion that it replaces, so that the next one goes further back.
     """
     found = list(stack)
     for decision in decisions:
@@ -135,7 +135,7 @@ def champions(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:
         if decision.action == "rollback":
             found = _up_to(found, content) if content in found else [content]
         elif decision.action == "promoted":
-            # What was champion before may have been set by hand, or by a line that is not in this file.
+            # The previous champion may have been set by hand, or by a line that is not in this file.
             if decision.former is not None:
                 found = _up_to(found, decision.former.content)
             found += [content] if found[-1:] != [content] else []
@@ -143,14 +143,14 @@ def champions(stack: Iterable[str], decisions: Iterable[Decision]) -> list[str]:
 
 
 def _up_to(stack: list[str], content: str) -> list[str]:
-    """The stack with `content` on top: without what lies above it, or put there."""
+    """The stack cut after `content`, or with `content` appended."""
     if content not in stack:
         return [*stack, content]
     return stack[: len(stack) - stack[::-1].index(content)]
 
 
 def _write(descriptor: int, line: bytes) -> None:
-    """Append after the last whole line, and take it back where it does not fit."""
+    """Append after the last complete line; remove the line again where the disk is full."""
     before = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
     whole = before[: before.rfind(b"\n") + 1]
     torn = before[len(whole) :]
@@ -169,7 +169,7 @@ def _write(descriptor: int, line: bytes) -> None:
 
 
 def _plain(decision: Decision) -> dict[str, Any]:
-    """The decision as it stands in its line: that of its version first, without what is not known."""
+    """The decision as the object of its line, its version's fields first, without unknown values."""
     values = {key: value for key, value in vars(decision).items() if value is not None or key == "former"}
     version, former = values.pop("version"), values.pop("former")
     first = {key: values.pop(key) for key in ("time", "action", "model")}

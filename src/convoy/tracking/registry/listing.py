@@ -16,13 +16,13 @@ CONTENT = "convoy.content"
 
 
 def all_versions(client: "MlflowClient", registered: str) -> "list[ModelVersion]":
-    """Every version with its tags and aliases, newest first; none where nothing is registered."""
+    """Every version with its tags and aliases, newest first; empty where nothing is registered."""
     found = client.search_model_versions(f"name = '{registered}'", max_results=10_000)
     return sorted(found, key=lambda version: -int(version.version))
 
 
 def no_such_version(uri: str, known: "Iterable[ModelVersion]") -> ConvoyError:
-    """The error of a URI that names none of the known versions."""
+    """The error for a URI that names none of the known versions."""
     names = ", ".join(f"models:/{version.name}/{version.version}" for version in known)
     there = f"there are {names or 'none, run `convoy publish`'}"
     return ConvoyError(f"no such version at {store.shown()}", path=uri, hint=there)

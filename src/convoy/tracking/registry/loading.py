@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def load(client: "MlflowClient", uri: str, serving: Serving) -> ServedModel:
-    """The model that a URI names, as its task serves it: see `stored`."""
+    """The served model of a URI: see `stored`."""
     return serving.serve(stored(client, uri, (serving.loader,))[0])
 
 
 def stored(client: "MlflowClient", uri: str, loaders: Collection[str]) -> tuple[StoredModel, str]:
-    """The model that a URI names, and the sha256 of its manifest.
+    """The stored model of a URI, and the sha256 of its manifest.
 
     The URI is `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `models:/ID` or `runs:/RUN/PATH`. The model is
-    copied, and the copy checked, also against the sha256 in the store, before anything is done with it.
-    Raises ConvoyError for what is not there or was changed.
+    copied, and the copy is checked and its sha256 compared with the store's, before it is used. Raises
+    ConvoyError for a model that is missing or was changed.
     """
     from mlflow.exceptions import MlflowException
 
@@ -44,7 +44,7 @@ def stored(client: "MlflowClient", uri: str, loaders: Collection[str]) -> tuple[
 
 
 def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
-    """Where the artifacts lie that a URI names, and the sha256 of the manifest that the store holds."""
+    """The location of a URI's artifacts, and the sha256 of the manifest in the store."""
     if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", uri):
         version = _version(client, uri, *found.groups())
         place, tags = client.get_model_version_download_uri(version.name, version.version), version.tags
@@ -54,7 +54,7 @@ def _resolve(client: "MlflowClient", uri: str) -> tuple[str, str]:
     elif found := re.fullmatch(r"runs:/([0-9a-f]+)/(.+)", uri):
         run = client.get_run(found[1])
         models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{found[1]}'")
-        # Of a path MLflow reports no more than that its download failed.
+        # For a path MLflow reports only that its download failed.
         place = next((model.artifact_location for model in models if model.name == found[2]), uri)
         tags = run.data.tags
     else:
@@ -87,14 +87,14 @@ def _download(client: "MlflowClient", place: str, scratch: str) -> Path:
 
 
 def about_copy(error: ConvoyError, scratch: Path, uri: str) -> ConvoyError:
-    """The error with the URI in place of its copy in `scratch`, which is gone when the message is read."""
+    """The error with the URI in place of its copy in `scratch`, which is deleted before the message is read."""
     for folder in (scratch,) if (scratch / MLMODEL).exists() else (*scratch.iterdir(), scratch):
         error.moved(folder, uri)
     return error
 
 
 def _about(uri: str, error: BaseException, scratch: Path) -> ConvoyError:
-    """The failure as one about the URI; of our own refusal MLflow reports only that the download failed."""
+    """The failure as an error about the URI; where our own check raised it, MLflow reports a failed download."""
     own: BaseException | None = error
     while own is not None and not isinstance(own, ConvoyError):
         own = own.__cause__ or own.__context__

@@ -1,4 +1,4 @@
-"""A model folder of ours as one of MLflow's: its copy, a signature and example rows; no code, no pickle."""
+"""Packs a model folder as an MLflow model: a copy, a signature and example rows; no code, no pickle."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.types import Schema
 
-# What answering a request imports; `convoy` comes from its own repository.
+# Packages that predicting imports; `convoy` is installed from its own repository.
 _REQUIREMENTS = (
     *("cftime", "convoy", "ftfy", "mlflow", "netCDF4", "numba", "numpy", "pandas", "pyarrow", "pydantic"),
     *("safetensors", "scikit-learn", "scipy", "tokenizers", "torch"),
@@ -25,11 +25,11 @@ def save(
     serving: Serving, model_folder: Path, examples: "pd.DataFrame", target: Path,
     run_id: str | None = None, model_id: str | None = None,
 ) -> Path:  # fmt: skip
-    """Write an MLflow model folder at `target`, which must not be there, and return it.
+    """Write an MLflow model folder at `target`, which must not exist, and return it.
 
-    `examples` are rows of real data, of which the signature and the input example are made. The model folder
-    is copied as it is, and the sha256 of its manifest pinned in MLmodel's metadata; it may be uploaded as it
-    lies. Raises ConvoyError for a model folder that was changed, and for no examples.
+    `examples` are rows of real data, from which the signature and the input example are made. The model
+    folder is copied unchanged, and the sha256 of its manifest is pinned in MLmodel's metadata. Raises
+    ConvoyError for a model folder that was changed, and for no examples.
     """
     import mlflow.pyfunc
     from mlflow.models import Model, ModelSignature, infer_signature
@@ -44,11 +44,11 @@ def save(
         data_path=model_folder,
         signature=ModelSignature(_schema(model.columns()), outputs),
         input_example=examples,
-        # Without this MLflow loads the model in a process of its own to find them.
+        # Otherwise MLflow loads the model in a separate process to find them.
         pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS],
         metadata={PIN: sha256(model_folder / MANIFEST)},
         mlflow_model=Model(run_id=run_id, model_id=model_id),
-        uv_project_path=target,  # else MLflow copies a uv.lock that lies in the current folder
+        uv_project_path=target,  # otherwise MLflow copies a uv.lock of the current folder
     )
     check(target, (serving.loader,))
     return target

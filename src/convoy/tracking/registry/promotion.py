@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from convoy.core import params as sections
 from convoy.core.errors import ConvoyError
+from convoy.core.params import load
 from convoy.tasks import PromotionParams, TaskSpec
 from convoy.tracking import store
 from convoy.tracking.registry import decisions, evidence, ledger
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 class RefusedError(ConvoyError):
-    """The version was compared and not promoted: no mistake of the user's, so another exit code."""
+    """The version was compared and not promoted; has its own exit code, since the user made no mistake."""
 
     exit_code = 1
 
 
 def promote(task: TaskSpec, which: str = CHALLENGER, params: PromotionParams | None = None) -> str:
-    """Compare a version with the champion, record the decision and follow it; returns the result in words.
+    """Compare a version with the champion, record the decision and apply it; return the result in words.
 
-    `which` is a version's number, an alias, or a kind of model, whose newest version is meant. Raises
-    RefusedError for a version that is not promoted, and ConvoyError, with nothing decided, for one that
-    cannot be compared.
+    `which` is a version's number, an alias, or a kind of model, whose newest version is taken. Raises
+    RefusedError for a version that is not promoted, and ConvoyError, without a decision, for one that cannot
+    be compared.
     """
     if not which.strip():
         raise ConvoyError(
-            "promote: expected a version number, an alias or a kind of model, found nothing; leave it out to "
-            "mean the challenger"
+            "promote: expected a version number, an alias or a kind of model, found an empty text; leave it "
+            "out for the challenger"
         )
     if params is None:
-        params = sections.load("promotion", PromotionParams, repository() / "params.yaml")
+        params = load("promotion", PromotionParams, repository() / "params.yaml")
     client = store.existing()
     with store.reachable():
-        # Chosen before waiting for others: what the caller has seen is meant.
+        # Chosen before waiting for the lock: the caller means the version of that moment.
         chosen = _chosen(with_versions(client, task.registered), which)
         with ledger.exclusive():
             while True:
@@ -52,7 +52,7 @@ def promote(task: TaskSpec, which: str = CHALLENGER, params: PromotionParams | N
 
 
 def _chosen(model: RegisteredModel, which: str) -> "ModelVersion":
-    """The version that `which` means; without a challenger, the champion."""
+    """The version named by `which`; the champion where there is no challenger."""
     aliased = model.alias(which) or (model.champion if which == CHALLENGER else None)
     if aliased is not None:
         return aliased
@@ -71,7 +71,7 @@ def _compared(
 ) -> Decision:  # fmt: skip
     champion, difference = model.champion, None
     if champion is not None and content(champion) == content(candidate):
-        return decisions.new_decision("kept", model, candidate, "is the champion already; nothing changed")
+        return decisions.new_decision("kept", model, candidate, "already the champion; nothing changed")
     found = evidence.collect(client, task, candidate)
     faults = evidence.failed_checks(client, task, candidate, found, params)
     if champion is None:
@@ -91,13 +91,14 @@ def _compared(
 
 
 def _without_champion(task: TaskSpec, candidate: "ModelVersion") -> tuple[bool, str]:
-    """Whether the candidate may be as good as the last champion, and words; of that one a decision is left.
+    """Whether the candidate may be as good as the last champion, whose version is gone, and words.
 
-    Its predictions are not in the store, so the intervals of both are compared.
+    The last champion's predictions are not in the store: intervals of the metrics in its decision are
+    compared.
     """
     last = [one.version for one in ledger.read(task.registered) if one.changes_champion][-1:]
     if not last:
-        return True, "no champion before"
+        return True, "no previous champion"
     now, then = record(candidate), last[0]
     words = f"the last champion, {then.kind}, is not in this store"
     same = now.test_split == then.test_split

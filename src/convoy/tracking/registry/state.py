@@ -1,4 +1,4 @@
-"""A registered model as the store has it now: its versions, aliases, and who was champion before."""
+"""The current state of a registered model in the store: versions, aliases and earlier champions."""
 
 import contextlib
 import json
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 FOLLOWED = "convoy.champions"
-"""The registered model's tag with how far the store has followed the decisions."""
-_CONTENTS, _IDS = 40, 100  # that the tag holds: some stores keep 5000 characters of a tag
+"""The registered model's tag with the decisions that have been applied to the store."""
+_CONTENTS, _IDS = 40, 100  # at most, in the tag: some stores accept only 5000 characters
 _TEST = "test_"  # begins the tags of a version that are its metrics on the test split
 
 
 @dataclass(frozen=True)
 class Followed:
-    """How far the store has followed the decisions: the champions in their order, the ids of decisions."""
+    """The decisions that have been applied to the store: the champions in order, and the decisions' ids."""
 
     contents: list[str]
     applied: list[str]
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> "Followed":
-        """What the tag holds; nothing where it is missing or was changed."""
+        """The content of the tag; empty where it is missing or invalid."""
         with contextlib.suppress(ValueError, KeyError, TypeError):
             values = json.loads(tags[FOLLOWED])
             return cls(
@@ -71,7 +71,7 @@ class RegisteredModel:
 
     @property
     def champions(self) -> list[str]:
-        """The contents that were champion one after another, the last one followed at the end."""
+        """The contents of all champions in order, the last applied one at the end."""
         return Followed.of(self.tags).contents
 
     def listed(self, but: "ModelVersion | None" = None) -> str:
@@ -113,7 +113,7 @@ def number(version: "ModelVersion | None") -> int | None:
 
 
 def record(version: "ModelVersion") -> VersionRecord:
-    """A version as a decision keeps it, with the metrics of its tags."""
+    """A version as stored in a decision, with the metrics of its tags."""
     metrics = {}
     for key, value in sorted(version.tags.items()):
         if key.startswith(_TEST):

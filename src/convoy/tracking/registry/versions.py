@@ -1,4 +1,4 @@
-"""Publishes model versions: a new content of a network becomes a version of its task's registered model."""
+"""Publishes model versions: a network with new content becomes a version of its task's registered model."""
 
 import json
 import tempfile
@@ -50,7 +50,7 @@ def ensure(client: "MlflowClient", experiment: str, trained: Trained, run: "Run"
         task.registered, f"models:/{model.model_id}", run.info.run_id, tags,
         description=summary, model_id=model.model_id,
     )  # fmt: skip
-    # A server does this by itself; without it the model's page says "not registered".
+    # A server does this by itself; without it the model's page shows "not registered".
     known = json.dumps([{"name": task.registered, "version": version.version}])
     client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": known, runs.NOTE: summary})
     return Ensured(model.model_id, new=True)
@@ -62,13 +62,13 @@ def is_complete(client: "MlflowClient", trained: Trained) -> bool:
 
 
 def describe(client: "MlflowClient", task: TaskSpec) -> None:
-    """Set the registered model's description: what goes in and out."""
+    """Set the registered model's description of its input and output."""
     if _registered(client, task).description != task.pages.version_note:
         client.update_registered_model(task.registered, task.pages.version_note)
 
 
 def challenge(client: "MlflowClient", task: TaskSpec, new: Sequence[Trained]) -> None:
-    """Give the alias `challenger` to the best of the new versions, by validation, never by test."""
+    """Set the alias `challenger` to the new version with the best validation figure (never a test figure)."""
     if not new:
         return
     best = task.ranking.best(new, _validation)
@@ -79,7 +79,7 @@ def challenge(client: "MlflowClient", task: TaskSpec, new: Sequence[Trained]) ->
 
 
 def metrics(trained: Trained, time_ms: int, model_id: str, run_id: str) -> "list[Metric]":
-    """Final metrics as those of the model on its data, in addition to those of the run."""
+    """Final metrics linked to the model and its data, in addition to those of the run."""
     from mlflow.entities import Metric
 
     dataset = trained.task.outputs.dataset
@@ -101,7 +101,7 @@ def _registered(client: "MlflowClient", task: TaskSpec) -> "RegisteredModel":
 
 
 def _logged(client: "MlflowClient", experiment: str, trained: Trained, run: "Run") -> "LoggedModel":
-    """The uploaded model with this content; what an interrupted upload left is removed."""
+    """The uploaded model with this content; leftovers of interrupted uploads are removed."""
     from mlflow.entities import LoggedModelOutput
 
     task, run_id = trained.task, run.info.run_id

@@ -23,17 +23,16 @@ def only_where(split, there, elsewhere):
 
 def test_words_where_the_network_wins_everywhere(parts):
     found = compared({"ridge": always(0.5), "bicubic": always(0.9), "residual": always(0.3)}, parts)
-    assert headline(found) == "The residual network beats every baseline everywhere"
+    assert headline(found) == "The residual network beats every baseline on every split"
     said = findings(found)
     assert said[0] == (
-        "On the test days the residual network wins: RMSE 0.300 K against 0.500 K of the best baseline, "
-        "ridge "
-        "regression by pixel, 0.200 K less (95% interval 0.200 to 0.200). "
+        "On the test days the residual network wins: RMSE 0.300 K compared with 0.500 K for the best "
+        "baseline, ridge regression by pixel, 0.200 K less (95% confidence interval 0.200 to 0.200). "
         "That is 66.7% (66.7% to 66.7%) of the way from that baseline to the noise floor of 0.200 K."
     )
     assert said[4] == (
-        "So the residual network earns its place on the test days, on unseen terrain and in worlds 2 K and "
-        "4 K warmer."
+        "So the residual network is worth its cost on the test days, on unseen terrain and in the climates "
+        "2 K and 4 K warmer."
     )
     assert len(said) == 5
     assert limits(found) == []
@@ -43,60 +42,55 @@ def test_a_baseline_that_wins_somewhere_comes_first(parts):
     network = only_where("warmer_4k", 0.8, 0.3)
     found = compared({"ridge": always(0.5), "residual": network}, parts)
     assert headline(found) == (
-        "A baseline beats every network in a world 4 K warmer; the residual network beats every baseline "
-        "on the "
-        "test days, on unseen terrain and in a world 2 K warmer"
+        "A baseline beats every network in the climate 4 K warmer; the residual network beats every baseline "
+        "on the test days, on unseen terrain and in the climate 2 K warmer"
     )
     said = findings(found)
     assert said[0] == (
-        "In a world 4 K warmer a baseline wins: ridge regression by pixel has an RMSE of 0.500 K against "
-        "0.800 K of the best network, the residual network, 0.300 K less (95% interval 0.300 to 0.300)."
+        "In the climate 4 K warmer a baseline wins: ridge regression by pixel has an RMSE of 0.500 K "
+        "compared with 0.800 K for the best network, the residual network, 0.300 K less (95% confidence "
+        "interval 0.300 to 0.300)."
     )
     assert [sentence.split(" the residual")[0] for sentence in said[1:4]] == [
-        "On the test days", "On unseen terrain", "In a world 2 K warmer",
+        "On the test days", "On unseen terrain", "In the climate 2 K warmer",
     ]  # fmt: skip
     assert said[4] == (
-        "So the residual network earns its place on the test days, on unseen terrain and in a world 2 K "
-        "warmer; in a world 4 K warmer what a climatologist does in an afternoon does better."
+        "So the residual network is worth its cost on the test days, on unseen terrain and in the climate "
+        "2 K warmer; in the climate 4 K warmer a baseline is better."
     )
 
 
-def test_no_network_earns_its_place(parts):
+def test_no_network_is_worth_its_cost(parts):
     found = compared({"ridge": always(0.5), "unet": always(0.6), "srcnn": always(0.9)}, parts)
-    assert headline(found) == "A baseline beats every network everywhere"
+    assert headline(found) == "A baseline beats every network on every split"
     said = findings(found)
-    assert said[4] == (
-        "So no network earns its place here: what a climatologist does in an afternoon does better."
-    )
+    assert said[4] == "So no network is worth its cost here: a baseline is better."
     assert said[5] == (
-        "Of the other networks, SRCNN is behind the best baseline on the test days, on unseen terrain and in "
-        "worlds 2 K and 4 K warmer."
+        "Of the other networks, SRCNN is worse than the best baseline on the test days, on unseen terrain "
+        "and in the climates 2 K and 4 K warmer."
     )
 
 
-def test_a_tie_is_told_before_a_win_and_claims_nothing(parts):
+def test_a_tie_comes_before_a_win_and_claims_nothing(parts):
     level = in_turns(0.3, 0.7)
     network = lambda domain: always(0.3)(domain) if domain.name == "unseen" else level(domain)  # noqa: E731
     found = compared({"ridge": always(0.5), "residual": network}, parts)
     assert headline(found) == (
-        "A tie of network and baseline on the test days and in worlds 2 K and 4 K warmer; the residual "
-        "network "
-        "beats every baseline on unseen terrain"
+        "A tie of network and baseline on the test days and in the climates 2 K and 4 K warmer; the residual "
+        "network beats every baseline on unseen terrain"
     )
     first = findings(found)[0]
     pair = found["splits"]["test"]["networks"]["residual"]
-    assert first.startswith("On the test days it is a tie: the residual network has an RMSE of ")
+    assert first.startswith("On the test days network and baseline tie: the residual network has an RMSE of ")
     interval = f"{pair['low']:.3f} to {pair['high']:.3f}".replace("-", "−")
-    assert first.endswith(f"cannot be told from chance (network minus baseline, 95% interval: {interval}).")
-    assert findings(found)[4].endswith(
-        "what a climatologist does in an afternoon does as well, as far as these days tell."
-    )
+    assert first.endswith(f"is not significant (network minus baseline: 95% confidence interval {interval}).")
+    assert findings(found)[4].endswith("a baseline is not significantly worse.")
 
 
 def test_the_paired_difference_may_be_sure_where_intervals_overlap(parts):
     errors = {"ridge": in_turns(0.5, 1.5), "residual": in_turns(0.45, 1.4)}
     said = findings(compared(errors, parts))
-    assert "; their own intervals overlap, but they err on the same days)" in said[0]
+    assert "; the intervals of both RMSEs overlap, but the errors are paired)" in said[0]
 
 
 def test_baselines_alone(parts):
@@ -106,72 +100,66 @@ def test_baselines_alone(parts):
         "0.400 K"
     )
     assert findings(found)[1] == (
-        "On unseen terrain the best baseline is bicubic interpolation, RMSE 0.900 K (95% interval 0.900 to "
-        "0.900)."
+        "On unseen terrain the best baseline is bicubic interpolation, RMSE 0.900 K (95% confidence interval "
+        "0.900 to 0.900)."
     )
     (said,) = limits(found)
-    assert said == (
-        "On unseen terrain there is no measuring ridge regression by pixel: fitted pixel by pixel, on other "
-        "terrain."
-    )
+    assert said == "On unseen terrain ridge regression by pixel cannot be applied: it is fitted per pixel."
 
 
-def test_a_network_alone_says_who_it_was_compared_with(parts):
+def test_a_network_alone_is_compared_with_a_named_baseline(parts):
     found = compared({"ridge": always(0.5), "residual": always(0.3)}, parts, chosen=["residual"])
-    assert headline(found) == "The residual network beats every baseline everywhere"
+    assert headline(found) == "The residual network beats every baseline on every split"
     (said,) = limits(found)
     assert said == (
-        "The baseline to beat is the best of all baselines: ridge regression by pixel is not among "
-        "climate.baselines, "
-        "and shown with the error alone."
+        "The best baseline is chosen among all baselines: ridge regression by pixel is not in "
+        "climate.baselines, and shown with the RMSE only."
     )
 
 
 def test_few_days_claim_nothing(parts):
     few = {"test": [parts["test"][0].at(range(20))]}
     found = compared({"ridge": always(0.5), "residual": always(0.1)}, few)
-    assert headline(found) == "Too few days to tell network from baseline on the test days"
+    assert headline(found) == "Too few days to compare network and baseline on the test days"
     (said,) = findings(found)
     assert said == (
-        "On the test days the days are too few for an interval: the residual network has an RMSE of 0.100 K, "
-        "the best baseline, ridge regression by pixel, 0.500 K; which is better cannot be said."
+        "On the test days there are too few days for a confidence interval: the residual network has an RMSE "
+        "of 0.100 K, the best baseline, ridge regression by pixel, of 0.500 K; which is better is not known."
     )
-    assert (
-        "There is no interval on the test days: 20 days, 1 block of at most 30, do not tell"
-        in limits(found)[1]
+    assert limits(found)[1] == (
+        "There is no confidence interval on the test days: the 20 days make 1 block of at most 30 days, and "
+        "it takes at least two."
     )
 
 
-def test_what_real_grids_do_not_tell_is_said(parts):
+def test_limits_of_real_grids_are_stated(parts):
     days = {"test": [parts["test"][0].at(range(90))]}
     found = compared({"ridge": always(0.5), "residual": always(0.4)}, days, noise_floor=None)
     assert "noise_floor" not in " ".join(findings(found))
     said = limits(found)
-    assert said[0].startswith(
-        "How near this is to the lowest possible error is not known: a noise floor can be"
-    )
-    assert said[1].startswith("These grids have test days alone")
+    assert said[0].startswith("The lowest possible error is not known: a noise floor can be")
+    assert said[1].startswith("These grids have test days only")
     assert said[2] == (
-        "Intervals on the test days are rough: 90 days, 3 blocks of at most 30, say little of other years."
+        "Confidence intervals on the test days are rough: the 90 days make 3 blocks of at most 30 days."
     )
 
 
 def test_signal_variability_and_conservation(parts):
-    # In the warmest world the network is 2 K too warm, apart from its error of today.
+    # In the warmest climate the network is 2 K too warm, apart from its error of today.
     network = only_where("warmer_4k", 2.1, 0.1)
     found = compared({"ridge": always(0.5), "bicubic": always(0.25), "residual": network}, parts)
     signal, weather, coarse = other_figures(found)
     assert signal == (
-        "The change of the mean in worlds 2 K and 4 K warmer is missed by 0.000 K and 2.000 K with the "
-        "residual network, 0.000 K and 0.000 K with bicubic interpolation (root mean square over cells)."
+        "The error of the change of the mean in the climates 2 K and 4 K warmer is 0.000 K and 2.000 K with "
+        "the residual network, 0.000 K and 0.000 K with bicubic interpolation (root mean square over cells)."
     )
     assert weather == (
-        "Day-to-day weather with the residual network is as lively as the truth: the standard deviation of "
-        "its anomalies is 1.00 of the true one on the test days."
+        "The day-to-day variability of the residual network is realistic: the standard deviation of its "
+        "anomalies is 1.00 times the true one on the test days."
     )
     # A constant error is kept by area means.
     assert coarse == (
-        "Averaged over coarse cells, the residual network differs from what it was given by 0.100 K, bicubic "
+        "Averaged over coarse cells, the residual network differs from the coarse input by 0.100 K, bicubic "
         "interpolation by 0.250 K (root mean square)."
     )
 
@@ -186,22 +174,19 @@ def test_what_the_truth_differs_from_too_is_nobody_s_fault(parts):
     assert imperfect == perfect[:-1]
 
 
-def test_who_says_nothing_somewhere_is_named_before_all_else(parts):
+def test_models_with_incomplete_predictions_are_named_first(parts):
     found = compared({"ridge": always(0.5), "bicubic": always(0.9), "residual": always(0.3)}, parts)
-    assert "no answer" not in " ".join(findings(found))
+    assert "no prediction" not in " ".join(findings(found))
     for split, share in (("test", 0.75), ("warmer_2k", 0.995)):
         found["splits"][split]["models"]["ridge"]["coverage"] = share
     assert findings(found)[0] == (
-        "Of the values asked for, ridge regression by pixel has no answer to 25.0% on the test days and 0.5% "
-        "in a world 2 K warmer: its training never saw the cells. Bicubic interpolation stands in for it "
-        "there."
+        "Ridge regression by pixel has no prediction for some values (25.0% on the test days and 0.5% in the "
+        "climate 2 K warmer), whose cells have no training data; bicubic interpolation is used for them."
     )
     assert findings(found)[1].startswith("On the test days the residual network wins")
     alone = compared({"ridge": always(0.5)}, {"test": parts["test"]})
     alone["splits"]["test"]["models"]["ridge"]["coverage"] = 0.5
-    assert findings(alone)[0].startswith(
-        "Of the values asked for, ridge regression by pixel has no answer to 50"
-    )
+    assert findings(alone)[0].startswith("Ridge regression by pixel has no prediction for some values (50")
 
 
 def test_days_that_count_for_no_model_are_counted(parts):
@@ -212,15 +197,15 @@ def test_days_that_count_for_no_model_are_counted(parts):
         assert text in limits(found)
 
 
-def test_what_is_conserved_to_rounding_is_next_to_nothing(parts):
+def test_what_is_conserved_to_rounding_is_stated(parts):
     found = compared({"ridge": always(0.5), "residual": always(0.1)}, {"test": parts["test"]})
     found["splits"]["test"]["models"]["residual"]["coarse_error"] = 2e-6
-    assert "from what it was given by next to nothing (root mean square)." in other_figures(found)[-1]
+    assert "from the coarse input by rounding errors only (root mean square)." in other_figures(found)[-1]
 
 
-@pytest.mark.parametrize(("ratio", "word"), [(0.94, "too tame"), (1.2, "too wild"), (0.96, "as lively as")])
+@pytest.mark.parametrize(("ratio", "word"), [(0.94, "too small"), (1.2, "too large"), (0.96, "realistic")])
 def test_variability_in_words(parts, ratio, word):
     found = compared({"ridge": always(0.5), "residual": always(0.1)}, {"test": parts["test"]})
     found["splits"]["test"]["models"]["residual"]["sd_ratio"] = ratio
     assert f"is {word}" in other_figures(found)[0]
-    assert f"{ratio:.2f} of the true one" in other_figures(found)[0]
+    assert f"{ratio:.2f} times the true one" in other_figures(found)[0]

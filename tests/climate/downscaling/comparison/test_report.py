@@ -74,22 +74,22 @@ def test_every_model_and_split_has_its_cell(whole):
     # What cannot go to unseen terrain has a dash there.
     ridge = [row for row in cells if row and row[0] == "Ridge"]
     assert ridge[0] == ["Ridge", "0.500\n0.500 to 0.500", "–", *["0.500\n0.500 to 0.500"] * 2]
-    # The second table: skill, where the best baseline stands against itself.
+    # The second table: skill, which is 0 for the best baseline itself.
     assert ridge[1] == ["Ridge", "0", "–", "0", "0"]
-    assert ["Noise floor: the best that is possible", *["0.200"] * 4] in cells
+    assert ["Noise floor (irreducible RMSE)", *["0.200"] * 4] in cells
     srcnn = [row for row in cells if row and row[0] == "SRCNN (network)"]
     # 0.5 - 1.2 over 0.5 - 0.2 on the way to the noise floor, and 0.9 - 1.2 over 0.9 - 0.2 on unseen terrain.
     assert srcnn[2][1].split("\n")[0] == "−233.3"
     assert srcnn[2][2].split("\n")[0] == "−42.9"
 
 
-def test_the_page_says_what_was_made_fine(whole):
+def test_the_page_names_the_downscaled_variable(whole):
     (comparison, _, maps, *_), html = whole
-    told = "What was made fine: daily maximum near-surface air temperature (tasmax), on cells of 0.25° from"
+    subject = "Downscaled: daily maximum near-surface air temperature (tasmax), to cells of 0.25° from"
     said = words(html)
-    assert said.index(findings(comparison)[-1]) < said.index(told) < said.index("RMSE, K")
+    assert said.index(findings(comparison)[-1]) < said.index(subject) < said.index("RMSE, K")
     other = comparison | {"target": "snow", "source": "stations", "factor": None}
-    assert _subject(other, maps) == "What was made fine: snow, on cells of 0.25°. Grids: stations."
+    assert _subject(other, maps) == "Downscaled: snow, to cells of 0.25°. Grids: stations."
 
 
 def test_the_page_says_how_often_networks_were_trained(parts):
@@ -137,8 +137,8 @@ def test_a_network_alone_on_ten_real_days(parts):
     few = {"test": [parts["test"][0].at(range(10))]}
     html = page(*arguments(few, noise_floor=None, chosen=["residual"]))
     assert html.count("<img") == 5
-    assert "There is no interval on the test days: 10 days" in html
-    assert "is not known: a noise floor can be computed for" in html
+    assert "There is no confidence interval on the test days: the 10 days" in html
+    assert "is not known: a noise floor can be computed only for" in html
     assert "The noise floor is exact" not in html
     assert "way to the noise floor" not in html
     assert "Unseen terrain" not in html
@@ -161,13 +161,13 @@ def test_without_heights_the_page_says_nothing_of_sea_surface_and_coast(parts):
         return words(page(*given)), given[1]["residual"]["test"]["by_elevation"]
 
     shore = np.where(np.arange(20) < 5, 0.0, 600.0) * np.ones((16, 1))
-    known = ("the one on which height alone explains least", "; the line is the coast", "band is the sea")
+    known = ("the one of which elevation explains least", "; the line is the coast", "band is the sea")
     said, bands = told(shore)
-    assert all(text in said for text in (*known, "When they err, and at what height"))
+    assert all(text in said for text in (*known, "Errors by season and elevation"))
     assert [row["from_m"] for row in bands] == [None, 500]
     unknown, bands = told(np.zeros((16, 20)))
     assert bands is None
-    assert not any(text in unknown for text in (*known, "at what height"))
+    assert not any(text in unknown for text in (*known, "and elevation"))
     assert "and the one least like its coarse field. In each row" in unknown
 
 

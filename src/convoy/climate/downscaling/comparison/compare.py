@@ -1,4 +1,4 @@
-"""Which model is really better, split by split: paired differences of the error on the very same days."""
+"""Comparison of models split by split: paired differences of the error on the same days."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from convoy.core import statistics
 from convoy.core.errors import ConvoyError
 
 BLOCK_DAYS = 30
-# Verdicts about the best network of a split against the best baseline there.
+# Verdicts on the best network of a split compared with the best baseline there.
 NETWORK, BASELINE, TIE, UNKNOWN = "network", "baseline", "tie", "unknown"
 INTERVALS = ("rmse", "skill_vs_best_baseline", "noise_floor_share")
 FIGURES = (
@@ -29,13 +29,11 @@ def compare(
 ) -> dict[str, Any]:
     """Per split the ranking, the best baseline and network, their paired difference, and who wins.
 
-    metrics: of the chosen models, as `evaluation.evaluate` makes them; daily: daily errors of these models
-    and of all baselines, chosen or not, since the best of all is the one to beat; facts: of the folder of
-    grids.
+    metrics: of the models in use, as `evaluation.evaluate` makes them; daily: daily errors of these models
+    and of all baselines, in use or not, among which the best one is chosen; facts: of the folder of grids.
 
-    A network wins on a split only where the 95% interval of the difference of both RMSEs (30-day blocks
-    resampled, the same for both) lies below zero, a baseline where it lies above; else it is a tie, or
-    unknown
+    A network wins on a split only where the 95% confidence interval of the difference of both RMSEs (paired
+    bootstrap of 30-day blocks) lies below zero, a baseline where it lies above; else it is a tie, or unknown
     where the days are too few for an interval. Where a network was trained several times, its RMSE is the
     mean of its trainings, and these are resampled too. Raises ConvoyError where two models were scored on
     other days.
@@ -65,17 +63,17 @@ def compare(
 
 
 def splits_with(comparison: Mapping[str, Any], verdict: str) -> list[str]:
-    """The splits on which the best network's verdict is this one, in their order."""
+    """The splits on which the best network has this verdict, in their order."""
     return [split for split, found in comparison["splits"].items() if found["verdict"] == verdict]
 
 
 def change_splits(comparison: Mapping[str, Any]) -> list[str]:
-    """The warmer worlds among the splits."""
+    """The splits with a warmer climate."""
     return [split for split in comparison["splits"] if split.startswith(WARMER)]
 
 
 def _trainings(daily: Mapping[str, Daily]) -> int:
-    """How often a model was trained, each time with another seed."""
+    """Number of trainings of a model, each with another seed."""
     return max((1 + len(days.others) for days in daily.values()), default=1)
 
 
@@ -96,7 +94,7 @@ def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -
     shown = [model for model in able if model in metrics or model == best]
     days = daily[best][split]
     blocks, known = statistics.blocks(days.ordinal, days.domain, BLOCK_DAYS), days.known
-    against = {
+    pairs = {
         network: _against(network, daily[network][split], best, days, blocks, params) for network in networks
     }
     return {
@@ -107,8 +105,8 @@ def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -
         "absent": [model for model in metrics if model not in able],
         "best_baseline": best,
         "best_network": best_network,
-        "verdict": None if best_network is None else against[best_network]["verdict"],
-        "networks": against,
+        "verdict": None if best_network is None else pairs[best_network]["verdict"],
+        "networks": pairs,
         "models": {model: _row(model, split, metrics, days, blocks, params) for model in shown},
     }
 
@@ -116,7 +114,7 @@ def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -
 def _row(
     model: str, split: str, metrics: Metrics, best: Daily, blocks: np.ndarray, params: EvaluateParams
 ) -> dict[str, Any]:
-    """A model's figures from its metrics; of a best baseline that was not chosen, what daily errors tell."""
+    """A model's figures from its metrics; for a best baseline that is not in use, from its daily errors."""
     with_ends = [f"{name}{end}" for name in INTERVALS for end in ("", "_low", "_high")]
     if model in metrics:
         return {name: metrics[model][split][name] for name in (*with_ends, *FIGURES)}
@@ -128,7 +126,7 @@ def _row(
 def _against(
     network: str, own: Daily, baseline: str, other: Daily, blocks: np.ndarray, params: EvaluateParams
 ) -> dict[str, Any]:
-    """RMSE of the network minus that of the baseline, with its interval, and whether their own are apart."""
+    """RMSE of the network minus that of the baseline, its interval, whether both own intervals overlap."""
     if not (np.array_equal(own.ordinal, other.ordinal) and np.array_equal(own.domain, other.domain)):
         raise ConvoyError(
             f"daily errors of {network} and {baseline} are not of the same days "
@@ -150,7 +148,7 @@ def _against(
 
 
 def _rng() -> np.random.Generator:
-    # The seed of evaluation's intervals: here too the same days are drawn for every model.
+    # The seed of the evaluation's intervals, so that the same days are drawn for every model.
     return np.random.default_rng(0)
 
 

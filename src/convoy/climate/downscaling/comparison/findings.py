@@ -1,4 +1,4 @@
-"""What a comparison found, in plain words: where a baseline wins comes first, then ties, then the rest."""
+"""The result of a comparison in sentences: first splits on which a baseline wins, then ties, then others."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +17,12 @@ from convoy.climate.downscaling.evaluation.skill.judged import FALLBACK
 from convoy.climate.downscaling.models.specs import MODELS
 from convoy.report.numbers import Measure, percent
 
-# The order in which verdicts are told.
+# The order of the verdicts in the text.
 VERDICTS = (BASELINE, TIE, UNKNOWN, NETWORK)
-# Fewer blocks of days than this make a rough interval: the bootstrap knows no others than those it saw.
+# With fewer blocks of days than this a bootstrap interval is rough.
 FEW_BLOCKS = 10
-# A ratio of standard deviations outside these is worth a word.
-TAME, WILD = 0.95, 1.05
+# Ratios of standard deviations outside these bounds are reported as too small or too large.
+RATIO_LOW, RATIO_HIGH = 0.95, 1.05
 
 Comparison = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ def phrase(model: str) -> str:
 
 
 def measure(comparison: Comparison) -> Measure:
-    """How figures in the target's units are written, wherever they stand."""
+    """The format of all figures in the target's units."""
     errors = [row["rmse"] for found in comparison["splits"].values() for row in found["models"].values()]
     return Measure(min(errors), comparison["units"])
 
@@ -48,34 +48,37 @@ def headline(comparison: Comparison) -> str:
     claims = {
         BASELINE: "a baseline beats every network",
         TIE: "a tie of network and baseline",
-        UNKNOWN: "too few days to tell network from baseline",
+        UNKNOWN: "too few days to compare network and baseline",
         NETWORK: f"{_winner(comparison)} beats every baseline",
     }
     everywhere = len(where) == 1 and len(comparison["splits"]) > 1
-    said = [
-        f"{claims[verdict]} {'everywhere' if everywhere else places(splits)}"
+    parts = [
+        f"{claims[verdict]} {'on every split' if everywhere else places(splits)}"
         for verdict, splits in where.items()
     ]
-    return capital("; ".join(said))
+    return capital("; ".join(parts))
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """Sentences: who was silent; split by split, a baseline's wins first; what follows; other networks."""
-    said = _silences(comparison)
+    """Sentences: incomplete predictions; splits, a baseline's wins first; the conclusion; other networks."""
+    sentences = _incomplete(comparison)
     if not comparison["networks"]:
-        return said + _baselines_alone(comparison)
-    said += [_split(comparison, split) for verdict in VERDICTS for split in splits_with(comparison, verdict)]
-    return said + _meaning(comparison) + _other_networks(comparison)
+        return sentences + _baselines_alone(comparison)
+    for verdict in VERDICTS:
+        sentences += [_split(comparison, split) for split in splits_with(comparison, verdict)]
+    return sentences + _conclusion(comparison) + _other_networks(comparison)
 
 
 def other_figures(comparison: Comparison) -> list[str]:
     """Sentences on the climate signal, variability and conservation, which the error does not show."""
-    said = _change(comparison)
-    return said + _variability(comparison) + _coarse(comparison) if comparison["networks"] else said
+    sentences = _change(comparison)
+    if comparison["networks"]:
+        sentences += _variability(comparison) + _coarse(comparison)
+    return sentences
 
 
 def limits(comparison: Comparison) -> list[str]:
-    """Sentences: what could not be measured, and how far the figures can be believed."""
+    """Sentences on what could not be measured, and on the uncertainty of the figures."""
     return _unknown(comparison) + _left_out(comparison) + _few_days(comparison) + _not_chosen(comparison)
 
 
@@ -84,9 +87,9 @@ def _winner(comparison: Comparison) -> str:
     return phrase(winners.pop()) if len(winners) == 1 else "a network"
 
 
-def _silences(comparison: Comparison) -> list[str]:
-    """Models whose figures are not theirs alone."""
-    said = []
+def _incomplete(comparison: Comparison) -> list[str]:
+    """Models that cannot predict some values, for which a substitute is used."""
+    sentences = []
     for model in comparison["models"]:
         rows = {split: found["models"].get(model) for split, found in comparison["splits"].items()}
         shares = [
@@ -95,11 +98,11 @@ def _silences(comparison: Comparison) -> list[str]:
             if row is not None and row["coverage"] < 1
         ]
         if shares:
-            said.append(
-                f"Of the values asked for, {phrase(model)} has no answer to {listed(shares)}: its training "
-                f"never saw the cells. {capital(phrase(FALLBACK))} stands in for it there."
+            sentences.append(
+                f"{capital(phrase(model))} has no prediction for some values ({listed(shares)}), whose cells "
+                f"have no training data; {phrase(FALLBACK)} is used for them."
             )
-    return said
+    return sentences
 
 
 def _split(comparison: Comparison, split: str) -> str:
@@ -110,37 +113,37 @@ def _split(comparison: Comparison, split: str) -> str:
     difference = figure(abs(pair["difference"]))
     if found["verdict"] == UNKNOWN:
         text = (
-            f"{where} the days are too few for an interval: {phrase(network)} has an RMSE of {rmse}, the "
-            f"best baseline, {phrase(baseline)}, {best}; which is better cannot be said"
+            f"{where} there are too few days for a confidence interval: {phrase(network)} has an RMSE of "
+            f"{rmse}, the best baseline, {phrase(baseline)}, of {best}; which is better is not known"
         )
     elif found["verdict"] == TIE:
         text = (
-            f"{where} it is a tie: {phrase(network)} has an RMSE of {rmse}, the best baseline, "
-            f"{phrase(baseline)}, "
-            f"{best}; the difference cannot be told from chance (network minus baseline, 95% interval: "
-            f"{figure.span(pair['low'], pair['high'])})"
+            f"{where} network and baseline tie: {phrase(network)} has an RMSE of {rmse}, the best baseline, "
+            f"{phrase(baseline)}, of {best}; the difference is not significant (network minus baseline: 95% "
+            f"confidence interval {figure.span(pair['low'], pair['high'])})"
         )
     else:
         low, high = sorted(abs(pair[end]) for end in ("low", "high"))
-        less = f"{difference} less (95% interval {figure.span(low, high)}{_overlap(pair)})"
+        less = f"{difference} less (95% confidence interval {figure.span(low, high)}{_overlap(pair)})"
         text = (
-            f"{where} {phrase(network)} wins: RMSE {rmse} against {best} of the best baseline, "
-            f"{phrase(baseline)}, "
-            f"{less}{_share(comparison, split)}"
+            f"{where} {phrase(network)} wins: RMSE {rmse} compared with {best} for the best baseline, "
+            f"{phrase(baseline)}, {less}{_share(comparison, split)}"
             if found["verdict"] == NETWORK
-            else f"{where} a baseline wins: {phrase(baseline)} has an RMSE of {best} against {rmse} of the "
-            f"best network, {phrase(network)}, {less}"
+            else f"{where} a baseline wins: {phrase(baseline)} has an RMSE of {best} compared with {rmse} "
+            f"for the best network, {phrase(network)}, {less}"
         )
     return f"{capital(text)}."
 
 
 def _overlap(pair: Mapping[str, Any]) -> str:
     """Why there is a winner although the intervals of the two overlap; "" where they do not."""
-    return "" if pair["intervals_apart"] else "; their own intervals overlap, but they err on the same days"
+    return (
+        "" if pair["intervals_apart"] else "; the intervals of both RMSEs overlap, but the errors are paired"
+    )
 
 
 def _share(comparison: Comparison, split: str) -> str:
-    """How far the best network went from the best baseline to the noise floor; "" where not known."""
+    """The share of the way from the best baseline to the noise floor; "" where it is not known."""
     found = comparison["splits"][split]
     row = found["models"][found["best_network"]]
     if comparison["noise_floor"] is None or row["noise_floor_share"] is None:
@@ -149,41 +152,38 @@ def _share(comparison: Comparison, split: str) -> str:
     if row["noise_floor_share_low"] is not None:
         share += f" ({percent(row['noise_floor_share_low'])} to {percent(row['noise_floor_share_high'])})"
     noise_floor = measure(comparison)(comparison["noise_floor"])
-    return (
-        f". That is {share.replace('-', '−')} of the way from that baseline to the noise floor of "
-        f"{noise_floor}"
-    )
+    share = share.replace("-", "−")
+    return f". That is {share} of the way from that baseline to the noise floor of {noise_floor}"
 
 
-def _meaning(comparison: Comparison) -> list[str]:
-    """What follows for who has to choose; nothing where the days are too few."""
+def _conclusion(comparison: Comparison) -> list[str]:
+    """Whether a network is worth its cost; empty where the days are too few."""
     lost, tied, won = (splits_with(comparison, verdict) for verdict in (BASELINE, TIE, NETWORK))
     if not lost and not tied:
-        return [f"So {_winner(comparison)} earns its place {places(won)}."] if won else []
-    well = " or ".join(["does as well"] * bool(tied) + ["does better"] * bool(lost))
-    afternoon = f"what a climatologist does in an afternoon {well}"
-    afternoon += ", as far as these days tell" if tied else ""
+        return [f"So {_winner(comparison)} is worth its cost {places(won)}."] if won else []
+    better = " or ".join(["better"] * bool(lost) + ["not significantly worse"] * bool(tied))
     if not won:
-        return [f"So no network earns its place here: {afternoon}."]
-    return [f"So {_winner(comparison)} earns its place {places(won)}; {places([*lost, *tied])} {afternoon}."]
+        return [f"So no network is worth its cost here: a baseline is {better}."]
+    elsewhere = f"{places([*lost, *tied])} a baseline is {better}"
+    return [f"So {_winner(comparison)} is worth its cost {places(won)}; {elsewhere}."]
 
 
 def _baselines_alone(comparison: Comparison) -> list[str]:
-    figure, said = measure(comparison), []
+    figure, sentences = measure(comparison), []
     for split, found in comparison["splits"].items():
         best = found["best_baseline"]
         row = found["models"][best]
         known = row["rmse_low"] is not None
-        interval = f" (95% interval {figure.span(row['rmse_low'], row['rmse_high'])})" if known else ""
-        where = capital(places([split]))
-        said.append(f"{where} the best baseline is {phrase(best)}, RMSE {figure(row['rmse'])}{interval}.")
-    return said
+        span = figure.span(row["rmse_low"], row["rmse_high"])
+        rmse = f"RMSE {figure(row['rmse'])}" + (f" (95% confidence interval {span})" if known else "")
+        sentences.append(f"{capital(places([split]))} the best baseline is {phrase(best)}, {rmse}.")
+    return sentences
 
 
 def _other_networks(comparison: Comparison) -> list[str]:
-    """A network that is not the best of its kind must not look like a winner."""
-    said = []
-    stands = {BASELINE: "behind", TIE: "level with", NETWORK: "ahead of"}
+    """How the networks other than the best one compare with the best baseline."""
+    sentences = []
+    stands = {BASELINE: "worse than", TIE: "tied with", NETWORK: "better than"}
     for network in comparison["networks"]:
         verdicts = {
             split: found["networks"][network]["verdict"]
@@ -196,24 +196,25 @@ def _other_networks(comparison: Comparison) -> list[str]:
             if (splits := [split for split, found in verdicts.items() if found == verdict])
         ]
         if parts:
-            said.append(f"Of the other networks, {phrase(network)} is {', '.join(parts)}.")
-    return said
+            sentences.append(f"Of the other networks, {phrase(network)} is {', '.join(parts)}.")
+    return sentences
 
 
 def _change(comparison: Comparison) -> list[str]:
-    """Whether the change of the mean in a warmer climate is correct."""
-    worlds, found = change_splits(comparison), comparison["splits"][TODAY]
+    """The error of the change of the mean in a warmer climate."""
+    warmer, found = change_splits(comparison), comparison["splits"][TODAY]
     parts = []
     for model in (found["best_network"], found["best_baseline"]):
-        rows = [comparison["splits"][world]["models"].get(model) for world in worlds]
+        rows = [comparison["splits"][split]["models"].get(model) for split in warmer]
         errors = [row["change_error"] for row in rows if row is not None and row["change_error"] is not None]
-        if errors and len(errors) == len(worlds):
+        if errors and len(errors) == len(warmer):
             figure = measure(comparison)
             parts.append(f"{listed([figure(error) for error in errors])} with {phrase(model)}")
     if not parts:
         return []
-    missed = ", ".join(parts)
-    return [f"The change of the mean {places(worlds)} is missed by {missed} (root mean square over cells)."]
+    errors = ", ".join(parts)
+    change = f"The error of the change of the mean {places(warmer)}"
+    return [f"{change} is {errors} (root mean square over cells)."]
 
 
 def _variability(comparison: Comparison) -> list[str]:
@@ -222,13 +223,13 @@ def _variability(comparison: Comparison) -> list[str]:
     ratio = found["models"][network]["sd_ratio"]
     if ratio is None:
         return []
-    verdict = "too tame" if ratio < TAME else "too wild" if ratio > WILD else "as lively as the truth"
-    ratio_words = f"the standard deviation of its anomalies is {ratio:.2f} of the true one on the test days"
-    return [f"Day-to-day weather with {phrase(network)} is {verdict}: {ratio_words}."]
+    verdict = "too small" if ratio < RATIO_LOW else "too large" if ratio > RATIO_HIGH else "realistic"
+    words = f"the standard deviation of its anomalies is {ratio:.2f} times the true one on the test days"
+    return [f"The day-to-day variability of {phrase(network)} is {verdict}: {words}."]
 
 
 def _coarse(comparison: Comparison) -> list[str]:
-    """How far area means are from the coarse input; nothing where those of the truth are off it too."""
+    """Difference of area means from the coarse input; empty where those of the truth differ from it too."""
     if not comparison["perfect"]:
         return []
     found, figure = comparison["splits"][TODAY], measure(comparison)
@@ -236,55 +237,55 @@ def _coarse(comparison: Comparison) -> list[str]:
     error = found["models"][network]["coarse_error"]
     if error is None:
         return []
-    said = "next to nothing" if error < figure.smallest / 1000 else figure(error)
+    words = "rounding errors only" if error < figure.smallest / 1000 else figure(error)
     plain = found["models"].get("bicubic", {}).get("coarse_error")
     others = "" if plain is None else f", bicubic interpolation by {figure(plain)}"
-    text = f"Averaged over coarse cells, {phrase(network)} differs from what it was given by {said}{others}"
+    text = f"Averaged over coarse cells, {phrase(network)} differs from the coarse input by {words}{others}"
     return [f"{text} (root mean square)."]
 
 
 def _unknown(comparison: Comparison) -> list[str]:
-    said = []
+    sentences = []
     if comparison["noise_floor"] is None:
-        said.append(
-            "How near this is to the lowest possible error is not known: a noise floor can be computed "
-            "for the "
-            "synthetic climate with perfect inputs alone."
+        sentences.append(
+            "The lowest possible error is not known: a noise floor can be computed only for the synthetic "
+            "climate with perfect inputs."
         )
     for split, found in comparison["splits"].items():
         if found["absent"]:
             names = listed([phrase(model) for model in found["absent"]])
+            reason = "it is" if len(found["absent"]) == 1 else "they are"
             where = capital(places([split]))
-            said.append(f"{where} there is no measuring {names}: fitted pixel by pixel, on other terrain.")
+            sentences.append(f"{where} {names} cannot be applied: {reason} fitted per pixel.")
     if list(comparison["splits"]) == [TODAY]:
-        said.append(
-            "These grids have test days alone: how any model does on unseen terrain or in a warmer world was "
-            "not measured."
+        sentences.append(
+            "These grids have test days only: errors on other terrain and in a warmer climate were not "
+            "measured."
         )
-    return said
+    return sentences
 
 
 def _left_out(comparison: Comparison) -> list[str]:
-    said = []
+    sentences = []
     for split, found in comparison["splits"].items():
         if count := found["days_left_out"]:
             days = "1 day was" if count == 1 else f"{count:,} days were"
             where = capital(places([split]))
-            said.append(f"{where} {days} left out for all models: the truth or an input is missing.")
-    return said
+            sentences.append(f"{where} {days} left out for all models: the truth or an input is missing.")
+    return sentences
 
 
 def _few_days(comparison: Comparison) -> list[str]:
-    said = []
+    sentences = []
     for split, found in comparison["splits"].items():
         count, where = found["blocks"], places([split])
         blocks = "1 block" if count == 1 else f"{count} blocks"
-        size = f"{found['days']:,} days, {blocks} of at most {comparison['block_days']}"
+        size = f"the {found['days']:,} days make {blocks} of at most {comparison['block_days']} days"
         if count < 2:
-            said.append(f"There is no interval {where}: {size}, do not tell how blocks differ.")
+            sentences.append(f"There is no confidence interval {where}: {size}, and it takes at least two.")
         elif count < FEW_BLOCKS:
-            said.append(f"Intervals {where} are rough: {size}, say little of other years.")
-    return said
+            sentences.append(f"Confidence intervals {where} are rough: {size}.")
+    return sentences
 
 
 def _not_chosen(comparison: Comparison) -> list[str]:
@@ -292,6 +293,6 @@ def _not_chosen(comparison: Comparison) -> list[str]:
     if not best:
         return []
     names = listed(sorted(phrase(model) for model in best))
-    shown = "is" if len(best) == 1 else "are"
-    text = f"The baseline to beat is the best of all baselines: {names} {shown} not among climate.baselines"
-    return [f"{text}, and shown with the error alone."]
+    verb = "is" if len(best) == 1 else "are"
+    text = f"The best baseline is chosen among all baselines: {names} {verb} not in climate.baselines"
+    return [f"{text}, and shown with the RMSE only."]

@@ -1,4 +1,4 @@
-"""What splits are called, in tables and in sentences."""
+"""Names of splits in tables and sentences."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ SPLIT_LABELS = {
     "warmer_2k": "2 K warmer",
     "warmer_4k": "4 K warmer",
 }
-SPLITS_SPOKEN = {
+PLACES = {
     "test": "on the test days",
     "unseen_terrain": "on unseen terrain",
 }
-WORLDS = {"warmer_2k": "2 K", "warmer_4k": "4 K"}
+WARMING = {"warmer_2k": "2 K", "warmer_4k": "4 K"}
 
 
 def split_label(split: str) -> str:
-    """A split's name over a column."""
+    """A split's name as a column heading."""
     return SPLIT_LABELS.get(split, split.replace("_", " "))
 
 
@@ -27,15 +27,13 @@ def split_phrase(split: str) -> str:
 
 
 def places(splits: Sequence[str]) -> str:
-    """Where these splits are, within a sentence."""
-    worlds = [split for split in splits if split in WORLDS]
-    said = [
-        SPLITS_SPOKEN.get(split, f"on {split.replace('_', ' ')}") for split in splits if split not in worlds
-    ]
-    if worlds:
-        warmer = listed([WORLDS[split] for split in worlds])
-        said.append(f"in a world {warmer} warmer" if len(worlds) == 1 else f"in worlds {warmer} warmer")
-    return listed(said)
+    """These splits as an adverbial, such as "on the test days and in the climate 2 K warmer"."""
+    warmer = [split for split in splits if split in WARMING]
+    words = [PLACES.get(split, f"on {split.replace('_', ' ')}") for split in splits if split not in warmer]
+    if warmer:
+        kelvin = listed([WARMING[split] for split in warmer])
+        words.append(f"in the climate{'s' * (len(warmer) > 1)} {kelvin} warmer")
+    return listed(words)
 
 
 def listed(words: Sequence[str]) -> str:
@@ -44,5 +42,5 @@ def listed(words: Sequence[str]) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with its first letter large, as a sentence begins."""
+    """The text with its first letter in upper case."""
     return text[:1].upper() + text[1:]

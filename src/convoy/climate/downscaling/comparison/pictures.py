@@ -1,4 +1,4 @@
-"""The pictures of a comparison: from metrics and maps by model to what convoy.report draws."""
+"""The pictures of a comparison, drawn by convoy.report from metrics and maps of the models."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ from convoy.report.themes import Theme
 Arrays = Mapping[str, npt.NDArray[Any]]
 Comparison = Mapping[str, Any]
 
-# Series of the theme: baselines share one, of which the best stands out; each network has its own.
+# Series of the theme: baselines share one, except the best of a split; each network has its own.
 OTHER_BASELINES, BEST_BASELINE = 3, 0
-# The third of the days drawn: on known heights, and without them.
-SHAPED, UNLIKE = "Most shaped\nby the terrain", "Least like the\ncoarse field"
+# The third of the days drawn: where elevations are known, and where they are not.
+UNEXPLAINED, UNLIKE = "Least explained\nby elevation", "Least like the\ncoarse field"
 
 
 def colour(model: str) -> int:
-    """The series that draws a model wherever few are shown: a baseline there is the best one."""
+    """The series of a model in pictures of few models, whose only baseline is the best one."""
     return MODELS[model].colour if MODELS[model].is_network else BEST_BASELINE
 
 
@@ -46,7 +46,7 @@ def splits_picture(comparison: Comparison, theme: Theme) -> bytes:
     rows = []
     for model in ranked:
         cells = [found["models"].get(model) for found in splits.values()]
-        # A baseline stands out where it is the one to beat.
+        # The best baseline of a split has its own colour.
         network = MODELS[model].is_network
         stands_out = [network or model == found["best_baseline"] for found in splits.values()]
         rows.append(
@@ -69,10 +69,10 @@ def _ends(cell: Mapping[str, Any] | None) -> tuple[float, float] | None:
 def days_picture(
     comparison: Comparison, mapped: Mapping[str, Arrays], daily: Table, dates: Sequence[str], theme: Theme
 ) -> bytes:
-    """Truth, best baseline, best network and their errors on the days that tell most; `dates` names these."""
+    """Truth, best baseline, best network and their errors on three days, whose names are `dates`."""
     models = drawn(comparison, mapped)
     first, figure = mapped[models[0]], measure(comparison)
-    days = ("Hottest", "Coldest", SHAPED if has_relief(first["elevation"]) else UNLIKE)
+    days = ("Hottest", "Coldest", UNEXPLAINED if has_relief(first["elevation"]) else UNLIKE)
     rows = []
     for place, (which, date) in enumerate(zip(days, dates, strict=True)):
         ordinal = int(first["ordinal"][place])
@@ -83,13 +83,13 @@ def days_picture(
 
 
 def _rmse(daily: Table, model: str, ordinal: int) -> float:
-    """The error of one day of the domain that is drawn, the test split's first with a day that counts."""
+    """The error of one day of the domain that is drawn, the first of the test split with a valid day."""
     days = daily[model][TODAY]
     return float(np.sqrt(days.squared_error[np.flatnonzero((days.ordinal == ordinal) & days.known)[0]]))
 
 
 def surface(arrays: Arrays) -> maps.Surface:
-    """Where the maps of a model lie."""
+    """The grid and elevation of a model's maps."""
     return maps.Surface(arrays["lat"], arrays["lon"], arrays["elevation"])
 
 
@@ -139,7 +139,7 @@ def parts_picture(comparison: Comparison, metrics: Metrics, theme: Theme) -> byt
 
 
 def _lines(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[skill.Line]:
-    """A line of errors per model; what is not known leaves a gap."""
+    """A line of errors per model, with gaps for unknown values."""
     return [
         skill.Line(
             MODELS[model].label,
@@ -159,7 +159,7 @@ def shown_in_parts(comparison: Comparison, metrics: Metrics) -> list[str]:
 
 
 def band(row: Mapping[str, float | None]) -> str:
-    """An elevation band in a few characters."""
+    """Label of an elevation band."""
     low, high = row["from_m"], row["to_m"]
     if low is None:
         return "sea"
@@ -167,7 +167,7 @@ def band(row: Mapping[str, float | None]) -> str:
 
 
 def curves_picture(curves: Mapping[str, Columns], units: str, theme: Theme) -> bytes:
-    """Learning curves of the networks; `curves` holds the tables beside their weights."""
+    """Learning curves of the networks; `curves` holds the tables from the model folders."""
     rows = [
         charts.Curve(
             MODELS[model].label,

@@ -10,7 +10,7 @@ from convoy.climate.downscaling.comparison import findings, pictures
 from convoy.climate.downscaling.comparison.compare import Metrics
 from convoy.climate.downscaling.comparison.names import listed, split_label, split_phrase
 from convoy.climate.downscaling.comparison.pictures import Arrays, Comparison
-from convoy.climate.downscaling.evaluation.daily_io import Table as Daily
+from convoy.climate.downscaling.evaluation.daily_io import Table as DailyErrors
 from convoy.climate.downscaling.evaluation.evaluate import TODAY
 from convoy.climate.downscaling.evaluation.skill.measures import has_relief
 from convoy.climate.downscaling.models.specs import MODELS
@@ -26,77 +26,71 @@ MEASURES = {
     "bias": ("bias", True),
     "p02_bias": ("bias of cold days (P02)", True),
     "p98_bias": ("bias of hot days (P98)", True),
-    "txx_bias": ("bias of the year's highest", True),
+    "txx_bias": ("bias of the annual maximum", True),
     "summer_days_bias": ("bias of summer days, days a year", False),
     "anomaly_correlation": ("correlation of anomalies", False),
     "sd_ratio": ("ratio of standard deviations", False),
     "high_frequency_ratio": ("fine-scale power, share", False),
     "log_spectral_distance": ("spectral distance, dB", False),
     "ssim": ("structural similarity", False),
-    "coarse_error": ("off the coarse input", True),
+    "coarse_error": ("difference from the coarse input", True),
     "change_error": ("error of the change", True),
     "crps": ("CRPS", True),
-    "spread_skill": ("spread over error", False),
+    "spread_skill": ("spread-skill ratio", False),
 }
 
 
 PLAIN = Measure(1e-1)
 ERRORS = (
-    "The further left, the better. Diamonds are networks, discs are baselines (blue: the best of a "
-    "split). The "
-    "bars across them, and the second lines in the table, are 95% intervals."
+    "Lower is better. Diamonds are networks, discs are baselines (blue: the best one of a split). Bars, and "
+    "second lines in the table, are 95% confidence intervals."
 )
-FLOOR_LINE = (
-    " No method that sees the same day's coarse fields alone can pass the dashed line, the noise floor."
-)
+FLOOR_LINE = " The dashed line is the noise floor, the lowest expected error given the day's coarse fields."
 DAYS = (
     "Of the test days the hottest, the coldest, and {third}. In each row the fields share one scale and the "
-    "errors another, where blue is too low and orange too high{coast}. Look for errors that follow "
-    "mountains, valleys or coasts: speckle may be chance, a shape is something that was not learnt."
+    "errors another, where blue is too low and orange too high{coast}. Errors that follow mountains, valleys "
+    "or coasts are systematic; speckle may be random."
 )
-PER_PIXEL = (
-    "Over all test days. The bias is what a model gets wrong on the average day, blue too low and orange too "
-    "high; the RMSE is what it gets wrong on any day."
-)
-EXPLAINED, UNLIKE = "the one on which height alone explains least", "the one least like its coarse field"
+PER_PIXEL = "Bias (blue: too low, orange: too high) and RMSE of each cell over all test days."
+UNEXPLAINED = "the one of which elevation explains least"
+UNLIKE = "the one least like its coarse field"
 COAST = "; the line is the coast"
 PARTS = "RMSE on the test days. DJF is December to February, and so on{bands}."
 BANDS = "; the lowest band is the sea"
 SPECTRA = (
-    "How much a map varies at each size, averaged over the test days. A curve that falls below the truth "
-    "towards small sizes belongs to fields that are too smooth. What the coarse fields do not tell, the best "
-    "guess leaves out: right of the dashed line even a perfect model stays below the truth."
+    "Power of the maps by wavelength, averaged over the test days. A curve below the truth at short "
+    "wavelengths means that fields are too smooth. The coarse grid does not resolve wavelengths right of the "
+    "dashed line; there even the best estimate, a conditional mean, has less power than the truth."
 )
-CURVES = "First training. The weights kept are those of the epoch with the lowest validation loss."
+CURVES = "First training. The stored weights are those of the epoch with the lowest validation loss."
 VERDICTS = (
-    "Baseline and network are compared on the same samples of days. A winner is named only where the "
-    "interval "
-    "of their difference excludes zero; otherwise it is a tie."
+    "Network and baseline are compared by a paired bootstrap, with the same resampled days. A winner is "
+    "named only where the interval of their difference excludes zero; otherwise they tie."
 )
 CHOICE = (
-    "The best baseline of a split is the one with the lowest RMSE there, of all baselines, whichever "
-    "were chosen; "
-    "the best network likewise. Picking the best on the very days that it is judged by flatters it a little."
+    "The best baseline of a split is the one with the lowest RMSE on it, among all baselines, in use or not; "
+    "the best network likewise. Both are chosen on the test days themselves, so that their errors are "
+    "slightly optimistic."
 )
 ONE_TRAINING = (
-    "Intervals hold the spread of days, not that of training: each network was trained once, with one seed."
+    "Intervals cover the variation between days, not between trainings: each network was trained once, with "
+    "one seed."
 )
 TRAININGS = (
-    "Trainings of a network differ in their seed: {}. Figures are means over them, and trainings and "
-    "blocks of days were resampled together, so that intervals hold the spread of both. The maps and spectra "
-    "are those of the first training, whose weights are the ones to use."
+    "Trainings of a network differ in their seed: {}. Figures are means over them. Trainings and blocks of "
+    "days are resampled together, so that intervals cover the variation of both. Maps and spectra are those "
+    "of the first training, whose weights are published."
 )
 NOISE_FLOOR = (
-    "The noise floor is exact. The synthetic climate is the sum of a part that the coarse fields "
-    "determine and a "
-    "Gaussian part; of that, the conditional mean given the same day's area means is the best estimate there "
-    "is, and the variance that is left cannot be known from that day. It is an expectation: on a few days a "
-    "model may come out below it."
+    "The noise floor is exact. The synthetic climate is the sum of a function of the coarse fields and a "
+    "Gaussian part, whose best estimate is its conditional mean given the area means of the same day. The "
+    "noise floor is the root of the conditional variance. It is an expectation: on few days a model's RMSE "
+    "may be lower."
 )
 
 
 def page(
-    comparison: Comparison, metrics: Metrics, mapped: Mapping[str, Arrays], daily: Daily,
+    comparison: Comparison, metrics: Metrics, mapped: Mapping[str, Arrays], daily: DailyErrors,
     dates: Sequence[str], curves: Mapping[str, Columns],
 ) -> str:  # fmt: skip
     """HTML of the whole report; metrics, maps, daily errors and learning curves are by model.
@@ -107,7 +101,7 @@ def page(
         _errors(comparison),
         _against(comparison),
         _words("Other measures", findings.other_figures(comparison), comparison),
-        _words("What was not measured, and how sure this is", findings.limits(comparison), comparison),
+        _words("Limits of this comparison", findings.limits(comparison), comparison),
         _days(comparison, mapped, daily, dates),
         _per_pixel(comparison, mapped),
         _parts(comparison, metrics),
@@ -123,19 +117,23 @@ def page(
 
 
 def _subject(comparison: Comparison, mapped: Mapping[str, Arrays]) -> str:
-    """What all of this is about."""
+    """The downscaled variable, its grid and the source."""
     target = comparison["target"]
     name = row_of(target).long_name
     fields = target if name == target else f"{name[:1].lower()}{name[1:]} ({target})"
     cell = pictures.cell_degrees(next(iter(mapped.values())))
     wide = "" if comparison["factor"] is None else f" from cells {comparison['factor']} times as wide"
-    return f"What was made fine: {fields}, on cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."
+    return f"Downscaled: {fields}, to cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."
 
 
 def comparison_pictures(
-    comparison: Comparison, metrics: Metrics, mapped: Mapping[str, Arrays], daily: Daily, dates: Sequence[str]
+    comparison: Comparison,
+    metrics: Metrics,
+    mapped: Mapping[str, Arrays],
+    daily: DailyErrors,
+    dates: Sequence[str],
 ) -> dict[str, Callable[[Theme], bytes]]:
-    """Name of a picture -> what draws it in a theme."""
+    """Name of a picture -> function that draws it in a theme."""
     return {
         "splits": partial(pictures.splits_picture, comparison),
         "days": partial(pictures.days_picture, comparison, mapped, daily, dates),
@@ -155,17 +153,17 @@ def _errors(comparison: Comparison) -> Section:
     if comparison["noise_floor"] is not None:
         rows.append(
             [
-                "Noise floor: the best that is possible",
+                "Noise floor (irreducible RMSE)",
                 *[figure.bare(comparison["noise_floor"])] * len(splits),
             ]
         )
     units = f", {comparison['units']}" if comparison["units"] else ""
     noise_floor = FLOOR_LINE if comparison["noise_floor"] is not None else ""
-    said = "; ".join(
+    alt = "; ".join(
         f"{MODELS[model].label} {figure(splits[TODAY]['models'][model]['rmse'])}"
         for model in splits[TODAY]["ranking"]
     )
-    shown = picture(partial(pictures.splits_picture, comparison), f"RMSE on the test days: {said}", wide=True)
+    shown = picture(partial(pictures.splits_picture, comparison), f"RMSE on the test days: {alt}", wide=True)
     return Section(
         "The error of every model on every split",
         [ERRORS + noise_floor],
@@ -175,23 +173,19 @@ def _errors(comparison: Comparison) -> Section:
 
 
 def _against(comparison: Comparison) -> Section:
-    """Skill against the best baseline, and the share of the way to the noise floor; one table each."""
+    """Skill relative to the best baseline, and the share of the way to the noise floor; one table each."""
     splits = comparison["splits"]
     models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
     best = ", ".join(
         f"{MODELS[found['best_baseline']].label} ({split_phrase(split)})" for split, found in splits.items()
     )
     tables = [_shares(comparison, "skill, %", "skill_vs_best_baseline", models)]
-    text = (
-        f"Skill is 1 minus the RMSE over that of the best baseline: {best}. Below 0 a model is worse than it."
-    )
+    text = f"Skill is 1 - RMSE / RMSE of the best baseline: {best}. It is negative where the model is worse."
     networks = [model for model in models if MODELS[model].is_network]
     if comparison["noise_floor"] is not None and networks:
         tables.append(_shares(comparison, "way to the noise floor, %", "noise_floor_share", networks))
-        text += (
-            " The second table: of the way from that baseline to the noise floor, how much each network goes."
-        )
-    return Section("Against the best baseline", [text], tables=tables)
+        text += " The second table shows the share of the way from that baseline's RMSE to the noise floor."
+    return Section("Relative to the best baseline", [text], tables=tables)
 
 
 def _shares(comparison: Comparison, heading: str, name: str, models: Sequence[str]) -> Table:
@@ -208,18 +202,18 @@ def _words(heading: str, sentences: Sequence[str], comparison: Comparison) -> Se
 
 
 def _unbroken(sentences: Sequence[str], comparison: Comparison) -> list[str]:
-    """No line ends between a figure and its unit."""
+    """The sentences with no-break spaces between figures and units."""
     unit = re.escape(comparison["units"] or "K")
     return [re.sub(rf"(?<=\d) (?={unit}\b)", "\u00a0", sentence) for sentence in sentences]
 
 
 def _days(
-    comparison: Comparison, mapped: Mapping[str, Arrays], daily: Daily, dates: Sequence[str]
+    comparison: Comparison, mapped: Mapping[str, Arrays], daily: DailyErrors, dates: Sequence[str]
 ) -> Section:
     models = pictures.drawn(comparison, mapped)
     names = listed([findings.phrase(model) for model in models])
     surface = pictures.surface(mapped[models[0]])
-    third = EXPLAINED if has_relief(surface.elevation) else UNLIKE
+    third = UNEXPLAINED if has_relief(surface.elevation) else UNLIKE
     text = DAYS.format(third=third, coast=COAST * has_coast(surface))
     shown = picture(
         partial(pictures.days_picture, comparison, mapped, daily, dates),
@@ -235,22 +229,20 @@ def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
     shown = picture(
         partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {names}"
     )
-    return Section("Where they err", [PER_PIXEL], [shown])
+    return Section("Errors by location", [PER_PIXEL], [shown])
 
 
 def _parts(comparison: Comparison, metrics: Metrics) -> Section:
     figure, models = findings.measure(comparison), pictures.shown_in_parts(comparison, metrics)
-    said = []
+    alt = []
     for model in models:
         seasons = metrics[model][TODAY]["by_season"].items()
-        said.append(
+        alt.append(
             f"{MODELS[model].label} " + ", ".join(f"{name} {figure(row['rmse'])}" for name, row in seasons)
         )
-    shown = picture(
-        partial(pictures.parts_picture, comparison, metrics), f"RMSE by season: {'; '.join(said)}"
-    )
+    shown = picture(partial(pictures.parts_picture, comparison, metrics), f"RMSE by season: {'; '.join(alt)}")
     bands = metrics[models[0]][TODAY]["by_elevation"]
-    heading = "When they err" + ("" if bands is None else ", and at what height")
+    heading = "Errors by season" + ("" if bands is None else " and elevation")
     sea = bands is not None and bands[0]["from_m"] is None
     return Section(heading, [PARTS.format(bands=BANDS if sea else "")], [shown])
 
@@ -259,20 +251,18 @@ def _spectra(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
     shown = picture(
         partial(pictures.spectra_picture, comparison, mapped), "Spectra of the truth, baseline and network"
     )
-    return Section("How fine their detail is", [SPECTRA], [shown])
+    return Section("Power spectra", [SPECTRA], [shown])
 
 
 def _curves(comparison: Comparison, curves: Mapping[str, Columns]) -> Section | None:
     if not curves:
         return None
     draw = partial(pictures.curves_picture, curves, comparison["units"])
-    return Section(
-        "How the networks learned", [CURVES], [picture(draw, "Loss and validation RMSE over epochs")]
-    )
+    return Section("Learning curves", [CURVES], [picture(draw, "Loss and validation RMSE over epochs")])
 
 
 def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
-    """A folded table per split of all that was measured, where it was."""
+    """A folded table per split with all known measures."""
     sections, figure = [], findings.measure(comparison)
     for split, found in comparison["splits"].items():
         models = [model for model in found["ranking"] if model in metrics]
@@ -302,13 +292,13 @@ def _method(comparison: Comparison) -> Section:
         "day's area-weighted mean squared error."
     )
     intervals = (
-        f"Intervals are the central 95% of {resamples:,} bootstrap samples of whole blocks of {block} days, "
-        "since a day is like its neighbours."
+        f"95% confidence intervals are from {resamples:,} bootstrap samples of whole blocks of {block} days, "
+        "since neighbouring days are correlated."
     )
-    said = [rmse, f"{intervals} {VERDICTS}", CHOICE]
-    said += [_trainings(comparison["trainings"])] if comparison["networks"] else []
-    said += [NOISE_FLOOR] if comparison["noise_floor"] is not None else []
-    return Section("How this was measured", said)
+    paragraphs = [rmse, f"{intervals} {VERDICTS}", CHOICE]
+    paragraphs += [_trainings(comparison["trainings"])] if comparison["networks"] else []
+    paragraphs += [NOISE_FLOOR] if comparison["noise_floor"] is not None else []
+    return Section("Method", paragraphs)
 
 
 def _trainings(counts: Mapping[str, int]) -> str:
@@ -338,7 +328,7 @@ def _percents(cell: Mapping[str, Any] | None, name: str) -> str:
         None if cell[key] is None else percent(cell[key]).removesuffix("%").replace("-", "−")
         for key in (name, f"{name}_low", f"{name}_high")
     )
-    # The best baseline against itself has no spread.
+    # The skill of the best baseline itself is exactly 0.
     return f"{value}" if low in (None, high) else f"{value}\n{low} to {high}"
 
 
