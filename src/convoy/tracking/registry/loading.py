@@ -87,14 +87,14 @@ def _download(client: "MlflowClient", place: str, scratch: str) -> Path:
 
 
 def about_copy(error: ConvoyError, scratch: Path, uri: str) -> ConvoyError:
-    """The error with the URI in place of its copy in `scratch`, which is deleted before the message is read."""
+    """The error with the URI in place of its copy in `scratch`, which is deleted before it is read."""
     for folder in (scratch,) if (scratch / MLMODEL).exists() else (*scratch.iterdir(), scratch):
         error.moved(folder, uri)
     return error
 
 
 def _about(uri: str, error: BaseException, scratch: Path) -> ConvoyError:
-    """The failure as an error about the URI; where our own check raised it, MLflow reports a failed download."""
+    """The failure as an error about the URI; MLflow hides that our own check raised it."""
     own: BaseException | None = error
     while own is not None and not isinstance(own, ConvoyError):
         own = own.__cause__ or own.__context__
