@@ -197,8 +197,8 @@ def test_a_catalogue_of_words_that_the_model_does_not_know_is_warned_of(folder, 
     assert result.exit_code == 0
     assert f"{10 - known} all_unknown" in result.stdout
     line = (
-        "convoy: warning: 30% of the items (3 of 10) are all_unknown: the model knows none of their words, "
-        "and their vectors are zeros; use a model trained on such texts"
+        "convoy: warning: 30% of the items (3 of 10) are all_unknown: none of their words are in the "
+        "model's vocabulary, and their vectors are zeros; use a model trained on such texts"
     )
     assert warnings_of(result) == [line] * warned
 

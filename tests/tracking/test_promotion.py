@@ -109,7 +109,7 @@ def test_pairs_are_made_by_id_whatever_the_order():
         second.item_ids.take(order), second.category.take(order), {0: second.predicted[0].take(order)}
     )
     assert difference(first, shuffled, 200, 0) == difference(first, second, 200, 0)
-    with pytest.raises(ConvoyError, match="not about the same test items"):
+    with pytest.raises(ConvoyError, match="not of the same test items"):
         difference(first, predicted(620, first=1), 200, 0)
 
 

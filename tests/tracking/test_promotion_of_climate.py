@@ -127,7 +127,7 @@ def test_days_are_paired_whatever_the_order_and_must_be_the_same():
     first, second = errors(0.9, seed=5, noise=0.3), errors(1.0)
     turned = Daily(second.domain[::-1], second.ordinal[::-1], second.squared_error[::-1])
     assert difference(first, turned, 200, 0) == difference(first, second, 200, 0)
-    with pytest.raises(ConvoyError, match=r"not about the same test days \(120 and 120\)"):
+    with pytest.raises(ConvoyError, match=r"not of the same test days \(120 and 120\)"):
         difference(first, errors(1.0, first=1), 200, 0)
     with pytest.raises(ConvoyError, match="30 test days in common: an interval needs two blocks of 30 days"):
         difference(errors(0.9, days=30), errors(1.0, days=30), 200, 0)

@@ -84,7 +84,7 @@ def difference(candidate: Daily, champion: Daily, resamples: int, seed: int) -> 
     first, second = _by_day(candidate), _by_day(champion)
     if not (np.array_equal(first.domain, second.domain) and np.array_equal(first.ordinal, second.ordinal)):
         raise ConvoyError(
-            "the daily errors of the two versions are not about the same test days "
+            "the daily errors of the two versions are not of the same test days "
             f"({len(first.ordinal)} and {len(second.ordinal)}); run `dvc repro` and `convoy publish`, "
             "then promote again"
         )

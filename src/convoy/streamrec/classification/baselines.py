@@ -1,7 +1,7 @@
 """Linear baselines on the networks' own tokens: TF-IDF and multinomial logistic regression (scikit-learn).
 
-`linear` counts words and is blind to their order; `linear_pairs` also counts adjacent pairs, which is as
-much of the order as can be memorised. The unknown token counts neither as a word nor as part of a pair.
+`linear` counts words and ignores their order; `linear_pairs` also counts adjacent pairs. The unknown token
+counts neither as a word nor as part of a pair.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ from convoy.streamrec.classification.params import LinearParams
 Kind: TypeAlias = Literal["linear", "linear_pairs"]
 KINDS: tuple[Kind, ...] = ("linear", "linear_pairs")
 
-# Bound on the gradient of the mean loss. Ten times more, and the weights of rare pairs stay where the C
-# before left them; single precision does not get this far.
+# Bound on the gradient of the mean loss. With a ten times larger one the weights of rare pairs keep the
+# values of the previous C; single precision does not reach this one.
 _TOLERANCE = 1e-6
 
 
@@ -36,7 +36,7 @@ def fit(
 
     coef float32 (categories, F), intercept float32 (categories,), idf float64 (F,), features int64 (F,)
     ascending, C float64 (1,). A feature is a token id, or first id * vocabulary size + second id. C is the
-    one with the lowest log-loss on the validation split, as networks stop by it.
+    one with the lowest log-loss on the validation split, which is also the criterion of early stopping.
     Raises ConvoyError where a category has no item or no word is common enough.
     """
     labels = corpus.labels[items]
@@ -53,12 +53,12 @@ def fit(
     )
     best: dict[str, npt.NDArray] = {}
     lowest = np.inf
-    # One thread: sums of BLAS, and with them the weights, would differ by their number.
+    # One thread: sums of BLAS, and with them the weights, depend on the number of threads.
     with threadpool_limits(1):
         for C in params.C:
             regression.set_params(C=C).fit(weights, labels)
             coef, intercept = regression.coef_, regression.intercept_
-            if len(coef) == 1:  # of two categories scikit-learn keeps the second one's log-odds only
+            if len(coef) == 1:  # for two categories scikit-learn stores the second one's log-odds only
                 coef, intercept = np.vstack([np.zeros_like(coef), coef]), np.append(0.0, intercept)
             tensors = {
                 "coef": coef.astype(np.float32),
@@ -100,7 +100,7 @@ def _validation_loss(kind: Kind, tensors: Mapping[str, npt.NDArray], corpus: Cor
 def _codes(
     kind: Kind, corpus: Corpus, items: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Row (place in `items`) and feature code of every word, and of every pair where `kind` has them."""
+    """Row (index into `items`) and feature code of every word, and of every pair where `kind` has them."""
     lengths = corpus.lengths[items]
     rows = np.repeat(np.arange(len(items)), lengths)
     ends = np.cumsum(lengths)
@@ -131,7 +131,7 @@ def _features(
 def _counts(
     rows: npt.NDArray[np.int64], codes: npt.NDArray[np.int64], features: npt.NDArray[np.int64], n: int
 ) -> csr_matrix:
-    """How often each feature occurs in each of n rows, (n, F); codes that are no feature are left out."""
+    """Counts of each feature in each of n rows, (n, F); codes that are no feature are left out."""
     columns = np.searchsorted(features, codes).clip(max=len(features) - 1)
     found = features[columns] == codes
     ones = np.ones(np.count_nonzero(found))

@@ -21,27 +21,27 @@ from convoy.tasks import model_named
 Normalise = Literal["none", "l2"]
 
 
-_UNKNOWN_SHARE = 0.2  # more, and the model was trained on texts of another kind or language
+_UNKNOWN_SHARE = 0.2  # with more, the model was probably trained on texts of another kind or language
 
 
 class EmbedParams(Section):
-    """How vectors are exported."""
+    """Params of the exported vectors."""
 
     normalise: Normalise = Field(
-        default="none", description="l2: every vector is given length 1, so that a dot product is a cosine."
+        default="none", description="l2: vectors are scaled to length 1, so that a dot product is a cosine."
     )
 
 
 class Embedder:
-    """Embeds catalogue batches (item_id, title, synopsis) with a stored model and its handling of texts.
+    """Embeds catalogue batches (item_id, title, synopsis) with a stored model and its tokenizer.
 
-    An item's vector has the same bytes in every batch, at any place and with any number of threads. It is
-    finite, and all zeros exactly where the status is not ok: no token at all (empty_text), none that the
-    model knows (all_unknown), or known words to which the model gives a vector of zeros (no_signal).
+    An item's vector depends neither on its batch nor on the number of threads. It is finite, and all zeros
+    exactly where the status is not ok: no token at all (empty_text), none in the vocabulary (all_unknown), or
+    known words for which the model's vector is zero (no_signal).
     """
 
     def __init__(self, model: StoredModel, params: EmbedParams) -> None:
-        """Raise ConvoyError for a kind of model without embeddings, or parts that do not fit together."""
+        """Raise ConvoyError for a kind of model without embeddings, or inconsistent parts."""
         kind = model.config.get("kind")
         make_lookup = model_named(MODELS, kind).lookup
         if make_lookup is None:
@@ -53,7 +53,7 @@ class Embedder:
         self._max_characters: int = model.config["text"]["max_characters"]
         self._max_tokens: int = model.config["text"]["max_tokens"]
         self._normalise = params.normalise
-        encode(self._tokenizer_json, [], self._max_tokens)  # readies the tokenizer, or refuses it
+        encode(self._tokenizer_json, [], self._max_tokens)  # loads and checks the tokenizer
         self.facts = {
             "model": kind,
             "pooling": self._lookup.pooling,
@@ -87,13 +87,13 @@ class Embedder:
             vectors = np.divide(
                 vectors, length, out=np.zeros_like(vectors), where=length > 0, casting="same_kind"
             )
-        # Every filter of a sound TextCNN may be at or below zero for a short text, such as one word.
+        # Every filter of a valid TextCNN may be at or below zero for a short text, such as one word.
         status[(status == OK) & ~vectors.any(1)] = NO_SIGNAL
         return vectors, status
 
 
 def statuses(tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Status of N texts by their tokens: empty_text (none), all_unknown (none that is known), else ok."""
+    """Status of N texts by their tokens: empty_text (none), all_unknown (only unknown ones), else ok."""
     known_before = np.concatenate([[0], np.cumsum(tokens != UNKNOWN)])
     known = known_before[offsets[1:]] - known_before[offsets[:-1]]
     empty = offsets[1:] == offsets[:-1]
@@ -101,18 +101,19 @@ def statuses(tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> n
 
 
 def warning(manifest: Mapping[str, Any]) -> str | None:
-    """One line where the model knows no word of more than a fifth of the items, else None."""
+    """A warning where more than a fifth of the items have no word in the vocabulary, else None."""
     items, unknown = manifest["items"], manifest["status"]["all_unknown"]
     if unknown <= _UNKNOWN_SHARE * items:
         return None
     return (
-        f"warning: {unknown / items:.0%} of the items ({unknown:,} of {items:,}) are all_unknown: the model "
-        "knows none of their words, and their vectors are zeros; use a model trained on such texts"
+        f"warning: {unknown / items:.0%} of the items ({unknown:,} of {items:,}) are all_unknown: none of "
+        "their words are in the model's vocabulary, and their vectors are zeros; use a model trained on such "
+        "texts"
     )
 
 
 def summary(manifest: Mapping[str, Any]) -> str:
-    """One line for the log: what was embedded, and how many items have no vector of their own."""
+    """One line for the log: items, model, and the number of items by status."""
     counts = ", ".join(f"{count:,} {status}" for status, count in manifest["status"].items())
     return (
         f"embeddings: {manifest['items']:,} items by {manifest['model']} ({counts}); "

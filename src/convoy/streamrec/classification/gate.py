@@ -1,7 +1,7 @@
-"""The gate between the split and the first model: no text on two sides, every number in its range.
+"""The gate before training: no text in two splits, every number in its range.
 
-Great Expectations is not asked here: what is checked are flat arrays of token ids, for which it has no
-engine, and its import would take longer than the check of a million items.
+Great Expectations is not used here: it has no engine for flat arrays of token ids, and its import would take
+longer than the check of a million items.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ REPEATED, SAME_TOKENS = "text_repeated_across_splits", "same_tokens_across_split
 
 
 def judge(corpus: Corpus) -> Verdict:
-    """Check a corpus as `storage.corpus.read` gives it: shapes, ranges, splits, and texts across splits.
+    """Return the verdict on a corpus: shapes, ranges, splits, and texts that occur in two splits.
 
-    Items of different texts and equal tokens on two sides are a warning: they occur honestly where the
-    words that tell them apart are too rare for the vocabulary, or stand behind the last token.
+    Items of different texts and equal tokens in two splits are a warning: this happens where the words that
+    differ are not in the vocabulary, or come after the last token.
     """
-    asked = _shapes(corpus)
-    if not any(asked):  # ranges and splits of arrays that do not fit each other mean nothing
-        asked += [*_ranges(corpus), _empty_splits(corpus), _unlearnt(corpus), _repeated_texts(corpus)]
-    failures = tuple(finding for finding in asked if finding is not None)
+    checks = _shapes(corpus)
+    if not any(checks):  # arrays of inconsistent shapes are not checked further
+        checks += [*_ranges(corpus), _empty_splits(corpus), _unlearnt(corpus), _repeated_texts(corpus)]
+    failures = tuple(finding for finding in checks if finding is not None)
     facts = {}
     warned = None
     if not failures:
@@ -35,7 +35,7 @@ def judge(corpus: Corpus) -> Verdict:
     return Verdict(
         subject="the corpus",
         items=len(corpus.labels),
-        expectations=len(asked) + (not failures),
+        expectations=len(checks) + (not failures),
         failures=failures,
         warnings=() if warned is None else (warned,),
         facts=facts,
@@ -111,7 +111,7 @@ def _repeated_texts(corpus: Corpus) -> Finding | None:
     groups = corpus.text_sha256.dictionary_encode().indices.to_numpy(zero_copy_only=False)
     rows = _on_two_sides(groups, corpus.split)
     rows = rows[np.argsort(groups[rows], kind="stable")]  # equal texts side by side
-    words = "No text stands in two splits"
+    words = "No text is in two splits"
     return _finding(corpus, REPEATED, "text_sha256", words, rows, corpus.text_sha256)
 
 
@@ -119,7 +119,7 @@ def _same_tokens(corpus: Corpus) -> Finding | None:
     some = np.flatnonzero(corpus.lengths > 0)
     _, groups = np.unique(_fingerprints(corpus)[some], return_inverse=True)
     rows = some[_on_two_sides(groups, corpus.split[some])]
-    return _finding(corpus, SAME_TOKENS, "tokens", "No row of tokens stands in two splits", rows)
+    return _finding(corpus, SAME_TOKENS, "tokens", "No row of tokens is in two splits", rows)
 
 
 def _on_two_sides(groups: npt.NDArray, split: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -132,7 +132,7 @@ def _on_two_sides(groups: npt.NDArray, split: npt.NDArray[np.uint8]) -> npt.NDAr
 
 
 def _fingerprints(corpus: Corpus) -> npt.NDArray[np.uint64]:
-    """64 bits per item, equal for equal token sequences, unequal for others but for 1 in 2**64 pairs.
+    """64-bit hash per item: equal for equal token sequences, and for others with probability 2**-64.
 
     The sum over positions of the mixed token times a random odd number of the position, modulo 2**64.
     """
@@ -154,7 +154,7 @@ def _fingerprints(corpus: Corpus) -> npt.NDArray[np.uint64]:
 
 
 def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): neighbours become unlike numbers."""
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014), which mixes the bits of each value."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
@@ -168,7 +168,7 @@ def _finding(
     rows: npt.NDArray[np.int64],
     values: Sequence | npt.NDArray | None = None,
 ) -> Finding | None:
-    """The finding for offending rows; None where there are none. Without `values` the split is shown."""
+    """The finding for failing rows; None where there are none. Without `values` the split is shown."""
     if len(rows) == 0:
         return None
     total = len(corpus.labels)

@@ -1,4 +1,4 @@
-"""Params of the models: what `streamrec.models.<name>` in params.yaml may hold."""
+"""Params of the models, the sections `streamrec.models.<name>` of params.yaml."""
 
 from typing import Annotated, Any
 
@@ -9,10 +9,10 @@ from convoy.training.params import ClassificationParams, Recipe
 
 
 class NetworkTraining(ClassificationParams):
-    """The training loop's params with the defaults found for short texts.
+    """The training loop's params with defaults tuned for short texts.
 
-    They held on the synthetic catalogue and on real titles alike: embeddings that start small, words dropped,
-    labels smoothed, weights averaged over an epoch.
+    They suit the synthetic catalogue and real titles alike: small initial embeddings, word dropout, label
+    smoothing, weights averaged over an epoch.
     """
 
     epochs: int | None = Field(8, ge=1, le=10000)
@@ -22,10 +22,10 @@ class NetworkTraining(ClassificationParams):
 
 
 class BowTraining(NetworkTraining):
-    """The same for the bag of words, which overfits sooner.
+    """The defaults for the bag of words, which overfits sooner.
 
-    Adagrad, whose steps for a word shrink as its gradients add up, comes closer to the Bayes accuracy in
-    three epochs than AdamW in twelve.
+    Adagrad, whose steps for a word decrease with its accumulated gradients, gets closer to the Bayes accuracy
+    in three epochs than AdamW in twelve.
     """
 
     recipe: Recipe = "adagrad_linear"
@@ -33,7 +33,7 @@ class BowTraining(NetworkTraining):
     patience: int | None = Field(3, ge=1, le=10000)
     average_epochs: float = Field(0.0, ge=0, le=1000)
     label_smoothing: float = Field(0.5, ge=0, lt=1)
-    # The steps are short: a second thread gains a fifth at best, and on a busy machine costs far more.
+    # Steps are short: a second thread gains a fifth at best, and loses far more on a busy machine.
     threads: int = Field(1, ge=1, le=256, description="on a CPU; results change with it")
 
 
@@ -68,7 +68,7 @@ class BowParams(Section):
 
 
 class MajorityParams(Section):
-    """Category frequencies have nothing to set."""
+    """Category frequencies have no params."""
 
 
 class LinearParams(Section):

@@ -20,7 +20,7 @@ from convoy.streamrec.classification.embedding import Embedder, EmbedParams, sta
 from convoy.streamrec.classification.models import specs as models
 from convoy.tasks import model_named
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # no UTF-8 has it, JSON may
+_SURROGATE = re.compile("[\ud800-\udfff]")  # not valid in UTF-8, but possible in JSON
 Texts: TypeAlias = pa.Array | pa.ChunkedArray | Iterable[str | None]
 
 
@@ -28,9 +28,9 @@ Texts: TypeAlias = pa.Array | pa.ChunkedArray | Iterable[str | None]
 class Prediction:
     """A model's predictions for n texts; `status` holds numbers of `embeddings.io.STATUSES`, (n,).
 
-    A text whose status is not ok has a vector of zeros. Its category is the one that the model predicts from
-    nothing: it has no words (empty_text), none that the model knows (all_unknown), or its known words leave
-    every feature at zero (no_signal, only of models with embeddings).
+    A text whose status is not ok has a vector of zeros, and the category is the prediction for no words: it
+    has no words (empty_text), none in the vocabulary (all_unknown), or only words for which every feature is
+    zero (no_signal, only of models with embeddings).
     """
 
     category: list[str]
@@ -42,33 +42,33 @@ class Prediction:
 
     @property
     def probability(self) -> npt.NDArray[np.float64]:
-        """Of the category named, (n,)."""
+        """Probability of the predicted category, (n,)."""
         return self.probabilities.max(axis=1)
 
 
 class Predictor:
-    """Reads texts as the catalogue and corpus stages do, so that it says of an item what those stages' say.
+    """Predicts texts, which are cleaned and tokenised as by the catalogue and corpus stages.
 
-    Probabilities are those of the evaluate stage, vectors those of `convoy embed`.
+    Probabilities equal those of the evaluate stage, vectors those of `convoy embed`.
     """
 
     def __init__(self, stored: StoredModel) -> None:
-        """Raise ConvoyError for a kind of model that is none of ours, or parts that do not fit together."""
+        """Raise ConvoyError for an unknown kind of model, or inconsistent parts."""
         has_embedding = model_named(models.MODELS, models.checked(stored).config["kind"]).lookup is not None
         self._embedder = Embedder(stored, EmbedParams()) if has_embedding else None
         self._stored = stored
         self.categories: tuple[str, ...] = tuple(stored.config["categories"])
         self._text: dict[str, int] = stored.config["text"]
         self._vocab_size = vocabulary_size(stored.tokenizer_json)
-        encode(stored.tokenizer_json, [], 1)  # readies the tokenizer, or refuses it
+        encode(stored.tokenizer_json, [], 1)  # loads and checks the tokenizer
 
     @property
     def dimension(self) -> int | None:
-        """Of the vectors; None for a model without any."""
+        """Dimension of the vectors; None for a model without embeddings."""
         return None if self._embedder is None else self._embedder.dimension
 
     def __call__(self, titles: Texts, synopses: Texts) -> Prediction:
-        """Predict n items; a null is an empty text. Raises ConvoyError for what is no text."""
+        """Predict n items; a null is an empty text. Raises ConvoyError for other values."""
         limit = self._text["max_characters"]
         columns = (_strings("title", titles), _strings("synopsis", synopses))
         texts, _ = texts_and_hashes(*(clean_column(column, limit)[0] for column in columns))
@@ -89,12 +89,12 @@ class Predictor:
     def _probabilities(
         self, tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
-        """Of N texts given as flat token ids and N + 1 offsets, (N, categories)."""
+        """Probabilities (N, categories) of N texts given as flat token ids and N + 1 offsets."""
         count = len(offsets) - 1
         if count == 0:
             return np.empty((0, len(self.categories)))
         if len(tokens) == 0:
-            # The networks look tokens up, and need one to find: that of one more text, left out again.
+            # The networks need at least one token: that of an additional text, whose result is dropped.
             tokens, offsets = np.array([UNKNOWN], np.int32), np.append(offsets, 1)
         corpus = self._corpus(tokens, offsets)
         by_seed = models.probabilities(self._leaving(), corpus, np.arange(len(offsets) - 1))

@@ -1,4 +1,4 @@
-"""How two versions of a model of texts are compared: accuracy on the same test items, paired by id."""
+"""Comparison of two versions of a text model: accuracy on the same test items, paired by id."""
 
 import hashlib
 import math
@@ -24,7 +24,7 @@ from convoy.streamrec.classification.evaluation.evaluate import HEADLINES
 from convoy.streamrec.classification.evaluation.io import Predictions
 from convoy.tasks import Difference, Estimate, Metrics, PromotionParams, ServedModel
 
-_SAME = 1e-6  # by which an accuracy may differ from the one in the metrics file
+_SAME = 1e-6  # largest difference of an accuracy from the one in the metrics file
 
 
 def test_split(predictions: Predictions, data: Mapping[str, str]) -> str:  # noqa: ARG001 (truth is in the file)
@@ -61,7 +61,7 @@ def checks(metrics: Mapping[str, Any], predictions: Predictions, params: Promoti
 
 
 def remeasure(catalogue: pa.Table, predictions: Predictions, model: ServedModel) -> Predictions:
-    """What the model predicts for the items of `predictions`, whose texts are in the catalogue."""
+    """Predictions of the model for the items of `predictions`, whose texts are in the catalogue."""
     ids = predictions.item_ids
     rows = pc.index_in(ids, catalogue["item_id"].combine_chunks())
     if rows.null_count:
@@ -82,7 +82,7 @@ def difference(candidate: Predictions, champion: Predictions, resamples: int, se
     pair = [_by_id(candidate), _by_id(champion)]
     if not (pair[0].item_ids.equals(pair[1].item_ids) and pair[0].category.equals(pair[1].category)):
         raise ConvoyError(
-            "the predictions of the two versions are not about the same test items "
+            "the predictions of the two versions are not of the same test items "
             f"({len(pair[0].item_ids)} and {len(pair[1].item_ids)}); run `dvc repro` and "
             "`convoy publish`, then promote again"
         )
@@ -93,7 +93,7 @@ def difference(candidate: Predictions, champion: Predictions, resamples: int, se
     means = [resampled_seed_means(side, rng) for side in sides]
     low, high = percentile_interval(means[0] - means[1])
     if not (first.mean(axis=1) - second.mean(axis=1)).any():
-        # No resample can differ; but of n new items a few might: Wilson's bound on their share.
+        # Resamples do not differ, but a few of n new items may: Wilson's bound on their share.
         high = wilson(0, len(first))[1]
         low = -high
     only = [int(np.sum(one[:, 0] > other[:, 0])) for one, other in ((first, second), (second, first))]

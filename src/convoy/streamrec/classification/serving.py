@@ -1,6 +1,6 @@
 """Loads stored models of texts to serve them. MLflow imports this module because an MLmodel names it.
 
-Nothing else is imported before the folder was checked: see `convoy.core.mlmodel`.
+Nothing else is imported before the folder has been checked: see `convoy.core.mlmodel`.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ LOADER = __name__
 
 
 def serve(stored: "StoredModel") -> "TextModel":
-    """The model that answers tables of texts; ConvoyError for a kind of model that is none of the task's."""
+    """The model that predicts tables of texts; ConvoyError for a kind of model that the task lacks."""
     from convoy.streamrec.classification.prediction import Predictor
     from convoy.streamrec.classification.text_model import TextModel
 
@@ -24,5 +24,5 @@ def serve(stored: "StoredModel") -> "TextModel":
 
 
 def _load_pyfunc(path: str) -> mlmodel.Answering:
-    """What MLflow calls with the model folder."""
+    """The loader that MLflow calls with the model folder."""
     return mlmodel.load(Path(path), LOADER, serve)

@@ -1,4 +1,4 @@
-"""A sweep over synthetic catalogues: where word order pays, and where memorised pairs do as well."""
+"""A sweep over synthetic catalogues: where word order has value, and where pairs of words suffice for it."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +22,11 @@ from convoy.streamrec.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.synthetic.words import MAX_SYNONYMS
 from convoy.tasks import names_of
 
-# Where the two Bayes accuracies lie nearer than this, order carries nothing worth having.
+# Where the two Bayes accuracies differ by less than this, order has no value.
 NEGLIGIBLE = 0.02
-# Pairs do where their share of the full Bayes accuracy is this much of words' share of the order-blind one:
-# both fall short for want of items, and a little more for there being more pairs than words.
+# Pairs suffice where their share of the full Bayes accuracy is at least this much of the words' share of the
+# order-blind one: both are below 1 for lack of items, that of pairs a little more, since there are more of
+# them.
 AS_GOOD = 0.95
 
 # The models that the verdict compares.
@@ -33,20 +34,20 @@ WORDS, PAIRS_TOO = "linear", "linear_pairs"
 
 NO_ORDER, PAIRS, ORDER = "order carries nothing", "memorised pairs do", "room for learned order"
 
-# Fits on a corpus and names the categories of its test split: labels (n,), aligned with items(TEST).
+# Fits on a corpus and predicts the categories of its test split: labels (n,), aligned with items(TEST).
 Fitter = Callable[[Corpus], np.ndarray]
 
 Fidelities = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1, max_length=8)]
 
 
 class SweepParams(Section):
-    """The grid of catalogues; each is otherwise the default one."""
+    """The grid of catalogues, which have default params otherwise."""
 
     networks: bool = Field(False, description="bow and textcnn as well, by their default recipes; minutes")
     items: int = Field(8000, ge=1000, le=200_000, description="of each cell's catalogue")
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="of every cell's world, items and networks")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of every cell's distribution, items and networks")
     phrase_fidelity: Fidelities = Field((0.0, 0.5, 0.9), description="along each panel of the picture")
-    word_fidelity: Fidelities = Field((0.15, 0.35), description="a line of panels each")
+    word_fidelity: Fidelities = Field((0.15, 0.35), description="a row of panels each")
     synonyms: tuple[Annotated[int, Field(ge=1, le=MAX_SYNONYMS)], ...] = Field(
         (1, 8), min_length=1, max_length=4, description="a column of panels each"
     )
@@ -70,8 +71,7 @@ class SweepParams(Section):
 class Cell:
     """One catalogue of the sweep; all accuracies in [0, 1], on its test split.
 
-    `order_blind` and `full` are the exact Bayes accuracies; `accuracy` holds what each fitter reached, by
-    name.
+    `order_blind` and `full` are the exact Bayes accuracies; `accuracy` holds that of each fitter by name.
     """
 
     synonyms: int
@@ -117,7 +117,7 @@ class Cell:
         }
 
     def summary(self) -> str:
-        """The cell in one line, for whoever watches."""
+        """The cell in one line, for the log."""
         reached = ", ".join(f"{name} {value:.3f}" for name, value in self.accuracy.items())
         return (
             f"synonyms {self.synonyms}, word fidelity {self.word_fidelity:g}, phrase fidelity "
@@ -128,7 +128,7 @@ class Cell:
 
 
 def fitters(params: SweepParams) -> dict[str, Fitter]:
-    """The models of the sweep by name: both linear baselines, and the networks where asked for."""
+    """The models of the sweep by name: both linear baselines, with `params.networks` the networks too."""
     networks = names_of(models.MODELS, "network") if params.networks else ()
     of_models: dict[str, Section] = {name: LinearParams(C=(params.C,)) for name in (WORDS, PAIRS_TOO)}
     of_models |= {name: models.MODELS[name].params() for name in networks}
@@ -144,7 +144,7 @@ def _fit(name: str, params: Section, seed: int, encoded: Corpus) -> np.ndarray:
 def sweep(params: SweepParams, fitters: Mapping[str, Fitter]) -> Iterator[Cell]:
     """Yield a cell for each combination of synonyms, word fidelity and phrase fidelity, in that order.
 
-    `fitters` must hold `linear` and `linear_pairs`, which the verdict asks for.
+    `fitters` must include `linear` and `linear_pairs`, which the verdict uses.
     """
     for synonyms, word_fidelity, phrase_fidelity in itertools.product(
         params.synonyms, params.word_fidelity, params.phrase_fidelity

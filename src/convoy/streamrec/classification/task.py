@@ -1,4 +1,4 @@
-"""The task of models from texts to categories and embeddings, as tracking and the command line need it."""
+"""The TaskSpec of text classification and embedding, for tracking and the command line."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,9 +36,8 @@ def _named(role: Role) -> str:
 
 
 _DESCRIPTION = (
-    "**How to read this.** Each run is one trained model; the run *All models* compares those of one "
-    "pipeline run, with a report and a picture. Metrics named `test_…` are on items that no training "
-    "used.\n\n"
+    "**How to read this.** Each run is one trained model; the run *All models* compares the models of one "
+    "pipeline run, with a report and a picture. Metrics named `test_…` are computed on the test split.\n\n"
     "| metric | meaning |\n|---|---|\n"
     "| `test_accuracy` | share of test items whose category is predicted correctly; `…_low` and `…_high` "
     "are its 95% confidence interval |\n"
@@ -55,7 +54,8 @@ _VERSION_NOTE = (
     "`embedding`, which is all zeros exactly where `status` is not `ok`. One version per trained network; "
     "its description gives its metrics.\n\n"
     "`champion` is the version in use, `challenger` the newest candidate. `convoy promote` compares them and "
-    "records the decision, `convoy rollback` goes back; the buttons of these pages do neither."
+    "records the decision, `convoy rollback` restores the previous champion; do not use the buttons of these "
+    "pages for that."
 )
 
 

@@ -1,4 +1,4 @@
-"""A StreamRec model as it is served: titles and synopses in, category, probability and embedding out."""
+"""A served StreamRec model: from titles and synopses to category, probability and embedding."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class TextModel:
         self._predictor = predictor
 
     def columns(self) -> tuple[Column, ...]:
-        """Many catalogues have no titles, none has no synopses."""
+        """The columns of the input: title (optional) and synopsis."""
         return (Column("title", "text", required=False), Column("synopsis", "text"))
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
@@ -28,8 +28,8 @@ class TextModel:
 
         `model_input` has the string columns synopsis and, where there are titles, title; nulls are empty
         texts. A row's embedding is all zeros exactly where its status is not ok: empty_text, all_unknown (no
-        word that the model knows) or no_signal (known words, to which the model gives zeros). Models without
-        embeddings return no such column. Raises ConvoyError for other columns and values that are no texts.
+        word in the vocabulary) or no_signal (known words whose vector is zero). Models without embeddings
+        return no such column. Raises ConvoyError for other columns and values that are not texts.
         """
         titles, synopses = _texts(model_input)
         found = self._predictor(titles, synopses)
@@ -43,17 +43,17 @@ class TextModel:
         return pd.DataFrame(columns, index=model_input.index)
 
     def fault(self) -> str | None:
-        """What is wrong with its answer to a text, or None."""
+        """Description of a fault in its prediction for a text, or None."""
         answer = self.predict(pd.DataFrame({"synopsis": [_PROBE]}))
         if "embedding" not in answer:
             return "its stored model has no embeddings"
         if not np.isfinite(answer["embedding"][0]).all():
-            return "its stored model gives embeddings that are not finite"
+            return "the embeddings of its stored model are not finite"
         return None
 
 
 def _texts(table: Any) -> tuple[list[Any], list[Any]]:
-    """The titles and synopses of a table, whatever pandas writes for nulls as None; titles may be missing."""
+    """The titles and synopses of a table, with None for nulls of any kind; titles may be missing."""
     if not isinstance(table, pd.DataFrame):
         raise ConvoyError(
             f"input: expected a table with title and synopsis, found {type(table).__name__}; "

@@ -116,7 +116,7 @@ def test_the_spread_of_training_widens_a_difference():
 def test_other_items_are_refused():
     rows = {model: scored.predictions(rights(1000, (0, 500))) for model in MODELS}
     rows["linear"] = scored.predictions(rights(990, (0, 500)))
-    with pytest.raises(ConvoyError, match=r"linear and textcnn are not about the same test items \(990 and"):
+    with pytest.raises(ConvoyError, match=r"linear and textcnn are not of the same test items \(990 and"):
         compare({}, rows, PARAMS)
 
 
@@ -128,7 +128,7 @@ def test_words_where_textcnn_wins():
     )
     assert said[0].startswith(
         "TextCNN beats bag-of-words: 85.0% of 1,000 test items correct compared with 60.0%, a difference "
-        "of 25.0 percentage points (95% interval "
+        "of 25.0 percentage points (95% confidence interval "
     )
     assert said[0].endswith(
         "; McNemar p < 0.0001); TextCNN reaches 94.4% of the Bayes accuracy of 90.0% and bag-of-words "
@@ -139,7 +139,7 @@ def test_words_where_textcnn_wins():
     assert said[2].startswith(
         "The linear baseline on words and pairs (78.0%) beats bag-of-words by 18.0 percentage points ("
     )
-    assert "and falls behind TextCNN by 7.0 percentage points (" in said[2]
+    assert "and is worse than TextCNN by 7.0 percentage points (" in said[2]
     assert said[4] == (
         "Bag-of-words is not worth its cost here: the linear baseline on words and pairs and the linear "
         "baseline on words are more accurate."
@@ -152,9 +152,11 @@ def test_words_where_bag_of_words_wins():
     pair = found["pairs"]["textcnn-bow"]
     assert headline(found) == "Bag-of-words wins, 10.0 percentage points ahead of TextCNN"
     assert findings(found)[0].startswith("Bag-of-words beats TextCNN: 70.0% of 1,000 test items")
-    # The difference is told from the winner's side.
+    # The difference is that of the winner.
     interval = f"{points(-pair['high'])} to {points(-pair['low'])}"
-    assert f"a difference of 10.0 percentage points (95% interval {interval};" in findings(found)[0]
+    assert (
+        f"a difference of 10.0 percentage points (95% confidence interval {interval};" in findings(found)[0]
+    )
     assert not any("worth" in sentence for sentence in findings(found))
 
 
@@ -183,8 +185,8 @@ def test_words_of_the_chapters_tie():
     assert said[1].startswith(
         "At best a model can classify 100% of these items correctly: the Bayes accuracies are exact. Always"
     )
-    assert "Why a tie: both Bayes accuracies are 100%, so the order of words carries nothing" in said[2]
-    assert said[2].endswith("with both models at 100%, nothing is left to win at all.")
+    assert "Why a tie: both Bayes accuracies are 100%, so the order of words has no" in said[2]
+    assert said[2].endswith("; both models are at 100%.")
     assert said[3] == "The linear baseline on words and pairs (100%) ties with TextCNN and bag-of-words."
 
 
@@ -197,11 +199,11 @@ def test_words_of_other_ties():
         "linear baseline on words and pairs (50.0%)"
     )
     missed = findings(comparison(rows, SYNTHETIC))[2]
-    assert missed.startswith("Why a tie: word order could be worth 20.0 percentage points here, but TextCNN")
+    assert missed.startswith("Why a tie: word order could add 20.0 percentage points here, but TextCNN")
     level = findings(comparison(rows, {"order_blind": 0.8, "full": 0.8004}))[2]
     assert level.startswith("Why a tie: both Bayes accuracies are 80.0%")
     assert "100%" not in level
-    assert "cannot be told from chance" in findings(comparison(rows))[2]
+    assert "the difference is not significant" in findings(comparison(rows))[2]
 
 
 def test_words_of_a_real_catalogue_state_the_majority_and_no_bayes():

@@ -1,4 +1,4 @@
-"""Which model is really better: paired differences on the very same test items."""
+"""Comparison of models: paired differences on the same test items."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -25,8 +25,8 @@ def compare(
 ) -> dict[str, Any]:
     """Paired accuracy differences with intervals and exact McNemar p, the Bayes accuracies, and the winner.
 
-    A model is better than another only where the 95% interval of the difference (items and seeds
-    resampled together) excludes zero and McNemar's p, for the first seeds, is below 0.05; else the pair is a
+    A model is better than another only where the 95% confidence interval of the difference (paired bootstrap
+    of items and seeds) excludes zero and McNemar's p, for the first seeds, is below 0.05; else the pair is a
     tie. The winner is the most accurate model where it ties with no other, else "tie" between `best`.
     Models are listed in the registry's order; of each pair the later one is subtracted from the earlier.
     Raises ConvoyError where two models were scored on different items.
@@ -71,13 +71,13 @@ def verdict(pairs: Mapping[str, Mapping[str, Any]], first: str, second: str) -> 
 
 
 def _correct(predictions: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
-    """Whether each seed of each model is right about each item: model -> (n, seeds) of 0 and 1."""
+    """Whether each seed of each model classifies each item correctly: model -> (n, seeds) of 0 and 1."""
     first, reference = next(iter(predictions.items()))
     correct = {}
     for model, own in predictions.items():
         if not (own.item_ids.equals(reference.item_ids) and own.category.equals(reference.category)):
             raise ConvoyError(
-                f"predictions of {model} and {first} are not about the same test items "
+                f"predictions of {model} and {first} are not of the same test items "
                 f"({len(own.item_ids)} and {len(reference.item_ids)}); run `dvc repro` to make both again"
             )
         correct[model] = np.column_stack(
@@ -108,11 +108,11 @@ def _pair(first: str, second: str, correct: Mapping[str, np.ndarray], drawn: np.
     if means.any():
         low, high = statistics.percentile_interval(drawn)
     else:
-        # No resample can differ; but of n new items a few might: Wilson's bound on their share.
+        # Resamples do not differ, but a few of n new items may: Wilson's bound on their share.
         high = statistics.wilson(0, len(means))[1]
         low = -high
     p = statistics.mcnemar(only_first, only_second)
-    # An interval of exactly zero on one side still holds zero.
+    # An interval that ends at zero includes it.
     told_apart = p < SIGNIFICANT and (low > 0 or high < 0)
     return {
         "difference": difference,

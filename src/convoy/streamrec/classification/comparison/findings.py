@@ -1,4 +1,4 @@
-"""The result of a comparison in sentences: the best model, its lead, how near it is to the Bayes accuracy."""
+"""The result of a comparison in sentences: the best model, its lead, its share of the Bayes accuracy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from convoy.streamrec.classification.comparison.compare import TIE, verdict
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.tasks import names_of
 
-# Bayes accuracies closer than this (0.1 percentage points) leave nothing for word order to win.
+# Where the Bayes accuracies differ by less than this (0.1 percentage points), word order has no value.
 SAME_BAYES = 0.001
 
 Comparison = Mapping[str, Any]
@@ -51,7 +51,7 @@ def _tied(comparison: Comparison) -> str:
 
 
 def findings(comparison: Comparison) -> list[str]:
-    """Sentences: the networks and how near the Bayes accuracy they are; why a tie; the baselines."""
+    """Sentences: the networks and their shares of the Bayes accuracy; why they tie; the baselines."""
     first, *others = _networks(comparison)
     why = _why_a_tie(comparison)
     sentences = [f"{first}{_shares(comparison)}.", *others, _bayes(comparison)]
@@ -85,7 +85,7 @@ def _two_networks(comparison: Comparison, best: str, other: str, n: str) -> str:
 
 
 def _shares(comparison: Comparison) -> str:
-    """How near the networks are to their Bayes accuracies; "" where these are not known."""
+    """The networks' shares of their Bayes accuracies; "" where these are not known."""
     bayes = comparison["bayes"]
     if bayes is None:
         return ""
@@ -136,20 +136,21 @@ def _why_a_tie(comparison: Comparison) -> str | None:
     bayes = comparison["bayes"]
     if bayes is None:
         return (
-            "Why a tie: a difference this small cannot be told from chance on so many items. Either the "
-            "order of words says little about these categories, or there are too few items to learn it from."
+            "Why a tie: the difference is not significant for this number of items. Either the order of "
+            "words has little information about these categories, or there are too few items to learn it "
+            "from."
         )
     if abs(bayes["full"] - bayes["order_blind"]) < SAME_BAYES:
         why = (
-            f"Why a tie: both Bayes accuracies are {percent(bayes['full'])}, so the order of words carries "
-            f"nothing about the category here and there is nothing for {_phrase(seeing)} to gain by it"
+            f"Why a tie: both Bayes accuracies are {percent(bayes['full'])}, so the order of words has no "
+            f"information about the category here, and {_phrase(seeing)} cannot gain from it"
         )
         at_top = all(_accuracy(comparison, model) == 1 for model in (seeing, blind))
-        return why + ("; with both models at 100%, nothing is left to win at all." if at_top else ".")
+        return why + ("; both models are at 100%." if at_top else ".")
     worth = points(bayes["full"] - bayes["order_blind"])
     return (
-        f"Why a tie: word order could be worth {worth} percentage points here, but {_phrase(seeing)} has not "
-        "learned enough of it for the difference to be told from chance."
+        f"Why a tie: word order could add {worth} percentage points here, but {_phrase(seeing)} has not "
+        "learned enough of it for a significant difference."
     )
 
 
@@ -160,8 +161,8 @@ def _baselines(comparison: Comparison) -> list[str]:
     for baseline in names_of(MODELS, "baseline", comparison["accuracy"]):
         won = {network: verdict(comparison["pairs"], network, baseline) for network in networks}
         parts = [
-            f"{verb} {_listed([_against(comparison, baseline, network) for network in facing])}"
-            for verb, outcome in (("beats", baseline), ("ties with", TIE), ("falls behind", None))
+            f"{verb} {_listed([_lead(comparison, baseline, network) for network in facing])}"
+            for verb, outcome in (("beats", baseline), ("ties with", TIE), ("is worse than", None))
             if (facing := [network for network in networks if won[network] == (outcome or network)])
         ]
         if parts:
@@ -170,11 +171,11 @@ def _baselines(comparison: Comparison) -> list[str]:
         for network in networks:
             if won[network] == baseline:
                 beaten.setdefault(network, []).append(_phrase(baseline))
-    return sentences + _meaning(networks, beaten)
+    return sentences + _conclusion(networks, beaten)
 
 
-def _meaning(networks: Sequence[str], beaten: Mapping[str, Sequence[str]]) -> list[str]:
-    """What follows from networks that a baseline beats."""
+def _conclusion(networks: Sequence[str], beaten: Mapping[str, Sequence[str]]) -> list[str]:
+    """Networks that are not worth their cost, since a baseline beats them."""
     if not beaten:
         return []
     if len(beaten) == len(networks) > 1:
@@ -186,7 +187,7 @@ def _meaning(networks: Sequence[str], beaten: Mapping[str, Sequence[str]]) -> li
     ]  # fmt: skip
 
 
-def _against(comparison: Comparison, baseline: str, network: str) -> str:
+def _lead(comparison: Comparison, baseline: str, network: str) -> str:
     pair = _facing(comparison, baseline, network)
     if pair["verdict"] == TIE:
         return _phrase(network)
@@ -197,7 +198,7 @@ def _against(comparison: Comparison, baseline: str, network: str) -> str:
 
 
 def _facing(comparison: Comparison, first: str, second: str) -> Mapping[str, Any]:
-    """The pair with `first` as the one from which the other is subtracted."""
+    """The pair as the difference of `first` minus `second`."""
     pairs = comparison["pairs"]
     if f"{first}-{second}" in pairs:
         return pairs[f"{first}-{second}"]
@@ -207,7 +208,7 @@ def _facing(comparison: Comparison, first: str, second: str) -> Mapping[str, Any
 
 def _difference(comparison: Comparison, first: str, second: str) -> str:
     pair = _facing(comparison, first, second)
-    interval = f"95% interval {points(pair['low'])} to {points(pair['high'])}"
+    interval = f"95% confidence interval {points(pair['low'])} to {points(pair['high'])}"
     difference = f"a difference of {points(pair['difference'])} percentage points"
     return f"{difference} ({interval}; McNemar {p_value(pair['mcnemar_p'])})"
 

@@ -1,4 +1,4 @@
-"""The report of a comparison as one page: words, accuracies, pairs, curves, confusion, tables."""
+"""The report of a comparison as one page: findings, accuracies, pairs, curves, confusion, tables."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -16,17 +16,20 @@ from convoy.streamrec.classification.evaluation.tables import CONFUSION, CURVE, 
 from convoy.streamrec.classification.models.specs import MODELS
 
 VERDICT_RULE = (
-    "A model is called better where the 95% interval of the paired difference excludes zero and the exact p "
-    "of McNemar's test is below 0.05; otherwise the pair is a tie. Each p stands for its own pair alone."
+    "A model is better where the 95% confidence interval of the difference (paired bootstrap) excludes zero "
+    "and the exact p of McNemar's test is below 0.05; otherwise the pair is a tie. The p values are not "
+    "corrected for multiple comparisons."
 )
 WEIGHTS_KEPT = (
-    "First seed. The weights kept are those of the epoch with the lowest validation loss. The training loss, "
-    "of smoothed labels and dropped words where such are set, may therefore lie above the other."
+    "First seed. The stored weights are those of the epoch with the lowest validation loss. Label smoothing "
+    "and word dropout apply to the training loss only, which may therefore be higher."
 )
-ONE_TRAINING = "Each network was trained once: the intervals hold the spread of items, not that of training."
+ONE_TRAINING = (
+    "Each network was trained once: the intervals cover the variation between items, not between trainings."
+)
 BAYES = (
-    "The Bayes accuracies are the accuracies of the Bayes rules on these very test items, known since the "
-    "catalogue is synthetic: one rule sees the order of words, the other does not."
+    "The Bayes accuracies are those of the Bayes rules on the same test items, which are known exactly since "
+    "the catalogue is synthetic: one rule uses the order of words, the other does not."
 )
 
 Metrics = Mapping[str, Mapping[str, Any]]
@@ -84,7 +87,7 @@ def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
         table.append([MODELS[model].label, *cells])
     return Section(
         "Test items classified correctly",
-        ["Lines through the ends of the bars, and the second lines in the table, are 95% intervals."],
+        ["Lines at the ends of the bars, and second lines in the table, are 95% confidence intervals."],
         [picture(partial(accuracy_picture, comparison), f"Accuracies: {alt}")],
         [Table(header, table)],
     )
@@ -97,7 +100,7 @@ def _pairs(comparison: Mapping[str, Any]) -> Section:
         won = TIE if pair["verdict"] == TIE else MODELS[pair["verdict"]].label
         rows.append(
             [
-                f"{MODELS[first].label} against {MODELS[second].label}",
+                f"{MODELS[first].label} – {MODELS[second].label}",
                 won,
                 f"{points(pair['difference'])}\n{points(pair['low'])} to {points(pair['high'])}",
                 p_value(pair["mcnemar_p"]).removeprefix("p = ").removeprefix("p "),
@@ -105,9 +108,16 @@ def _pairs(comparison: Mapping[str, Any]) -> Section:
                 f"{pair['only_second']:,}",
             ]
         )
-    header = ["pair", "better", "difference, points", "McNemar p", "only first right", "only second right"]
+    header = [
+        "pair",
+        "better",
+        "difference, points",
+        "McNemar p",
+        "only first correct",
+        "only second correct",
+    ]
     return Section(
-        "Pair by pair, on the same items",
+        "Paired differences on the same items",
         [VERDICT_RULE],
         tables=[Table(header, rows, words=2)],
     )
@@ -119,13 +129,13 @@ def _curves(comparison: Mapping[str, Any], plots: Mapping[str, Mapping[str, Colu
     if not rows:
         return None
     shown = picture(partial(charts.curves, rows), "Loss and validation accuracy of the networks over epochs")
-    return Section("How the networks learned", [WEIGHTS_KEPT], [shown])
+    return Section("Learning curves", [WEIGHTS_KEPT], [shown])
 
 
 def _confusions(
     comparison: Mapping[str, Any], plots: Mapping[str, Mapping[str, Columns]], categories: tuple[str, ...]
 ) -> Section:
-    """All networks, and before them a baseline that won."""
+    """Confusion matrices of all networks, and before them of a baseline that won."""
     winner, networks = comparison["winner"], networks_of(comparison)
     shown = networks if winner in (TIE, *networks) else (winner, *networks)
     pictures = [
@@ -137,7 +147,7 @@ def _confusions(
         )
         for model in shown
     ]
-    return Section("Which categories are misclassified as which", pictures=pictures)
+    return Section("Confusion matrices", pictures=pictures)
 
 
 def _calibrations(metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) -> Section:
@@ -147,11 +157,12 @@ def _calibrations(metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) 
         f"{MODELS[model].label} {found['test']['ece']:.3f}" for model, found in metrics.items()
     )
     text = (
-        "On the dashed line a model is right as often as it says. Bars at the foot show where the items lie. "
+        "On the dashed line a model is perfectly calibrated: its accuracy equals its confidence. The bars "
+        "are a histogram of the items. "
         f"Expected calibration error over {bins} equal-width bins: {errors}."
     )
     shown = picture(partial(charts.reliability, rows), f"Reliability diagrams. Calibration error: {errors}")
-    return Section("How far their confidence can be believed", [text], [shown])
+    return Section("Calibration", [text], [shown])
 
 
 def _categories(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
@@ -162,7 +173,7 @@ def _categories(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
         rows.append([row["category"], str(number + 1), f"{row['n']:,}", *cells])
     header = ["category", "no.", "items", *(MODELS[model].label for model in models)]
     text = "F1, the harmonic mean of precision and recall. A dash: the category did not occur."
-    return Section("Category by category", [text], tables=[Table(header, rows)])
+    return Section("F1 by category", [text], tables=[Table(header, rows)])
 
 
 def _precision_recall(metrics: Metrics) -> Section:
@@ -184,26 +195,26 @@ def _method(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
     seeds = max(comparison["seeds"].values(), key=len)
     n, resamples = comparison["n"], _any(metrics)["resamples"]
     text = (
-        f"All figures are of the same {n:,} test items, which no model has seen. Intervals are the central "
-        f"95% of {resamples:,} bootstrap resamples, or Wilson's where all items or none are right. All "
-        "models are fitted on the same tokens."
+        f"All figures are for the same {n:,} test items, which no model was fitted on. 95% confidence "
+        f"intervals are from {resamples:,} bootstrap resamples, or Wilson's where all items or none are "
+        "correct. All models are fitted on the same tokens."
     )
     several = (
-        f"Figures are means over {len(seeds)} trainings of each network; seeds and items were resampled "
-        "together, so the intervals hold the spread of both. McNemar's test, the confusion matrices and the "
-        "reliability diagrams are those of the first seed."
+        f"Figures are means over {len(seeds)} trainings of each network; seeds and items are resampled "
+        "together, so that intervals cover the variation of both. McNemar's test, the confusion matrices and "
+        "the reliability diagrams are for the first seed."
     )
     paragraphs = [text, several if len(seeds) > 1 else ONE_TRAINING]
     rows = [[MODELS[model].label, MODELS[model].summary] for model in metrics]
     return Section(
-        "How this was measured",
+        "Method",
         paragraphs + ([BAYES] if comparison["bayes"] else []),
         tables=[Table(["model", "what it computes"], rows, words=2)],
     )
 
 
 def _any(metrics: Metrics) -> Mapping[str, Any]:
-    """The metrics of some model, for what is the same in all of them."""
+    """The metrics of one model, for values that are equal for all models."""
     return next(iter(metrics.values()))
 
 

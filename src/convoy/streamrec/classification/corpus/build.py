@@ -19,14 +19,14 @@ __all__ = ["CorpusParams", "build", "encode", "fit_tokenizer", "split", "summary
 
 _HASH_BITS = 32
 _TRAIN_BELOW, _VALIDATION_BELOW = 0.8 * 2**_HASH_BITS, 0.9 * 2**_HASH_BITS
-# Below this many distinct texts an empty tenth is not rare: 0.9 ** 50 = 0.005.
+# With fewer distinct texts an empty tenth is not rare: 0.9 ** 50 = 0.005.
 _ENOUGH_TEXTS = 50
-_SMALLEST_BPE = 300  # 2 special tokens, 256 bytes, and some merges to call it a vocabulary
+_SMALLEST_BPE = 300  # 2 special tokens, 256 bytes, and some merges
 _SHOWN = 5
 
 
 class CorpusParams(Section):
-    """How texts become token ids."""
+    """Params of the tokenizer and its vocabulary."""
 
     tokenizer: tokens.Kind = Field(
         default="word", description="word: lower-cased words; bpe: pieces of words, for any script."
@@ -35,7 +35,10 @@ class CorpusParams(Section):
         default=30_000, ge=3, le=1_000_000, description="Ids at most, padding and unknown included."
     )
     min_count: int = Field(
-        default=2, ge=1, le=1_000_000, description="Occurrences in the training split that earn an id."
+        default=2,
+        ge=1,
+        le=1_000_000,
+        description="Occurrences in the training split needed for an id.",
     )
     max_tokens: int = Field(default=256, ge=1, le=10_000, description="Later tokens of a text are cut.")
 
@@ -57,7 +60,7 @@ def fit_tokenizer(texts: tokens.Texts | Iterable[str], params: CorpusParams) -> 
 def split(text_sha256: Sequence[str]) -> npt.NDArray[np.uint8]:
     """Split of each text by the leading 32 bits of its hash: 80% train (0), 10% validation (1), 10% test (2).
 
-    Equal texts fall on the same side, and no text's side depends on any other text.
+    Equal texts are in the same split, and a text's split does not depend on other texts.
     """
     bits = np.array([int(digest[: _HASH_BITS // 4], 16) for digest in text_sha256], np.int64)
     return np.searchsorted([_TRAIN_BELOW, _VALIDATION_BELOW], bits, side="right").astype(np.uint8)
@@ -66,8 +69,8 @@ def split(text_sha256: Sequence[str]) -> npt.NDArray[np.uint8]:
 def build(table: pa.Table, facts: Mapping[str, Any], params: CorpusParams) -> Corpus:
     """Corpus of a catalogue (item_id, title, synopsis, category, text_sha256) and its `facts`.
 
-    Raises ConvoyError where a split is empty or a category has no training item, and says how many items
-    are needed.
+    Raises ConvoyError, with the number of items that are needed, where a split is empty or a category has no
+    training item.
     """
     texts = _texts(table)
     side = split(table["text_sha256"].to_pylist())
@@ -104,11 +107,11 @@ def summary(corpus: Corpus) -> str:
 
 
 def _texts(table: pa.Table) -> pa.Array:
-    """Each item's text as `convoy.streamrec.catalogue.cleaning.text_of` makes it, without a Python string."""
-    # 64-bit offsets, since all texts together may hold more than 2 GiB.
+    """Each item's text as by `convoy.streamrec.catalogue.cleaning.text_of`, without Python strings."""
+    # 64-bit offsets, since all texts together may exceed 2 GiB.
     columns = [table[name].cast(pa.large_string()).combine_chunks() for name in ("title", "synopsis")]
     joined = pc.binary_join_element_wise(*columns, pa.scalar(" ", pa.large_string()))
-    return pc.utf8_trim_whitespace(joined)  # what Arrow takes for white space, Python does too
+    return pc.utf8_trim_whitespace(joined)  # Arrow's white space is also Python's
 
 
 def _refuse_empty_split(corpus: Corpus) -> None:

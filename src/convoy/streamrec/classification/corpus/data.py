@@ -52,7 +52,7 @@ class Corpus:
     def items(self, split_id: int) -> npt.NDArray[np.int64]:
         """Indices of the items of one split that have a token, ascending.
 
-        An item without a token says nothing about its category: no model learns from it or is judged by it.
+        An item without a token has no information about its category: no model is fitted or tested on it.
         """
         return np.flatnonzero((self.split == split_id) & (self.lengths > 0))
 

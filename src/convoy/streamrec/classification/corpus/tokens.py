@@ -1,9 +1,9 @@
-"""Text to token ids: the tokenizers of the `tokenizers` library, and a faster way to the same results.
+"""Text to token ids: the tokenizers of the `tokenizers` library, and a faster computation of the same ids.
 
 A `word` tokenizer lower-cases, keeps letters, marks and digits together with inner apostrophes as words,
 makes every other punctuation mark or symbol a token of its own, likewise every Chinese or Japanese
-character, and drops the rest. These rules look at one character at a time, so `scan` can follow them over
-the raw bytes; which class a character belongs to is asked of the library, so the two cannot disagree.
+character, and drops the rest. These rules depend on one character at a time, so that `scan` can apply them to
+the raw bytes; it gets the class of each character from the library, so that both always agree.
 """
 
 import functools
@@ -35,10 +35,10 @@ _SINGLE = r"\p{Han}\p{Hiragana}\p{Katakana}"  # written without blanks between w
 _LETTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]&&[^{_SINGLE}]]"
 _INSIDE = r"['\x{200C}\x{200D}]"  # apostrophe, and the joiners of Persian and Indic scripts
 _WORDS = rf"{_LETTER}+(?:{_INSIDE}{_LETTER}+)*|[{_SINGLE}\p{{P}}\p{{S}}]"
-_LIBRARY_ROWS = 16_384  # an Encoding of the library takes several kB: keep few alive at a time
+_LIBRARY_ROWS = 16_384  # an Encoding of the library takes several kB, so that only few are kept at a time
 _BLOCK_BYTES = 1 << 22
 _THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # the cores we may use
-# Where `scan` leaves over a larger share of the rows, the library counts all of them sooner, on all cores.
+# Where `scan` cannot read more than this share of the rows, it is faster to let the library count all.
 _LEFT_OVER = 1 / (1 + _THREADS)
 
 
@@ -46,9 +46,9 @@ def fit(texts: Texts | Iterable[str], kind: Kind, vocab_size: int, min_count: in
     """Tokenizer JSON of at most `vocab_size` ids, the commonest first, from what occurs `min_count` times.
 
     Id 0 is padding and 1 the unknown token. Equal counts are ordered by the word, so the same texts give
-    the same JSON. `bpe` works on the bytes of lower-cased words and never meets an unknown character.
-    Exactly what the library's trainers learn; the words are counted some 10 times faster, except where
-    more than a few rows have characters from U+3000 on.
+    the same JSON. `bpe` works on the bytes of lower-cased words and has no unknown characters. The result
+    equals that of the library's trainers; the words are counted some 10 times faster, except where more than
+    a few rows have characters from U+3000 on.
     """
     array = _large_strings(texts)
     counts = _counted(array) if kind == "word" and enabled("word_scan") else None
@@ -63,8 +63,8 @@ def fit(texts: Texts | Iterable[str], kind: Kind, vocab_size: int, min_count: in
 def encode(tokenizer_json: str, texts: Texts, max_tokens: int) -> Tokens:
     """Token ids of N texts, cut at `max_tokens` each: tokens int32 (T,), offsets int64 (N + 1,).
 
-    Takes a list of strings or an Arrow string array without nulls. Exactly the ids that the library gives;
-    `word` tokenizers reach them 20 to 40 times faster, except in rows with characters from U+3000 on.
+    `texts` is a list of strings or an Arrow string array without nulls. The ids equal the library's; for
+    `word` tokenizers they are computed 20 to 40 times faster, except in rows with characters from U+3000 on.
     Raises ConvoyError where the library cannot read the tokenizer.
     """
     array = _large_strings(texts)
@@ -89,7 +89,7 @@ def encode(tokenizer_json: str, texts: Texts, max_tokens: int) -> Tokens:
 
 
 def untrained(kind: Kind) -> str:
-    """Tokenizer JSON of a kind that knows nothing yet."""
+    """Tokenizer JSON of a kind, not trained yet."""
     return (_word_tokenizer({}) if kind == "word" else _bpe_tokenizer({}, [])).to_str()
 
 
@@ -116,8 +116,8 @@ def _fit_by_library(array: pa.Array, kind: Kind, vocab_size: int, min_count: int
         )
     tokenizer.train_from_iterator(_in_batches(array), trainer)
     model = json.loads(tokenizer.to_str())["model"]
-    # Built anew, because training also registers the special tokens as text to look for, and a synopsis
-    # that holds "[PAD]" would be given the id of padding.
+    # Built anew, because training also registers the special tokens as text: "[PAD]" in a synopsis would get
+    # the id of padding.
     if kind == "word":
         return _word_tokenizer(model["vocab"]).to_str()
     return _bpe_tokenizer(model["vocab"], [tuple(pair) for pair in model["merges"]]).to_str()
@@ -139,10 +139,10 @@ def _bpe_tokenizer(vocabulary: dict[str, int], merges: list[tuple[str, str]]) ->
 
 @functools.lru_cache(maxsize=4)
 def _prepared(tokenizer_json: str) -> tuple[Tokenizer, scan.Table | None]:
-    """The library's tokenizer, and the table for `scan` where its rules are those of `word`."""
+    """The library's tokenizer, and the table for `scan` if it is a `word` tokenizer."""
     try:
         library = Tokenizer.from_str(tokenizer_json)
-    except Exception as error:  # the library raises nothing narrower
+    except Exception as error:  # the library raises plain Exceptions
         raise ConvoyError(f"tokenizer.json: not a tokenizer that this version reads: {error}") from None
     found, ours = json.loads(tokenizer_json), json.loads(_word_tokenizer({}).to_str())
     vocabulary = found["model"].pop("vocab")
@@ -154,7 +154,7 @@ def _prepared(tokenizer_json: str) -> tuple[Tokenizer, scan.Table | None]:
 
 @functools.cache
 def _characters() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
-    """Class and lower-case form of every character below `scan.LIMIT`, asked of the library."""
+    """Class and lower-case form of every character below `scan.LIMIT`, by the library's own rules."""
     tokenizer = _word_tokenizer({})
     kinds = {(0, 2): scan.BLANK, (1, 1): scan.WORD, (1, 3): scan.SINGLE}  # pieces alone, and within "a?a"
     classes = np.full(scan.LIMIT + 1, scan.UNSUPPORTED, np.uint8)
@@ -179,7 +179,7 @@ def _large_strings(texts: Texts | Iterable[str]) -> pa.Array:
         array = texts.cast(pa.large_string()).combine_chunks()
     elif isinstance(texts, pa.Array):
         array = texts.cast(pa.large_string())
-    else:  # pa.array would import pandas, a second of start-up, to see whether a list is a Series
+    else:  # pa.array would import pandas, a second of start-up, to look for a Series
         encoded = [text.encode() for text in texts]
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
@@ -191,7 +191,7 @@ def _large_strings(texts: Texts | Iterable[str]) -> pa.Array:
 
 
 def _counted(array: pa.Array) -> Counter[str] | None:
-    """How often each word occurs, or None where `scan` leaves too many of the texts to the library."""
+    """Counts of each word, or None where `scan` cannot read too many of the texts."""
     data, starts = _bytes(array)
     alphabet = _characters()
 
@@ -199,7 +199,7 @@ def _counted(array: pa.Array) -> Counter[str] | None:
         first, last = rows
         return scan.count(data, starts[first : last + 1], *alphabet)
 
-    # Few large blocks: each counts in a table of its own, and the tables have most of their words in common.
+    # Few large blocks: each has its own table, and the tables have most of their words in common.
     blocks = _blocks(starts, 1 + int(starts[-1] - starts[0]) // _THREADS)
     with ThreadPoolExecutor(_THREADS) as executor:
         parts = list(executor.map(block, blocks))
@@ -217,7 +217,7 @@ def _counted(array: pa.Array) -> Counter[str] | None:
 
 
 def _scan(table: scan.Table, array: pa.Array, max_tokens: int) -> tuple[npt.NDArray, npt.NDArray]:
-    """Tokens of the rows that `scan` can read, and all rows' lengths, -1 where it cannot."""
+    """Tokens of the rows that `scan` can read, and the lengths of all rows, -1 where it cannot."""
     data, starts = _bytes(array)
     lengths = np.empty(len(array), np.int64)
 
@@ -225,14 +225,14 @@ def _scan(table: scan.Table, array: pa.Array, max_tokens: int) -> tuple[npt.NDAr
         first, last = rows
         return scan.rows(table, data, starts[first : last + 1], max_tokens, lengths[first:last])
 
-    # Threads change the speed only: blocks are cut by size and joined in order.
+    # The result does not depend on threads: blocks are cut by size and joined in order.
     with ThreadPoolExecutor(_THREADS) as executor:
         parts = list(executor.map(block, _blocks(starts, _BLOCK_BYTES)))
     return np.concatenate([np.empty(0, np.int32), *parts]), lengths
 
 
 def _bytes(array: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The UTF-8 of N texts in one piece, and where each starts and the last one ends, (N + 1,)."""
+    """The concatenated UTF-8 of N texts, and their offsets (N + 1,)."""
     _, offsets_buffer, data_buffer = array.buffers()
     starts = np.frombuffer(offsets_buffer, np.int64)[array.offset : array.offset + len(array) + 1]
     data = np.frombuffer(data_buffer or b"", np.uint8)
@@ -251,7 +251,7 @@ def _blocks(starts: npt.NDArray[np.int64], size: int) -> Iterator[tuple[int, int
 
 
 def _in_batches(array: pa.Array) -> Iterator[list[str]]:
-    """The texts as Python strings, of which only few exist at a time."""
+    """The texts as Python strings in batches, to bound the memory."""
     for start in range(0, len(array), _LIBRARY_ROWS):
         yield array.slice(start, _LIBRARY_ROWS).to_pylist()
 

@@ -1,4 +1,4 @@
-"""One model's figures on the test split: each with an interval, beside what is possible."""
+"""Metrics of one model on the test split with confidence intervals, and the Bayes accuracies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ HEADLINES = ("accuracy", "macro_f1", "log_loss", "ece")
 
 
 class EvaluateParams(Section):
-    """How sure the figures of the test split are said to be."""
+    """Params of the confidence intervals and of the calibration error."""
 
     resamples: int = Field(2000, ge=100, le=100_000, description="bootstrap samples of items and seeds")
     calibration_bins: int = Field(15, ge=2, le=100, description="equal-width bins of confidence")
@@ -30,9 +30,9 @@ class EvaluateParams(Section):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Figures of one model, and what it named: `predicted` maps seeds to category indices (n,).
+    """Metrics and predictions of one model: `predicted` maps seeds to category indices (n,).
 
-    `probabilities` (n, C) are those of the first seed, the one whose weights are published.
+    `probabilities` (n, C) are those of the first seed, whose weights are published.
     """
 
     metrics: dict[str, Any]
@@ -43,17 +43,17 @@ class Evaluation:
     probabilities: np.ndarray
 
     def names(self, indices: np.ndarray) -> pa.Array:
-        """The category names behind category indices."""
+        """The names of category indices."""
         return pa.array(self.categories, pa.string()).take(pa.array(indices))
 
     def predictions(self) -> Predictions:
-        """Names per item and seed, as they are stored."""
+        """Predicted category names per item and seed, as they are stored."""
         named = {seed: self.names(indices) for seed, indices in self.predicted.items()}
         return Predictions(self.item_ids, self.names(self.labels), named)
 
 
 def check_belongs(model: str, stored: StoredModel, corpus: Corpus) -> None:
-    """Raise ConvoyError where a model was trained on another corpus than the one to judge it by."""
+    """Raise ConvoyError where a model was trained on another corpus."""
     for what, own, other in (
         ("categories", tuple(stored.config["categories"]), corpus.categories),
         ("tokens", stored.tokenizer_json, corpus.tokenizer_json),
@@ -72,10 +72,10 @@ def evaluate(
     truth: pa.Table,
     params: EvaluateParams,
 ) -> Evaluation:
-    """Score `probabilities` (seed -> (n, C), rows summing to 1) of the corpus items named.
+    """Score `probabilities` (seed -> (n, C), rows summing to 1) of the corpus's `items`.
 
-    Figures are means over seeds; their 95% intervals come from resampling items and seeds together.
-    Raises ConvoyError where there are no items, ValueError where the probabilities are none.
+    Figures are means over seeds, with 95% confidence intervals by a bootstrap of items and seeds. Raises
+    ConvoyError where there are no items, ValueError for invalid probabilities.
     """
     if len(items) == 0:
         raise ConvoyError("the test split holds no item: about 1 in 10 texts goes there; add items")
@@ -130,7 +130,7 @@ def reliability(evaluation: Evaluation) -> list[dict[str, float]]:
 
 
 class _Counts:
-    """Per-item columns whose sums give every figure, so that a resample needs sums alone.
+    """Per-item columns from whose sums all figures are computed, so that a resample needs only sums.
 
     For C categories and B bins: actual one-hot (C), then per seed predicted one-hot (C), hits one-hot (C),
     log-loss (1), confidence - correct by bin (B).
@@ -149,7 +149,7 @@ class _Counts:
             blocks += [
                 _one_hot(named, np.ones(len(named)), self.classes),
                 _one_hot(self.labels, correct, self.classes),
-                # A probability of exactly zero must not make the mean infinite; as scikit-learn does.
+                # Clipped as in scikit-learn: a probability of zero must not make the mean infinite.
                 sparse.csr_array(-np.log(np.maximum(chance, np.finfo(np.float64).eps))),
                 _one_hot(place, confidence - correct, self.bins),
             ]
@@ -161,7 +161,7 @@ class _Counts:
         actual = sums[..., None, :c]
         seeds = sums[..., c:].reshape(*sums.shape[:-1], -1, 2 * c + 1 + self.bins)
         predicted, hits = seeds[..., :c], seeds[..., c : 2 * c]
-        with np.errstate(invalid="ignore"):  # 0/0 is NaN: a category that does not occur has no such figure
+        with np.errstate(invalid="ignore"):  # 0/0 is NaN: undefined for a category that does not occur
             precision, recall, f1 = hits / predicted, hits / actual, 2 * hits / (actual + predicted)
         occurs = actual + predicted > 0
         return {
@@ -183,7 +183,7 @@ def _figures(
     columns = counts.columns(tables)
     measured = counts.figures(np.asarray(columns.sum(axis=0)), n)
     drawn = counts.figures(statistics.resampled_sums(columns, params.resamples, rng), n)
-    # One choice of seeds for all figures of a resample.
+    # All figures of a resample have the same seeds.
     drawn_seeds = statistics.resampled_seed_means(np.stack([drawn[name] for name in HEADLINES], axis=-1), rng)
     test: dict[str, float] = {}
     for place, name in enumerate(HEADLINES):
@@ -195,9 +195,9 @@ def _figures(
 
 
 def _interval(name: str, value: float, draws: np.ndarray, accuracy: float, n: int) -> tuple[float, float]:
-    """Bootstrap inside (0, 1); where all or no items are right, no resample differs: Wilson's interval.
+    """Bootstrap interval inside (0, 1); Wilson's where all items or none are correct and no resample differs.
 
-    Macro-F1 and the calibration error are no means, and resampling moves them; they are moved back.
+    Macro-F1 and the calibration error are not means, so that resampling is biased; the bias is corrected.
     """
     if name in ("accuracy", "macro_f1") and accuracy in (0.0, 1.0):
         return statistics.wilson(accuracy * n, n)
@@ -222,14 +222,14 @@ def _category_rows(measured: dict[str, np.ndarray], counts: _Counts) -> list[dic
 
 
 def _majority(corpus: Corpus, labels: np.ndarray) -> dict[str, Any]:
-    """Accuracy of always naming the category that is most frequent in the training split."""
+    """Accuracy of always predicting the category that is most frequent in the training split."""
     train = corpus.labels[corpus.items(TRAIN)]
     named = int(np.bincount(train, minlength=len(corpus.categories)).argmax())
     return {"category": corpus.categories[named], "accuracy": float(np.mean(labels == named))}
 
 
 def _shares(accuracy: float, bayes: dict[str, float] | None) -> dict[str, float | None] | None:
-    """The accuracy as a share of each Bayes accuracy; of a handful of items even Bayes may name none."""
+    """The accuracy as a share of each Bayes accuracy; None where that is 0, possible for very few items."""
     if bayes is None:
         return None
     return {rule: accuracy / best if best > 0 else None for rule, best in bayes.items()}

@@ -1,4 +1,4 @@
-"""What each training seed of a model named for the test items, as one Parquet file per model."""
+"""Predictions of each training seed for the test items, as one Parquet file per model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _PREFIX = "predicted_"
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test items in corpus order: id, true category, and the category named per training seed."""
+    """Test items in corpus order: id, true category, and the predicted category per training seed."""
 
     item_ids: pa.Array
     category: pa.Array
@@ -34,7 +34,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read such a file; ConvoyError names one that is missing, broken or of another kind."""
+    """The predictions in a file; ConvoyError where it is missing, broken or of another kind."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read()

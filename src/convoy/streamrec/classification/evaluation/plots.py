@@ -12,7 +12,7 @@ from convoy.streamrec.classification.models.specs import MODELS
 
 
 def pictures(model: str, tables: Mapping[str, str], categories: tuple[str, ...]) -> dict[str, bytes]:
-    """PNG by file name of each of the tables of a model's evaluation."""
+    """PNG of each table of a model's evaluation, by file name."""
     read = {name: columns(text, name) for name, text in tables.items()}
     found = {
         "confusion.png": confusion_picture(read[CONFUSION], categories, LIGHT),
@@ -34,7 +34,7 @@ def confusion_picture(table: Columns, categories: tuple[str, ...], theme: Theme)
 
 
 def calibration(model: str, table: Columns) -> charts.Calibration:
-    """The reliability diagram's points from the table that `plots` makes."""
+    """The reliability diagram's points from a table of `tables`."""
     number = {name: [float(cell) for cell in cells] for name, cells in table.items()}
     return charts.Calibration(
         name=MODELS[model].label,

@@ -57,10 +57,10 @@ def train(
     name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints = None,
     on_epoch: OnEpoch | None = None,
 ) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
-    """Fit a model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
+    """Fit a model once per seed; return config.json's content, tensors by seed and the first learning curve.
 
-    For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A baseline has no randomness and
-    is fitted for the first seed alone.
+    For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A baseline is deterministic and
+    fitted for the first seed only.
     """
     fitted = model_named(MODELS, name).fit(name, params, corpus, seeds, checkpoint, on_epoch)
     text = {"categories": list(corpus.categories), "text": corpus.text}
@@ -69,7 +69,7 @@ def train(
 
 
 def checked(stored: StoredModel) -> StoredModel:
-    """The model itself, once its config, tensors and tokenizer are found to fit together, see `stored.py`."""
+    """The model, after checking that its config, tensors and tokenizer are consistent: see `stored.py`."""
     return check_model(stored, MODELS)
 
 

@@ -1,6 +1,6 @@
-"""Checks a stored text model before anything computes with it: config, weights and tokenizer fit together.
+"""Checks a stored text model before it is used: config, weights and tokenizer must be consistent.
 
-The compiled look-ups read memory where config and token ids send them.
+The compiled look-ups index memory by config and token ids without checking bounds.
 """
 
 import json
@@ -82,18 +82,17 @@ CheckTensors: TypeAlias = Callable[[str, Mapping[str, npt.NDArray[Any]], int, in
 
 
 class Row(Protocol):
-    """What the check needs to know of a model: how a baseline's tensors are checked, None for a network."""
+    """The part of a registry row used here: the check of a baseline's tensors, None for a network."""
 
     @property
     def check(self) -> CheckTensors | None: ...
 
 
 def check_model(stored: StoredModel, models: Mapping[str, Row]) -> StoredModel:
-    """The model itself, once its config, tensors and tokenizer are found to fit together.
+    """The model, after checking that its config, tensors and tokenizer are consistent.
 
-    models: the registry's rows by name. Raises ConvoyError (one line) for the first thing that does not: an
-    unknown kind or key, a value out of bounds, a tensor of another name, type, shape or range, token ids that
-    no row of a table stands for.
+    models: the registry's rows by name. Raises ConvoyError for the first fault: an unknown kind or key, a
+    value out of bounds, a tensor of another name, type, shape or range, token ids without a row in a table.
     """
     kind = stored.config.get("kind")
     if not isinstance(kind, str) or kind not in models:
@@ -157,7 +156,7 @@ def check_majority(
 def check_linear(
     kind: str, tensors: Mapping[str, npt.NDArray[Any]], classes: int, words: int, where: str
 ) -> None:
-    """As baselines.fit gives them; the number of features is found, not known."""
+    """Check the tensors of baselines.fit; the number of features is that of the tensors."""
     features = tensors["features"] if "features" in tensors else np.empty(0, np.int64)
     # The code of a pair of words is first id * vocabulary size + second id.
     last = words if kind == "linear" else words * words
@@ -179,8 +178,8 @@ def check_linear(
 def _words_of(tokenizer_json: str, where: str) -> int:
     """Number of ids of a tokenizer as `tokens.fit` makes it; ConvoyError for any other.
 
-    The library reads much more than that (padding to any length, replacements that multiply, any regular
-    expression), and some of it takes all memory or ends the process.
+    The library accepts much more than that (padding to any length, repeated replacements, any regular
+    expression), some of which takes all memory or crashes the process.
     """
 
     def refused(reason: str) -> ConvoyError:
@@ -190,7 +189,7 @@ def _words_of(tokenizer_json: str, where: str) -> int:
         found: Any = json.loads(tokenizer_json)
         model = found["model"]
         vocabulary, merges = model.pop("vocab"), model.pop("merges", [])
-        rules = json.dumps(_said(found), sort_keys=True)
+        rules = json.dumps(_without_defaults(found), sort_keys=True)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise refused("not the JSON of a tokenizer with a vocabulary") from None
     if rules not in _rules():
@@ -218,18 +217,20 @@ def _joins(pair: Any, vocabulary: Mapping[str, int]) -> bool:
 
 @cache
 def _rules() -> tuple[str, ...]:
-    """What a tokenizer of each kind says beside its vocabulary."""
+    """The JSON of a tokenizer of each kind without its vocabulary."""
     found = []
     for made in map(json.loads, (untrained("word"), untrained("bpe"))):
         made["model"] = {key: value for key, value in made["model"].items() if key not in ("vocab", "merges")}
-        found.append(json.dumps(_said(made), sort_keys=True))
+        found.append(json.dumps(_without_defaults(made), sort_keys=True))
     return tuple(found)
 
 
-def _said(value: Any) -> Any:
-    """Without what is null, false or empty: versions of the library differ in what they leave out."""
+def _without_defaults(value: Any) -> Any:
+    """JSON without null, false and empty values, which only some versions of the library write."""
     if isinstance(value, dict):
         return {
-            key: said for key, item in value.items() if (said := _said(item)) not in (None, False, "", [])
+            key: kept
+            for key, item in value.items()
+            if (kept := _without_defaults(item)) not in (None, False, "", [])
         }
-    return [_said(item) for item in value] if isinstance(value, list) else value
+    return [_without_defaults(item) for item in value] if isinstance(value, list) else value

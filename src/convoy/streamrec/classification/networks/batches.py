@@ -1,4 +1,4 @@
-"""Texts as the training loop uses them: batches of padded token ids."""
+"""Texts for the training loop: batches of padded token ids."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,7 +19,7 @@ class TextBatches:
 
     tokens: (T,) integers; offsets: (N + 1,); labels: (N,). A share `word_dropout` of the tokens of a training
     batch becomes `unknown`. A batch has texts of similar length: `bucket` batches are sorted together. On a
-    GPU all have one width, so that one recorded graph serves them; its kernels spend nothing on padding.
+    GPU all have one width, so that they share one recorded graph; its kernels skip padding.
     """
 
     def __init__(
