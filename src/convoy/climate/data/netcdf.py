@@ -7,10 +7,9 @@ units and order of dimensions. Declared fill values become NaN, and packed numbe
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, Self
 
@@ -113,7 +112,7 @@ class Reader:
 
 
 def _start() -> tuple[subprocess.Popen[bytes], Connection]:
-    ours, theirs = socket.socketpair()
+    ours, theirs = Pipe()
     with theirs:
         child = subprocess.Popen(  # noqa: S603 (our own module)
             [sys.executable, "-P", "-m", netcdf_child.__name__, str(theirs.fileno())],
@@ -121,7 +120,7 @@ def _start() -> tuple[subprocess.Popen[bytes], Connection]:
             # Files are only read, and disks that are read-only or far away have no locks.
             env={**os.environ, "HDF5_USE_FILE_LOCKING": "FALSE"},
         )  # fmt: skip
-    return child, Connection(ours.detach())
+    return child, ours
 
 
 class _Remote(BackendArray):
