@@ -60,13 +60,14 @@ def coordinates(raw: xr.Dataset, variable: str) -> tuple[str, str]:
 
 def latitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
     """The axis from south to north, and for each of its cells the place in the file."""
-    centres = _degrees(raw, name, (-90, 90), 0.01)
+    held = _Coordinate(raw, name)
+    centres = held.degrees(-90, 90, 0.01)
     steps = np.diff(centres)
-    _require(
-        raw, steps * np.sign(steps[0]) > 0,
+    held.require(
+        steps * np.sign(steps[0]) > 0,
         lambda at: f"'{name}' is not sorted: {centres[at]:.6g} is followed by {centres[at + 1]:.6g}",
-    )  # fmt: skip
-    axis, order = _axis(raw, name, centres)
+    )
+    axis, order = held.axis(centres)
     return Axis(axis.centres, np.clip(axis.bounds, -90, 90)), order
 
 
@@ -75,7 +76,8 @@ def longitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
 
     In -180..180; a region across 180 degrees goes on beyond it, as 170, 180, 190.
     """
-    stored = _degrees(raw, name, (-180, 360), 180.01)
+    held = _Coordinate(raw, name)
+    stored = held.degrees(-180, 360, 180.01)
     centres = stored - 360 * (stored > 180.0001) + 360 * (stored < -180.0001)
     steps = np.diff(np.sort(centres))
     usual = 3 * np.median(steps)
@@ -85,16 +87,14 @@ def longitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
         centres = centres + 360 * (centres < west - 1e-6)
     east = np.sort(centres)
     steps = np.diff(east)
-    _require(
-        raw, steps >= 1e-6,
-        lambda at: f"'{name}' holds {east[at + 1]:.6g} twice (as 0 and 360?); leave one out",
-    )  # fmt: skip
-    _require(
-        raw, (steps <= 3 * np.median(steps)) | (steps < steps.max()),
-        lambda at: f"'{name}' jumps from {east[at]:.6g} to {east[at + 1]:.6g}: columns are left out; "
-        "cut it there",
-    )  # fmt: skip
-    return _axis(raw, name, centres)
+    twice = f"'{name}' holds {{}} twice (as 0 and 360?); leave one out"
+    held.require(steps >= 1e-6, lambda at: twice.format(f"{east[at + 1]:.6g}"))
+    jump = f"'{name}' jumps from {{}} to {{}}: columns are left out; cut it there"
+    held.require(
+        (steps <= 3 * np.median(steps)) | (steps < steps.max()),
+        lambda at: jump.format(*(f"{degrees:.6g}" for degrees in east[at : at + 2])),
+    )
+    return held.axis(centres)
 
 
 def days(raw: xr.Dataset, name: str) -> Days:
@@ -105,139 +105,137 @@ def days(raw: xr.Dataset, name: str) -> Days:
     """
     if name not in raw.variables:
         _refuse(raw, f"dimension '{name}' has no coordinate that says when")
-    stated = str(raw[name].attrs.get("calendar", "standard")).lower()
-    if stated not in CALENDARS:
-        _refuse(raw, f"'{name}' is in the calendar '{stated}'; expected one of {', '.join(CALENDARS)}")
-    calendar = CALENDARS[stated]
-    numbers, dates = _since_epoch(raw, name, _finite(raw, name), calendar)
+    held = _Coordinate(raw, name)
+    numbers, dates, calendar = held.since_epoch(held.values)
     steps = np.diff(numbers)
-    _require(
-        raw, steps >= -1e-6,
-        lambda at: f"'{name}' is not sorted: {_label(dates[at])} is followed by {_label(dates[at + 1])}; "
-        "sort it (`cdo mergetime`)",
-    )  # fmt: skip
-    _require(raw, steps > 1e-6, lambda at: f"'{name}' holds {_label(dates[at])} twice; leave one out")
-    bounds = _bounds_of_file(raw, name)
-    if bounds is not None and np.isfinite(bounds).all():
-        edges, _ = _since_epoch(raw, name, np.sort(bounds, axis=1), calendar)
-        numbers = _middles(raw, name, numbers, edges, dates)
+    held.require(
+        steps >= -1e-6,
+        lambda at: (
+            f"'{name}' is not sorted: {_label(dates[at])} is followed by {_label(dates[at + 1])}; "
+            "sort it (`cdo mergetime`)"
+        ),
+    )
+    held.require(steps > 1e-6, lambda at: f"'{name}' holds {_label(dates[at])} twice; leave one out")
+    numbers = held.middles(numbers, dates)
     # A stamp of 23:59:59.99 is midnight, rounded.
     found = Days(calendar, np.floor(numbers + 1e-4).astype(np.int64))
-    _require(
-        raw, np.diff(found.ordinal) != 0,
-        lambda at: f"'{name}' holds several times on {found.at([at]).labels[0]}; expected one value a day "
-        "(`cdo daymax`, `cdo daymean`)",
-    )  # fmt: skip
+    held.require(
+        np.diff(found.ordinal) != 0,
+        lambda at: (
+            f"'{name}' holds several times on {found.at([at]).labels[0]}; expected one value a day "
+            "(`cdo daymax`, `cdo daymean`)"
+        ),
+    )
     if calendar == "proleptic_gregorian" and len(dates) and min(dates) >= GREGORIAN_FROM:
         return Days("standard", found.ordinal)
     return found
 
 
-def _middles(
-    raw: xr.Dataset, name: str, numbers: Floats, edges: Floats, dates: npt.NDArray[np.object_]
-) -> Floats:
-    """The middles of intervals of a day or less that hold their stamps; ConvoyError for others.
+class _Coordinate:
+    """A one-dimensional coordinate of a file and its bounds, as they are stored."""
 
-    Intervals of no length say nothing: the stamps count.
-    """
-    low, high = edges.T
+    def __init__(self, raw: xr.Dataset, name: str) -> None:
+        """Raise ConvoyError for what is no list of finite numbers."""
+        held = raw[name]
+        self.raw, self.name, self.attributes = raw, name, held.attrs
+        if held.ndim != 1 or held.dtype.kind != "f":
+            _refuse(raw, f"'{name}' is no list of numbers; expected a coordinate")
+        self.values = held.values.astype(np.float64)
+        self.bounds: Floats | None = None
+        for bounds in (f"{name}_bounds", f"{name}_bnds", held.attrs.get("bounds")):
+            edges = raw.variables.get(bounds)
+            if edges is not None and edges.shape == (len(self.values), 2):
+                self.bounds = edges.values.astype(np.float64)
+        self.require(
+            np.isfinite(self.values),
+            lambda at: f"coordinate '{name}' has no finite value at index {at}; mend it",
+        )
 
-    def outside(at: int) -> str:
-        ends = cftime.num2date(edges[at], EPOCH, dates[at].calendar)
+    def require(self, fine: npt.NDArray[np.bool_], what: Callable[[int], str]) -> None:
+        """Raise ConvoyError with what is wrong at the first place that is not fine."""
+        if not fine.all():
+            _refuse(self.raw, what(int(np.argmin(fine))))
+
+    def degrees(self, least: float, greatest: float, slack: float) -> Floats:
+        """Its values in degrees, from radians where those are its units; the bounds are turned with them."""
+        if re.fullmatch(r"rad(ian)?s?", str(self.attributes.get("units", "")).strip(), re.IGNORECASE):
+            self.values = np.degrees(self.values)
+            self.bounds = None if self.bounds is None else np.degrees(self.bounds)
+        values, name = self.values, self.name
+        if len(values) < 2:
+            _refuse(self.raw, f"'{name}' has {len(values)} value; expected rows and columns of cells")
+        if values.min() < least - slack or values.max() > greatest + slack:
+            worst = values[np.argmax(np.abs(values))]
+            _refuse(self.raw, f"'{name}' holds {worst:.6g}; expected degrees in {least}..{greatest}")
+        return values
+
+    def axis(self, centres: Floats) -> tuple[Axis, Order]:
+        """Centres in ascending order and their cells' edges: the file's own, or half-way between centres.
+
+        With it for each cell its place in the file.
+        """
+        order = np.argsort(centres, kind="stable")
+        centres = centres[order]
+        if self.bounds is None:
+            return Axis.around(centres), order
+        stored = self.bounds[order]
+        # Each edge on the turn of its own centre: (359.5, 0.5) round 0 becomes (-0.5, 0.5).
+        turned = np.sort(centres[:, None] + (stored - centres[:, None] + 180) % 360 - 180, axis=1)
+        low, high = turned.T
+        self.require(
+            (low < high) & (low - 1e-4 <= centres) & (centres <= high + 1e-4),
+            lambda at: self._not_enclosed(*(f"{degrees:.6g}" for degrees in (centres[at], *stored[at]))),
+        )
+        return Axis(centres, turned), order
+
+    def since_epoch(self, times: Floats) -> tuple[Floats, npt.NDArray[np.object_], str]:
+        """Times in its units as days since 1850-01-01 and as dates, and their calendar."""
+        stated = str(self.attributes.get("calendar", "standard")).lower()
+        if stated not in CALENDARS:
+            known = ", ".join(CALENDARS)
+            _refuse(self.raw, f"'{self.name}' is in the calendar '{stated}'; expected one of {known}")
+        calendar, units = CALENDARS[stated], str(self.attributes.get("units", "none"))
+        try:
+            dates = np.asarray(cftime.num2date(times, units, calendar, only_use_cftime_datetimes=True))
+        except (ValueError, TypeError, OverflowError, AttributeError):
+            _refuse(
+                self.raw,
+                f"'{self.name}' counts in '{units}'; expected days, hours, minutes or seconds since a date "
+                "(`cdo setreftime`)",
+            )
+        return np.asarray(cftime.date2num(dates, EPOCH, calendar), np.float64), dates, calendar
+
+    def middles(self, numbers: Floats, dates: npt.NDArray[np.object_]) -> Floats:
+        """The middles of intervals of a day or less that hold their stamps; ConvoyError for others.
+
+        Without intervals, or where they have no length, the stamps count.
+        """
+        if self.bounds is None or not np.isfinite(self.bounds).all():
+            return numbers
+        edges, ends, _ = self.since_epoch(np.sort(self.bounds, axis=1))
+        low, high = edges.T
+        self.require(
+            high - low <= 1.01,
+            lambda at: (
+                f"the bounds of '{self.name}' span {high[at] - low[at]:.4g} days at "
+                f"{_label(dates[at])}; expected daily values"
+            ),
+        )
+        self.require(
+            (numbers >= low - 1e-3) & (numbers <= high + 1e-3),
+            lambda at: self._not_enclosed(*map(_label, (dates[at], *ends[at]))),
+        )
+        return np.where(high > low, (low + high) / 2, numbers)
+
+    def _not_enclosed(self, value: str, low: str, high: str) -> str:
         return (
-            f"the bounds of '{name}' do not enclose {_label(dates[at])}: they are {_label(ends[0])} and "
-            f"{_label(ends[1])}; mend them, or leave them out"
+            f"the bounds of '{self.name}' do not enclose {value}: they are {low} and {high}; mend them, or "
+            "leave them out"
         )
-
-    _require(
-        raw, high - low <= 1.01,
-        lambda at: f"the bounds of '{name}' span {high[at] - low[at]:.4g} days at {_label(dates[at])}; "
-        "expected daily values",
-    )  # fmt: skip
-    _require(raw, (numbers >= low - 1e-3) & (numbers <= high + 1e-3), outside)
-    return np.where(high > low, (low + high) / 2, numbers)
-
-
-def _finite(raw: xr.Dataset, name: str) -> Floats:
-    held = raw[name]
-    if held.ndim != 1 or held.dtype.kind != "f":
-        _refuse(raw, f"'{name}' is no list of numbers; expected a coordinate")
-    values = held.values.astype(np.float64)
-    _require(
-        raw, np.isfinite(values), lambda at: f"coordinate '{name}' has no finite value at index {at}; mend it"
-    )
-    return values
-
-
-def _degrees(raw: xr.Dataset, name: str, expected: tuple[int, int], slack: float) -> Floats:
-    values = _finite(raw, name)
-    if len(values) < 2:
-        _refuse(raw, f"'{name}' has {len(values)} value; expected rows and columns of cells")
-    values = _in_degrees(raw, name, values)
-    if values.min() < expected[0] - slack or values.max() > expected[1] + slack:
-        worst = values[np.argmax(np.abs(values))]
-        _refuse(raw, f"'{name}' holds {worst:.6g}; expected degrees in {expected[0]}..{expected[1]}")
-    return values
-
-
-def _in_degrees(raw: xr.Dataset, name: str, values: Floats) -> Floats:
-    radians = re.fullmatch(r"rad(ian)?s?", str(raw[name].attrs.get("units", "")).strip(), re.IGNORECASE)
-    return np.degrees(values) if radians else values
-
-
-def _bounds_of_file(raw: xr.Dataset, name: str) -> Floats | None:
-    for bounds in (raw[name].attrs.get("bounds"), f"{name}_bnds", f"{name}_bounds"):
-        held = raw.variables.get(bounds)
-        if held is not None and held.shape == (raw.sizes[raw[name].dims[0]], 2):
-            return _in_degrees(raw, name, held.values.astype(np.float64))
-    return None
-
-
-def _axis(raw: xr.Dataset, name: str, centres: Floats) -> tuple[Axis, Order]:
-    """Centres in ascending order and their cells' edges: the file's own, or half-way between centres.
-
-    With it for each cell its place in the file.
-    """
-    order = np.argsort(centres, kind="stable")
-    centres, stored = centres[order], _bounds_of_file(raw, name)
-    if stored is None:
-        return Axis.around(centres), order
-    stored = stored[order]
-    # Each edge on the turn of its own centre: (359.5, 0.5) round 0 becomes (-0.5, 0.5).
-    turned = np.sort(centres[:, None] + (stored - centres[:, None] + 180) % 360 - 180, axis=1)
-    low, high = turned.T
-    _require(
-        raw, (low < high) & (low - 1e-4 <= centres) & (centres <= high + 1e-4),
-        lambda at: f"the bounds of '{name}' do not enclose {centres[at]:.6g}: they are {stored[at, 0]:.6g} "
-        f"and {stored[at, 1]:.6g}; mend them, or leave them out",
-    )  # fmt: skip
-    return Axis(centres, turned), order
-
-
-def _since_epoch(
-    raw: xr.Dataset, name: str, times: Floats, calendar: str
-) -> tuple[Floats, npt.NDArray[np.object_]]:
-    """Times as days since 1850-01-01, and as dates."""
-    stated = str(raw[name].attrs.get("units", "none"))
-    try:
-        dates = np.asarray(cftime.num2date(times, stated, calendar, only_use_cftime_datetimes=True))
-    except (ValueError, TypeError, OverflowError, AttributeError):
-        _refuse(
-            raw,
-            f"'{name}' counts in '{stated}'; expected days, hours, minutes or seconds since a date "
-            "(`cdo setreftime`)",
-        )
-    return np.asarray(cftime.date2num(dates, EPOCH, calendar), np.float64), dates
 
 
 def _label(date: Any) -> str:
     return f"{date.year:04d}-{date.month:02d}-{date.day:02d}"
-
-
-def _require(raw: xr.Dataset, fine: npt.NDArray[np.bool_], what: Callable[[int], str]) -> None:
-    """Raise ConvoyError with what is wrong at the first place that is not fine."""
-    if not fine.all():
-        _refuse(raw, what(int(np.argmin(fine))))
 
 
 def _refuse(raw: xr.Dataset, what: str) -> NoReturn:
