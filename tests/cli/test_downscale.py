@@ -205,8 +205,7 @@ def test_oddities_are_told_and_go_into_the_file(folder, home):
     assert "that the model was trained on; the farthest is 345, on 2002-01-11" in hot
     assert "psl: missing in all cells on 2 of 130 days (1.5%): no fine fields" in lines
     assert (
-        "huss: 0.39% of the values are missing, on 130 of 130 days (100.0%); "
-        "the nearest cell stands in for each"
+        "huss: 0.39% of the values are missing, on 130 of 130 days (100.0%); replaced by the nearest cell"
     ) in lines
     assert np.flatnonzero(np.isnan(file["tasmax"]).all(["lat", "lon"])).tolist() == [7, 8]
     assert file["tasmax"].isnull().sum() == 2 * 64 * 64

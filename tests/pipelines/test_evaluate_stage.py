@@ -20,8 +20,7 @@ from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import CatalogueParams, build
 from convoy.streamrec.classification.corpus import data as corpora
-from convoy.streamrec.classification.corpus.build import CorpusParams
-from convoy.streamrec.classification.corpus.build import build as build_corpus
+from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.models.specs import MODELS, train
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 from convoy.tasks import names_of

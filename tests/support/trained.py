@@ -10,8 +10,7 @@ from convoy.core import artifact as models
 from convoy.core.artifact import StoredModel
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import CatalogueParams, build
-from convoy.streamrec.classification.corpus.build import CorpusParams
-from convoy.streamrec.classification.corpus.build import build as build_corpus
+from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import Corpus
 from convoy.streamrec.classification.models.specs import train
 from convoy.streamrec.classification.params import (

@@ -75,7 +75,7 @@ def write(
     with atomic_directory(folder) as partial:
         for count, (seed, tensors) in enumerate(seeds.items()):
             arrays = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-            # Not by save_file, which writes files that only the owner can read, whatever the umask.
+            # Not by save_file, which ignores the umask and writes files that only the owner can read.
             (partial / (WEIGHTS if count == 0 else f"seed-{seed}.safetensors")).write_bytes(save(arrays))
         write_json(partial / CONFIG, {**config, "seeds": list(seeds)})
         if tokenizer_json is not None:

@@ -13,7 +13,7 @@ from tests.support.known import SPLIT
     ("section", "expected"),
     [
         ({"source": "sinthetic"}, "key 'source.name': expected 'synthetic'; found \"sinthetic\""),
-        ({"source": {"fine": "x.nc"}}, "expected either 'factor' or 'coarse' beside 'fine'"),
+        ({"source": {"fine": "x.nc"}}, "expected either 'factor' or 'coarse' in addition to 'fine'"),
         ({"source": {"fine": "x.nc", "factor": 4, "coarse": "y.nc"}}, "expected either 'factor' or 'coarse'"),
         ({"source": {"fine": "x.nc", "factor": 1}}, "key 'source.files.factor'"),
         ({"source": {"fine": [], "factor": 4}}, "key 'source.files.fine'"),

@@ -204,7 +204,9 @@ def real_corpus(real_data):
     }
     raw = catalogues.read_source(source, columns, need_category=True)
     table, _ = catalogue.build(raw, params.parse(wanted, catalogue.CatalogueParams, "test"))
-    return corpora.build(table, {"max_characters": 20_000}, params.parse({}, corpora.CorpusParams, "test"))
+    return corpora.build_corpus(
+        table, {"max_characters": 20_000}, params.parse({}, corpora.CorpusParams, "test")
+    )
 
 
 def test_a_real_catalogue_at_its_published_accuracy_and_the_same_bytes_for_any_number_of_threads(real_corpus):

@@ -1,1 +1,1 @@
-"""From coarse days to fine fields: baselines, networks, and somebody's own file."""
+"""Downscaling from coarse to fine daily fields: baselines, networks, and their application to files."""

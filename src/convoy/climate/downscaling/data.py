@@ -1,4 +1,4 @@
-"""Grids from either source as domains: a synthetic climate, or people's own files."""
+"""Grids as domains, from the synthetic climate or from files."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from convoy.climate.data.domains import Domain
 from convoy.climate.data.splits import SplitParams
 from convoy.climate.data.variables import DAILY, VARIABLES, VariableParams
-from convoy.climate.synthetic import scenarios as world
+from convoy.climate.synthetic import scenarios
 from convoy.climate.synthetic.noise_floor import noise_floor_rmse
 from convoy.core.params import Section
 
@@ -25,11 +25,11 @@ Paths: TypeAlias = Annotated[
 
 
 class FilesParams(Section):
-    """NetCDF files or Zarr folders; several hold other variables, or other years of the same ones."""
+    """NetCDF files or Zarr folders; several may hold different variables, or different years of one."""
 
     fine: Paths = Field(description="With the target; without `coarse` with the inputs as well.")
     factor: int | None = Field(
-        None, ge=2, le=64, description="The coarse cells are means of so many squared."
+        None, ge=2, le=64, description="Coarse cells are means of factor x factor fine ones."
     )
     coarse: Paths | None = Field(None, description="Grids of their own, instead of a factor.")
     orography: str | None = Field(None, min_length=1, description="With the elevation, on any grid.")
@@ -37,7 +37,7 @@ class FilesParams(Section):
     @model_validator(mode="after")
     def _one_way_to_the_coarse_grid(self) -> "FilesParams":
         if (self.factor is None) == (self.coarse is None):
-            raise ValueError("expected either 'factor' or 'coarse' beside 'fine'")
+            raise ValueError("expected either 'factor' or 'coarse' in addition to 'fine'")
         return self
 
 
@@ -51,7 +51,7 @@ Source: TypeAlias = Annotated[
 
 
 class GridsParams(Section):
-    """Where the grids come from, and which days are for what."""
+    """Source of the grids, variables and splits."""
 
     source: Source = Field(SYNTHETIC, description="`synthetic`, or files: {fine, factor}, {fine, coarse}.")
     folder: str = Field(
@@ -59,21 +59,21 @@ class GridsParams(Section):
     )
     target: str = Field("tasmax", description="The variable to downscale.")
     inputs: tuple[Name, ...] | None = Field(
-        None, min_length=1, description="Variables that a model sees; left out: all that there are."
+        None, min_length=1, description="Input variables of the models; left out: all that exist."
     )
     variables: dict[str, VariableParams] = Field(
-        {}, description="By our name: what files call it, and its units, where they differ."
+        {}, description="By our name: the name and units in files, where they differ."
     )
     split: SplitParams | None = Field(None, description="Left out: by years, or in blocks of 30 days.")
-    synthetic: world.SyntheticParams = Field(
-        world.SyntheticParams.model_validate({}), description="For `source: synthetic`."
+    synthetic: scenarios.SyntheticParams = Field(
+        scenarios.SyntheticParams.model_validate({}), description="For `source: synthetic`."
     )
 
     @model_validator(mode="after")
     def _names_are_ours(self) -> "GridsParams":
         synthetic = self.source == SYNTHETIC
-        known = world.VARIABLES if synthetic else DAILY
-        # Any field of a file may be an input, by any name.
+        known = scenarios.VARIABLES if synthetic else DAILY
+        # Any field of a file may be an input, under any name.
         for name in (self.target, *(self.inputs or ())) if synthetic else (self.target,):
             if name not in known:
                 raise ValueError(f"unknown variable '{name}'; expected one of {', '.join(known)}")
@@ -107,18 +107,18 @@ def made(params: GridsParams) -> tuple[Iterator[Domain], dict[str, Any]]:
     """The domains of the synthetic climate, and the facts for `climate.data.io.write`."""
     section = params.synthetic
     perfect = section.inputs == "perfect"
-    noise_floor = noise_floor_rmse(world.random_part(), *world.grids()) if perfect else None
+    noise_floor = noise_floor_rmse(scenarios.random_part(), *scenarios.grids()) if perfect else None
     facts = {
-        **world.facts(section), "target": params.target,
-        "inputs": target_first(params.target, params.inputs or world.VARIABLES),
-        "splits": world.splits(section), "split_by": "years", "factor": world.FACTOR,
+        **scenarios.facts(section), "target": params.target,
+        "inputs": target_first(params.target, params.inputs or scenarios.VARIABLES),
+        "splits": scenarios.splits(section), "split_by": "years", "factor": scenarios.FACTOR,
         "perfect": perfect, "noise_floor": noise_floor, "left_out": {},
     }  # fmt: skip
-    return world.domains(section), facts
+    return scenarios.domains(section), facts
 
 
 def summary(facts: Mapping[str, Any]) -> str:
-    """What stands in the folder, in lines, for whoever watches."""
+    """The content of the folder in three lines, for the log."""
     splits = "; ".join(f"{name} {_spans(parts)}" for name, parts in facts["splits"].items())
     left_out = ", ".join(f"{name} {count}" for name, count in facts["left_out"].items()) or "nothing"
     ratio = "no whole ratio" if facts["factor"] is None else f"{facts['factor']} to 1"
@@ -129,7 +129,7 @@ def summary(facts: Mapping[str, Any]) -> str:
 
 
 def target_first(target: str, names: Iterable[str]) -> list[str]:
-    """The channels in their order."""
+    """The input variables in the order of channels: the target, then the others."""
     return [target, *(name for name in names if name != target)]
 
 

@@ -1,4 +1,4 @@
-"""A downscaling model as it is served: a day of coarse fields per row in, the fine field of that day out."""
+"""A served downscaling model: from a row of coarse fields per day to the fine field of that day."""
 
 import contextlib
 import re
@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
-from convoy.climate.downscaling.models import specs as models
-from convoy.climate.downscaling.models.specs import checked
+from convoy.climate.downscaling.models.specs import Downscaling, checked, home
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.tasks import Column
@@ -27,14 +26,14 @@ class FieldsModel:
     """Predicts days on the grid and terrain that the model was fitted on."""
 
     def __init__(self, stored: StoredModel) -> None:
-        """Raise ConvoyError for what is no sound model of ours."""
+        """Raise ConvoyError for an invalid model."""
         self._stored = checked(stored)
-        self._coarse, self._fine, self._coarse_static, self._static = models.home(stored)
+        self._coarse, self._fine, self._coarse_static, self._static = home(stored)
         self.target: str = stored.config["target"]
         self.inputs: list[str] = list(stored.config["inputs"])
 
     def columns(self) -> tuple[Column, ...]:
-        """A date, and a list of numbers per input."""
+        """The columns of the input: a date, and a list of numbers per variable."""
         return (Column(DATE, "text"), *(Column(name, "numbers") for name in self.inputs))
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
@@ -60,20 +59,20 @@ class FieldsModel:
         return pd.DataFrame(answer, index=model_input.index)
 
     @cached_property
-    def _downscaling(self) -> models.Downscaling:
-        return models.Downscaling(self._stored)
+    def _downscaling(self) -> Downscaling:
+        return Downscaling(self._stored)
 
-    def trainings(self) -> list[models.Downscaling]:
+    def trainings(self) -> list[Downscaling]:
         """Every training of the model, for any domain; the first is the one that is served."""
-        return [models.Downscaling(self._stored, seed) for seed in self._stored.seeds]
+        return [Downscaling(self._stored, seed) for seed in self._stored.seeds]
 
     def fault(self) -> str | None:
-        """What is wrong with its answer to level fields in the middle of what it was trained on, or None."""
+        """Description of a fault in its prediction for uniform fields in the middle of its range, or None."""
         cells = int(np.prod(self._coarse.shape))
         ranges = self._stored.config["range"]
         row = {name: [np.full(cells, np.mean(ranges[name]))] for name in self.inputs}
         field = self.predict(pd.DataFrame({DATE: [_PROBED], **row}))[self.target][0]
-        return "its stored model gives no finite number" if not np.isfinite(field).any() else None
+        return "its stored model predicts no finite value" if not np.isfinite(field).any() else None
 
     def _found(self, days: Days, fields: dict[str, Fields]) -> tuple[Fields, Fields | None]:
         if len(days) == 0:
@@ -91,7 +90,7 @@ class FieldsModel:
         return found
 
     def _days(self, dates: list[Any]) -> Days:
-        # Folders of before had no calendar.
+        # Older model folders have no calendar.
         calendar = self._stored.config.get("calendar", "standard")
         ordinals = [_ordinal(date, row, calendar) for row, date in enumerate(dates, 1)]
         return Days(calendar, np.array(ordinals, np.int64))

@@ -1,4 +1,4 @@
-"""Real grids as one domain: fine truth and coarse inputs from people's own files, under the convention."""
+"""Real grids as one domain: fine truth and coarse inputs from files, under the convention."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -34,7 +34,7 @@ def home(params: GridsParams, files: Mapping[str, xr.Dataset]) -> tuple[Domain, 
     sides, coarse_grid, cut = (_by_factor if source.coarse is None else _by_coarse)(params, source, files)
     fine = sides[0]
     days, uncommon = common_days(sides)
-    # The mean over the coarse cells is what a factor stands for.
+    # With a factor the inputs are means over the coarse cells.
     down = area_mean(fine.grid, coarse_grid) if source.coarse is None else None
     target, inputs, at_zero = _fields(params.target, days, sides, down)
     whole = _with_values(target, inputs)

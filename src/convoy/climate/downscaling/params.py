@@ -1,4 +1,4 @@
-"""Params of the models: what the section of a model in params.yaml may hold."""
+"""Params of the models, the sections `climate.models.<name>` of params.yaml."""
 
 from types import MappingProxyType
 from typing import Literal
@@ -10,11 +10,11 @@ from convoy.training.params import RATES, Rates, TrainingParams
 
 
 class BaselineParams(Section):
-    """A baseline has nothing to set."""
+    """Baselines have no params."""
 
 
 class DownscalingTraining(TrainingParams):
-    """The training loop's params with the defaults found for downscaling."""
+    """The training loop's params with defaults tuned for downscaling."""
 
     rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(8e-3, 1e-2)})
 

@@ -1,4 +1,4 @@
-"""How two versions of a downscaling model are compared: RMSE on the same test days, paired by day."""
+"""Comparison of two versions of a downscaling model: RMSE on the same test days, paired by day."""
 
 import hashlib
 import math
@@ -43,12 +43,12 @@ def checks(metrics: Mapping[str, Any], daily: Daily, params: PromotionParams) ->
     if not math.isclose(found, test["rmse"], rel_tol=_SAME):
         failed.append(f"the RMSE of its days is {found:.4g}, that of its metrics file {test['rmse']:.4g}")
     low, high = test.get("skill_vs_best_baseline_low"), test.get("skill_vs_best_baseline_high")
-    against = test["skill_vs_best_baseline"]
-    if (against if low is None else low) <= 0:
+    skill = test["skill_vs_best_baseline"]
+    if (skill if low is None else low) <= 0:
         interval = "" if low is None else f", 95% confidence interval {signed(low)} to {signed(high)}"
         failed.append(
             f"RMSE {test['rmse']:.3g} is not significantly below that of the best baseline, "
-            f"{test['best_baseline']}, {test['best_baseline_rmse']:.3g} (skill {signed(against)}{interval})"
+            f"{test['best_baseline']}, {test['best_baseline_rmse']:.3g} (skill {signed(skill)}{interval})"
         )
     return failed
 
@@ -56,8 +56,7 @@ def checks(metrics: Mapping[str, Any], daily: Daily, params: PromotionParams) ->
 def remeasure(grids: Grids, daily: Daily, model: FieldsModel) -> Daily:  # noqa: ARG001
     """The errors of all trainings of the model on all test days of the grids.
 
-    All trainings, since the candidate brings those of all its own: versions are compared by the mean of
-    their trainings, never by one that was lucky.
+    Versions are compared by the means over all of their trainings, not by a single one.
     """
     target, domains = grids
     measured: list[Daily] = []

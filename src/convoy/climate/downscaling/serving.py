@@ -1,6 +1,6 @@
 """Loads stored downscaling models to serve them. MLflow imports this module because an MLmodel names it.
 
-Nothing else is imported before the folder was checked: see `convoy.core.mlmodel`.
+Nothing else is imported before the folder has been checked: see `convoy.core.mlmodel`.
 """
 
 from pathlib import Path
@@ -16,12 +16,12 @@ LOADER = __name__
 
 
 def serve(stored: "StoredModel") -> "FieldsModel":
-    """The model that answers tables of days; ConvoyError for a kind of model that is none of the task's."""
+    """The model that predicts tables of days; ConvoyError for a kind of model that the task lacks."""
     from convoy.climate.downscaling.fields_model import FieldsModel
 
     return FieldsModel(stored)
 
 
 def _load_pyfunc(path: str) -> mlmodel.Answering:
-    """What MLflow calls with the model folder."""
+    """The loader that MLflow calls with the model folder."""
     return mlmodel.load(Path(path), LOADER, serve)

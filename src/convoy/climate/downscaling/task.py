@@ -1,4 +1,4 @@
-"""The task of downscaling models, networks and baselines, as tracking and the command line need it."""
+"""The TaskSpec of downscaling, for tracking and the command line."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,16 +41,16 @@ _SHARES = ("skill_vs_best_baseline", "noise_floor_share")
 _ALSO = {"bias": "bias", "sd_ratio": "standard deviation ratio", "anomaly_correlation": "anomaly correlation"}
 _DESCRIPTION = (
     "**How to read this.** Each run is one model, a network or a baseline; the run *All models* compares "
-    "those of one pipeline run, with a report and pictures. Metrics named `test_…` are on years that no "
-    "training used; `unseen_terrain_…`, `warmer_2k_…` and `warmer_4k_…` on other terrain and in warmer "
-    "climates, where the climate is synthetic.\n\n"
+    "the models of one pipeline run, with a report and pictures. Metrics named `test_…` are computed on the "
+    "test days; for the synthetic climate `unseen_terrain_…`, `warmer_2k_…` and `warmer_4k_…` are for other "
+    "terrain and warmer climates.\n\n"
     "| metric | meaning |\n|---|---|\n"
     "| `test_rmse` | root mean squared error over days and area, in the unit of the variable; smaller is "
     "better; `…_low` and `…_high` are its 95% confidence interval |\n"
     "| `test_skill_vs_best_baseline` | 1 - RMSE / RMSE of the best baseline: above 0 it is better |\n"
     "| `noise_floor` | synthetic climate with perfect inputs only: the irreducible RMSE |\n"
     "| `test_noise_floor_share` | share of the way from the best baseline to the noise floor |\n"
-    "| `test_sd_ratio` | variability of the model over that of the truth: 1 is right |\n"
+    "| `test_sd_ratio` | standard deviation of the model's anomalies over that of the truth; ideally 1 |\n"
     "| `…_change_error` | error of the modelled change of the mean in a warmer climate |\n\n"
     f"Networks are {', '.join(f'`{name}`' for name in names_of(MODELS, 'network'))}; all others are "
     "baselines: interpolation, lapse rates and regression by pixel."
@@ -61,7 +61,7 @@ _VERSION_NOTE = (
     "fine field comes back likewise. One version per trained network; its description gives its metrics.\n\n"
     "`champion` is the version in use, `challenger` the newest candidate. "
     "`convoy promote --model climate-downscaling` compares them and records the decision, `convoy "
-    "rollback` goes back; the buttons of these pages do neither."
+    "rollback` restores the previous champion; do not use the buttons of these pages for that."
 )
 
 
@@ -114,8 +114,8 @@ def summary(evaluated: Evaluated) -> str:
         sentences.append(f"95% confidence interval of the RMSE: {interval}.")
     if noise_floor is not None and test["noise_floor_share"] is not None:
         share = percent(test["noise_floor_share"]).replace("-", "−")
-        floor = f"The noise floor is {_in_units(evaluated, noise_floor['rmse'])}"
-        sentences.append(f"{floor}: the model covers {share} of the way there from the best baseline.")
+        known = f"The noise floor is {_in_units(evaluated, noise_floor['rmse'])}"
+        sentences.append(f"{known}: the model covers {share} of the way there from the best baseline.")
     parts = [f"{words} {test[key]:.3g}" for key, words in _ALSO.items() if test.get(key) is not None]
     sentences += [f"{capital(', '.join(parts))}."] if parts else []
     elsewhere = {split: found for split, found in metrics.items() if split not in (TODAY, _NOISE_FLOOR)}
@@ -178,7 +178,7 @@ def _there(evaluated: Evaluated, measured: Mapping[str, Any]) -> str:
 
 
 def _flat(prefix: str, measured: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers among what was measured, by name."""
+    """The numbers among the measured values, by name."""
     return {
         f"{prefix}_{key}": float(value) for key, value in measured.items() if isinstance(value, int | float)
     }

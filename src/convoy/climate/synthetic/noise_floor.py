@@ -1,15 +1,14 @@
-"""The noise floor: the error that no method can pass which sees the same day's coarse fields alone.
+"""The noise floor: the lowest expected error of any method that uses only the coarse fields of the same day.
 
-tasmax = D + g. D is known to who has learnt everything there is to learn, since it depends on what the model
-is given. Then the coarse means of tasmax give those of g, m = P g, with P the area-weighted block means. g
-is Gaussian with mean 0 and covariance C, so the best estimate in the sense of least squares is its
-conditional mean
+tasmax = D + g. D is a function of the inputs of the models, and can be learnt exactly. Then the coarse means
+of tasmax determine those of g, m = P g, with P the area-weighted block means. g is Gaussian with mean 0 and
+covariance C, so that its best estimate by least squares is the conditional mean
 
     E[g | m] = C P' (P C P')^-1 m,   with   Cov[g | m] = C - C P' (P C P')^-1 P C,
 
-whatever the estimate (linear or not), and the expected area-weighted squared error is the weighted mean of
-that covariance's diagonal. Humidity depends on g through m alone, and pressure not at all: neither tells
-more. Other days would (g has a memory), but no model here sees them.
+for linear and other estimates, and the expected area-weighted squared error is the weighted mean of that
+covariance's diagonal. Humidity depends on g only through m, and pressure not at all, so that they add no
+information. Other days would (g is autocorrelated), but no model here uses them.
 """
 
 import numpy as np
@@ -33,7 +32,7 @@ def conditional_variance(modes: Modes, coarse: Grid, fine: Grid) -> npt.NDArray[
         cross[cell] = means(shifted).ravel()
     within = _flat(means, cross, blocks)
     solved = np.linalg.solve(within, cross.T)
-    # Where the means tell all, rounding would leave less than nothing.
+    # Where the means determine g, rounding errors could make the variance negative.
     return np.maximum(lag[0, 0] - np.einsum("cb,bc->c", cross, solved), 0).reshape(shape)
 
 

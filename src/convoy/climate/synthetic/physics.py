@@ -1,4 +1,4 @@
-"""The textbook formulas that the synthetic climate rests on."""
+"""Textbook formulas of the synthetic climate."""
 
 from typing import Any
 

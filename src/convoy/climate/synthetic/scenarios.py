@@ -1,9 +1,9 @@
-"""A synthetic climate in which every part of the daily maximum but one can be learnt.
+"""A synthetic climate whose daily maximum temperature is learnable except for a known random part.
 
-tasmax = D(pressure, humidity, season, static fields) + g, where D (`temperature`) takes the coarse fields as
-a model gets them, and g is a Gaussian field that a model sees through its coarse means alone. How well g can
-be known is computed exactly: `noise_floor`. The two warmer worlds are named by the warming of the globe: over
-land, and more so on heights, it is larger.
+tasmax = D(pressure, humidity, season, static fields) + g, where D (`temperature`) is a function of the coarse
+fields that are the models' inputs, and g is a Gaussian field of which models know only the coarse means. The
+irreducible error of g is computed exactly: `noise_floor`. The two warmer climates are named by the global
+warming, which is larger over land and at high elevations.
 """
 
 from collections.abc import Iterator
@@ -30,12 +30,12 @@ COARSE_CELLS = 16
 SOUTH, WEST = 40.0, 2.0
 FIRST_YEAR = 2001
 TRAINING_TERRAINS = ("terrain_1", "terrain_2", "terrain_3")
-WORLDS = {"warmer_2k": 2.0, "warmer_4k": 4.0}
+WARMER_CLIMATES = {"warmer_2k": 2.0, "warmer_4k": 4.0}
 VARIABLES = ("tasmax", "psl", "huss")
 
 
 class SyntheticParams(Section):
-    """The size of the synthetic climate and what the coarse model is like."""
+    """Size of the synthetic climate, and whether its coarse fields are perfect."""
 
     seed: int = Field(0, ge=0, lt=2**32)
     years: int = Field(10, ge=4, le=60, description="of the home region; a quarter of them per other terrain")
@@ -60,7 +60,7 @@ def random_part(cells: int = COARSE_CELLS * FACTOR) -> Modes:
 
 
 def splits(params: SyntheticParams) -> dict[str, list[dict[str, str]]]:
-    """By year: about 70% of home's years to train, a tenth to validate, the rest to test; see the module."""
+    """Splits by year: about 70% of home's years for training, 10% for validation, the rest for testing."""
     years, others = params.years, max(1, params.years // 4)
     test = max(1, years // 5)
     validation = max(1, years // 10)
@@ -71,7 +71,7 @@ def splits(params: SyntheticParams) -> dict[str, list[dict[str, str]]]:
         "test": [_span("home", train + validation, years)],
         "unseen_terrain": [_span("unseen", 0, others)],
     }
-    parts |= {world: [_span(world, train + validation, years)] for world in WORLDS}
+    parts |= {name: [_span(name, train + validation, years)] for name in WARMER_CLIMATES}
     for name in TRAINING_TERRAINS:
         parts["train"].append(_span(name, 0, max(1, others - 1)))
         if others > 1:
@@ -80,13 +80,13 @@ def splits(params: SyntheticParams) -> dict[str, list[dict[str, str]]]:
 
 
 def domains(params: SyntheticParams) -> Iterator[Domain]:
-    """Home, three terrains to train on, one that is never trained on, and home in two warmer worlds."""
+    """Home, three other terrains for training, one without training days, and home in two warmer climates."""
     others = max(1, params.years // 4)
     yield _domain(params, "home", place=0, first=0, years=params.years)
     for place, name in enumerate((*TRAINING_TERRAINS, "unseen"), start=1):
         yield _domain(params, name, place=place, first=0, years=others)
     test = max(1, params.years // 5)
-    for name, warming in WORLDS.items():
+    for name, warming in WARMER_CLIMATES.items():
         yield _domain(params, name, place=0, first=params.years - test, years=test, warming=warming)
 
 
@@ -99,7 +99,7 @@ def _span(domain: str, first: int, last: int) -> dict[str, str]:
 def _domain(
     params: SyntheticParams, name: str, place: int, first: int, years: int, warming: float = 0.0
 ) -> Domain:
-    """The warmer worlds have home's own weather, day by day, so that they differ by the change alone."""
+    """A domain; warmer climates have home's weather day by day, so that they differ by the warming only."""
     coarse, fine = grids()
     days = Days.years(FIRST_YEAR, first + years)
     kept = days.year >= FIRST_YEAR + first
@@ -108,7 +108,7 @@ def _domain(
     down = area_mean(fine, coarse)
     rng = np.random.default_rng([params.seed, 2, place])
     weather = simulate(rng, coarse, days)
-    # The bias has numbers of its own, so that g is the same under perfect and imperfect inputs.
+    # The bias has its own random generator, so that g is the same for perfect and imperfect inputs.
     bias = np.random.default_rng([params.seed, 3, place])
     model = _Model(params, coarse, fine, static, down, warming, bias)
     parts = []
@@ -180,5 +180,5 @@ class _Model:
 
 
 def facts(params: SyntheticParams) -> dict[str, Any]:
-    """What the folder of grids is to say of a synthetic climate."""
+    """Facts about a synthetic climate for the folder of grids."""
     return {"source": f"synthetic, {params.years} years, {params.inputs} inputs, seed {params.seed}"}

@@ -1,4 +1,4 @@
-"""Isotropic random fields with a given energy spectrum, and how they go on from day to day."""
+"""Isotropic random fields with a given energy spectrum, autocorrelated from day to day."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ Spectrum = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 class Modes:
     """Fourier modes on a periodic square of `size` cells, of which a corner of `window` cells is used.
 
-    `size` should be at least twice `window`, so that the window's two sides are strangers. energy(k): the
-    variance summed over the shell of wavenumber k (cycles per `size`); it is scaled to the variance `std`**2
-    in all.
+    `size` should be at least twice `window`, so that opposite sides of the window are not correlated.
+    energy(k): the variance summed over the shell of wavenumber k (cycles per `size`), scaled to a total of
+    `std`**2.
     """
 
     size: int
@@ -30,7 +30,7 @@ class Modes:
 
     @property
     def variance(self) -> npt.NDArray[np.float64]:
-        """The variance that each mode brings, (size, size // 2 + 1); sums, with conjugates, to std**2."""
+        """The variance of each mode, (size, size // 2 + 1); sums, with conjugates, to std**2."""
         k = self.wavenumber
         shell = np.rint(k).astype(int)
         inside = (shell > 0) & (shell <= self.size // 2)

@@ -1,7 +1,7 @@
-"""The deterministic part of the synthetic daily maximum: everything but the random part g.
+"""The deterministic part of the synthetic daily maximum temperature, without the random part g.
 
-It is a function of what a model is given: pressure and humidity of the coarse grid (interpolated), the
-season and the static fields. So a model can learn all of it.
+It is a function of the inputs of the models: pressure and humidity of the coarse grid (interpolated), the
+season and the static fields. So a model can learn it exactly.
 """
 
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ def climatology(latitude: Array, land: Array, season: Array) -> Array:
 def lapse_rate(humidity: Array, season: Array, latitude: Array) -> Array:
     """K per km, 3 to 7.5: steep in dry air and in summer.
 
-    The humidity counts by its share of what today's climate could hold, so that a warmer and moister world
-    has a smaller lapse rate.
+    Humidity enters relative to saturation in the present climate, so that a warmer and moister climate has a
+    smaller lapse rate.
     """
     full = saturation_humidity(climatology(latitude, np.float32(0.7), season), np.float32(9.5e4))
     return 3 + 4.5 * _sigmoid(7 * (0.55 - humidity / full) + 0.9 * np.cos(season - SUMMER))
@@ -92,7 +92,7 @@ class DailyMaximum:
         return 6 * np.tanh(np.logaddexp(0, 2 * (down - 0.7)) / 10)
 
     def _diurnal(self, clear: Array, summer: Array, wind: Array, land: Array) -> Array:
-        """The largest of eight times a day: the daily wave, sun on slopes, the sea breeze that cuts it."""
+        """Maximum over eight times of day of the diurnal wave, insolation on slopes and sea breeze."""
         swing = 1.0 + land * (2.0 + 5.0 * clear * (0.35 + 0.65 * summer))
         near = np.where(self.static["coast"] > 0, np.exp(-self.static["coast"] / 45), 0).astype(np.float32)
         breeze = 4.5 * near * summer * clear * np.exp(-((wind / 1.2) ** 2))

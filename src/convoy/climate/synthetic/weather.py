@@ -20,7 +20,7 @@ class Weather:
 
 
 def simulate(rng: np.random.Generator, grid: Grid, days: Days) -> Weather:
-    """Highs and lows as Gaussian modes with memory, and travelling depressions that trail tanh fronts."""
+    """Autocorrelated Gaussian highs and lows, and travelling depressions with fronts of tanh profile."""
     size = max(grid.shape)
     height, width = grid.shape
     pressure = Modes(2 * size, size, power_law(-3.5, first=1.5), 650.0)

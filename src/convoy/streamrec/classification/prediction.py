@@ -17,7 +17,7 @@ from convoy.streamrec.classification.corpus.build import encode
 from convoy.streamrec.classification.corpus.data import TEST, Corpus
 from convoy.streamrec.classification.corpus.tokens import UNKNOWN, vocabulary_size
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams, statuses
-from convoy.streamrec.classification.models import specs as models
+from convoy.streamrec.classification.models import specs
 from convoy.tasks import model_named
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # not valid in UTF-8, but possible in JSON
@@ -54,7 +54,7 @@ class Predictor:
 
     def __init__(self, stored: StoredModel) -> None:
         """Raise ConvoyError for an unknown kind of model, or inconsistent parts."""
-        has_embedding = model_named(models.MODELS, models.checked(stored).config["kind"]).lookup is not None
+        has_embedding = model_named(specs.MODELS, specs.checked(stored).config["kind"]).lookup is not None
         self._embedder = Embedder(stored, EmbedParams()) if has_embedding else None
         self._stored = stored
         self.categories: tuple[str, ...] = tuple(stored.config["categories"])
@@ -97,7 +97,7 @@ class Predictor:
             # The networks need at least one token: that of an additional text, whose result is dropped.
             tokens, offsets = np.array([UNKNOWN], np.int32), np.append(offsets, 1)
         corpus = self._corpus(tokens, offsets)
-        by_seed = models.probabilities(self._leaving(), corpus, np.arange(len(offsets) - 1))
+        by_seed = specs.probabilities(self._leaving(), corpus, np.arange(len(offsets) - 1))
         return next(iter(by_seed.values()))[:count]
 
     def _leaving(self) -> StoredModel:

@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 
 from convoy.core.artifact import StoredModel
 from convoy.core.params import Section
-from convoy.streamrec.catalogue import build as catalogue
-from convoy.streamrec.classification.corpus import build as corpus
+from convoy.streamrec.catalogue.build import CatalogueParams, build
+from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import TEST, Corpus
-from convoy.streamrec.classification.models import specs as models
+from convoy.streamrec.classification.models import specs
 from convoy.streamrec.classification.params import LinearParams
 from convoy.streamrec.synthetic.bayes import accuracy_bayes
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
@@ -129,16 +129,16 @@ class Cell:
 
 def fitters(params: SweepParams) -> dict[str, Fitter]:
     """The models of the sweep by name: both linear baselines, with `params.networks` the networks too."""
-    networks = names_of(models.MODELS, "network") if params.networks else ()
+    networks = names_of(specs.MODELS, "network") if params.networks else ()
     of_models: dict[str, Section] = {name: LinearParams(C=(params.C,)) for name in (WORDS, PAIRS_TOO)}
-    of_models |= {name: models.MODELS[name].params() for name in networks}
+    of_models |= {name: specs.MODELS[name].params() for name in networks}
     return {name: partial(_fit, name, own, params.seed) for name, own in of_models.items()}
 
 
 def _fit(name: str, params: Section, seed: int, encoded: Corpus) -> np.ndarray:
-    config, tensors, _ = models.train(name, params, encoded, (seed,))
+    config, tensors, _ = specs.train(name, params, encoded, (seed,))
     stored = StoredModel(config, tensors, encoded.tokenizer_json, sha256={})
-    return models.probabilities(stored, encoded, encoded.items(TEST))[seed].argmax(axis=1)
+    return specs.probabilities(stored, encoded, encoded.items(TEST))[seed].argmax(axis=1)
 
 
 def sweep(params: SweepParams, fitters: Mapping[str, Fitter]) -> Iterator[Cell]:
@@ -162,9 +162,9 @@ def sweep(params: SweepParams, fitters: Mapping[str, Fitter]) -> Iterator[Cell]:
 def _cell(params: SyntheticParams, fitters: Mapping[str, Fitter]) -> Cell:
     made = generate(params)
     recipe = params.recipe()
-    settings = catalogue.CatalogueParams(synthetic=params)
-    table, _ = catalogue.build(made.catalogue, settings)
-    encoded = corpus.build(table, {"max_characters": settings.max_characters}, corpus.CorpusParams())
+    settings = CatalogueParams(synthetic=params)
+    table, _ = build(made.catalogue, settings)
+    encoded = build_corpus(table, {"max_characters": settings.max_characters}, CorpusParams())
     items = encoded.items(TEST)
     labels = encoded.labels[items]
     bayes = accuracy_bayes(

@@ -46,7 +46,7 @@ def test_a_day_without_an_input_has_no_fine_field(network, home):
     others = np.delete(np.arange(40), [7, 9])
     np.testing.assert_allclose(fields["tasmax"][others], whole[others], rtol=0, atol=2e-3)
     assert [line for line in made.warnings() if "missing" in line] == [
-        "huss: 0.62% of the values are missing, on 1 of 40 days (2.5%); the nearest cell stands in for each",
+        "huss: 0.62% of the values are missing, on 1 of 40 days (2.5%); replaced by the nearest cell",
         "huss: missing in all cells on 1 of 40 days (2.5%): no fine fields",
     ]
 

@@ -86,7 +86,9 @@ def test_equal_texts_stand_on_one_side_and_new_items_move_no_old_one(old, new):
 def test_tokens_labels_and_facts():
     train, validation, test = on_side(TRAIN, 6), on_side(VALIDATION, 1), on_side(TEST, 1)
     texts = [*test, *train, *validation, ""]
-    built = corpus.build(catalogue(texts, list("babababab")), FACTS, section(min_count=1, max_tokens=1))
+    built = corpus.build_corpus(
+        catalogue(texts, list("babababab")), FACTS, section(min_count=1, max_tokens=1)
+    )
     assert built.item_ids.to_pylist() == [f"i{number}" for number in range(9)]
     assert built.text_sha256.to_pylist() == [digest(text) for text in texts]
     assert built.categories == ("a", "b")
@@ -103,7 +105,7 @@ def test_tokens_labels_and_facts():
 
 def test_an_item_without_a_token_is_kept_but_in_no_split():
     texts = [*on_side(TRAIN, 3), *on_side(VALIDATION, 2), *on_side(TEST, 2), "", ""]
-    built = corpus.build(catalogue(texts, ["a"] * len(texts)), FACTS, section())
+    built = corpus.build_corpus(catalogue(texts, ["a"] * len(texts)), FACTS, section())
     assert [built.items(side).tolist() for side in (TRAIN, VALIDATION, TEST)] == [[0, 1, 2], [3, 4], [5, 6]]
     assert len(built.item_ids) == len(built.split) == 9
     assert "3 train, 2 validation, 2 test" in corpus.summary(built)
@@ -122,7 +124,7 @@ def test_the_texts_are_those_that_were_hashed(tokenizer):
     texts += more
     columns |= {"item_id": texts, "category": ["a"] * len(texts), "text_sha256": map(digest, texts)}
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-    built = corpus.build(
+    built = corpus.build_corpus(
         pa.concat_tables([table[:5], table[5:]]), FACTS, section(tokenizer=tokenizer, vocab_size=300)
     )
     library = Tokenizer.from_str(built.tokenizer_json)
@@ -133,7 +135,7 @@ def test_the_texts_are_those_that_were_hashed(tokenizer):
 
 def test_bpe_corpus():
     texts = [*on_side(TRAIN, 30), *on_side(VALIDATION, 2), *on_side(TEST, 2)]
-    built = corpus.build(catalogue(texts, ["a"] * 34), FACTS, section(tokenizer="bpe", vocab_size=300))
+    built = corpus.build_corpus(catalogue(texts, ["a"] * 34), FACTS, section(tokenizer="bpe", vocab_size=300))
     assert 258 < built.vocab_size <= 300
     assert built.tokens.min() > 1
 
@@ -143,7 +145,7 @@ def test_an_empty_split_is_refused(side):
     others = [other for other in (TRAIN, VALIDATION, TEST) if other != side]
     texts = [text for other in others for text in on_side(other, 3)] * 2
     with pytest.raises(ConvoyError) as caught:
-        corpus.build(catalogue(texts, ["a"] * len(texts)), FACTS, section())
+        corpus.build_corpus(catalogue(texts, ["a"] * len(texts)), FACTS, section())
     name = ("train", "validation", "test")[side]
     assert str(caught.value) == (
         f"catalogue: no item falls into the {name} split; found 6 distinct texts, expected 50 or more; "
@@ -156,7 +158,7 @@ def test_a_category_that_cannot_be_learnt_is_refused():
     labels = ["common"] * 4 + ["rare", "rare", "single"] + ["common", "rare"]
     table = catalogue([*train, *validation, *test], labels)
     with pytest.raises(ConvoyError) as caught:
-        corpus.build(table, FACTS, section())
+        corpus.build_corpus(table, FACTS, section())
     assert str(caught.value) == (
         "catalogue, column category: no training item in 'rare' (3), 'single' (1) (items in all); set "
         "streamrec.catalogue.min_category_size to 4 or more, or add items"

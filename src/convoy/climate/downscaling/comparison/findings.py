@@ -212,9 +212,8 @@ def _change(comparison: Comparison) -> list[str]:
             parts.append(f"{listed([figure(error) for error in errors])} with {phrase(model)}")
     if not parts:
         return []
-    errors = ", ".join(parts)
     change = f"The error of the change of the mean {places(warmer)}"
-    return [f"{change} is {errors} (root mean square over cells)."]
+    return [f"{change} is {', '.join(parts)} (root mean square over cells)."]
 
 
 def _variability(comparison: Comparison) -> list[str]:

@@ -15,7 +15,7 @@ from convoy.core.files import atomic_file
 from convoy.core.printable import reason
 
 _KEYS = ("model", "split", "domain", "day")
-# Of the first training; those of further ones follow as squared_error_2, squared_error_3, ...
+# The first training's column; those of others are squared_error_2, squared_error_3, ...
 _ERROR = "squared_error"
 
 
@@ -23,8 +23,8 @@ _ERROR = "squared_error"
 class Daily:
     """Area-weighted mean squared error of T days, domain by domain; `ordinal` counts from 1850-01-01.
 
-    NaN on a day on which nothing could be compared. `squared_error` is that of the first training, the one
-    whose weights are published; `others` are those of trainings with other seeds, each (T,).
+    NaN on a day without values to compare. `squared_error` is that of the first training, whose weights are
+    published; `others` are those of trainings with other seeds, each (T,).
     """
 
     domain: npt.NDArray[Any]
@@ -39,12 +39,12 @@ class Daily:
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
-        """The days on which something could be compared, (T,)."""
+        """The days with a squared error, (T,)."""
         return np.asarray(np.isfinite(self.trainings).all(axis=1))
 
     @property
     def rmse(self) -> float:
-        """Over the days that are known, the mean of all trainings; NaN without any."""
+        """RMSE over the known days, the mean of all trainings; NaN without known days."""
         known = self.known
         if not known.any():
             return float("nan")
@@ -79,7 +79,7 @@ def write(path: Path, table: Table) -> None:
 
 
 def read(path: Path) -> dict[str, dict[str, Daily]]:
-    """The table back, in the order of its rows; ConvoyError where the file is missing or broken."""
+    """The table, in the order of its rows; ConvoyError where the file is missing or broken."""
     try:
         table = pq.read_table(path, page_checksum_verification=True)
         trainings = _columns(sum(name.startswith(_ERROR) for name in table.column_names) or 1)
@@ -99,5 +99,5 @@ def read(path: Path) -> dict[str, dict[str, Daily]]:
 
 
 def _columns(trainings: int) -> list[str]:
-    """The names of the columns of so many trainings."""
+    """The names of the columns of `trainings` trainings."""
     return [_ERROR, *(f"{_ERROR}_{number}" for number in range(2, trainings + 1))]

@@ -12,8 +12,7 @@ from convoy.climate.data.domains import Domain, Fields
 from convoy.climate.data.lapse import at_height, daily_lapse
 from convoy.climate.data.regridding import area_mean
 from convoy.climate.downscaling.evaluation.daily_io import Daily, Table
-from convoy.climate.downscaling.evaluation.skill import measures as skill
-from convoy.climate.downscaling.evaluation.skill import patterns as skill_patterns
+from convoy.climate.downscaling.evaluation.skill import measures, patterns
 from convoy.climate.downscaling.evaluation.skill.judged import (
     Answer,
     Predict,
@@ -31,7 +30,7 @@ WARMER = "warmer_"
 
 
 class EvaluateParams(Section):
-    """How sure the intervals are to be."""
+    """Params of the confidence intervals."""
 
     resamples: int = Field(
         2000, ge=100, le=100000, description="bootstrap samples of 30-day blocks and of trainings"
@@ -49,7 +48,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What a model measures alone: figures by split (None where it cannot be applied), daily errors, maps."""
+    """Results of one model: figures by split (None where it cannot be applied), daily errors, maps."""
 
     figures: dict[str, dict[str, Any] | None]
     daily: dict[str, Daily]
@@ -59,10 +58,10 @@ class Measured:
 def measure(model: str, trainings: Sequence[Predict], splits: Splits, target: str) -> Measured:
     """Figures of a model on all splits given (test and, for a synthetic climate, three more).
 
-    trainings: the predictions of each training of the model, with one seed each; the first is the one whose
+    trainings: the predictors of each training of the model, with one seed each; the first is the one whose
     weights are published, and whose maps are drawn. Figures are means over trainings. `coverage` is the share
     of the truth's values that the model itself predicts, see `judged.answers`. Raises ConvoyError where a
-    value is missing that the model should predict.
+    prediction is missing that the model should make.
     """
     tested = {split: judged(split, domains) for split, domains in splits.items()}
     maps: dict[str, npt.NDArray[Any]] = {}
@@ -72,7 +71,7 @@ def measure(model: str, trainings: Sequence[Predict], splits: Splits, target: st
         found = {split: answers(model, predict, split, domains, target) for split, domains in tested.items()}
         maps = maps or _maps(found[TODAY], target)
         measured.append({split: _measures(split, found, target) for split in tested})
-        errors.append({split: daily_errors(said) for split, said in found.items() if said is not None})
+        errors.append({split: daily_errors(parts) for split, parts in found.items() if parts is not None})
     own = {split: together([one[split] for one in errors]) for split in errors[0]}
     figures = {
         split: _mean([one[split] for one in measured]) | {"rmse": own[split].rmse} if split in own else None
@@ -84,18 +83,18 @@ def measure(model: str, trainings: Sequence[Predict], splits: Splits, target: st
 def score(
     measured: Measured, noise_floor: float | None, baselines_table: Table, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Metrics by split: the figures, and the skill relative to the best baseline with its 95% intervals.
+    """Metrics by split: the figures, and the skill relative to the best baseline, with intervals.
 
-    Intervals come from resampling blocks of 30 days and, where there are several, trainings together. Every
-    split has the same keys; where the model cannot be applied they are null. The noise floor holds for the
-    synthetic climate with perfect inputs.
+    95% confidence intervals are from a bootstrap of blocks of 30 days and, where there are several,
+    trainings. Every split has the same keys, null where the model cannot be applied. The noise floor applies
+    to the synthetic climate with perfect inputs.
     """
     metrics: dict[str, Any] = dict.fromkeys(measured.figures)
     for split, figures in measured.figures.items():
         if figures is not None:
             best = _best_baseline(baselines_table, split)
             of_best = baselines_table[best][split]
-            metrics[split] = figures | _against(measured.daily[split], best, of_best, noise_floor, params)
+            metrics[split] = figures | _relative(measured.daily[split], best, of_best, noise_floor, params)
     keys = list(next(iter(value for value in metrics.values() if value is not None), {}))
     metrics = {key: dict.fromkeys(keys) if value is None else value for key, value in metrics.items()}
     metrics["noise_floor"] = None if noise_floor is None else {"rmse": noise_floor}
@@ -119,18 +118,18 @@ def together(trainings: Sequence[Daily]) -> Daily:
 
 
 def _measures(split: str, found: Mapping[str, list[Answer] | None], target: str) -> dict[str, Any] | None:
-    """The measures of one training on a split; of several domains their mean, weighted by days.
+    """The measures of one training on a split; for several domains their mean, weighted by days.
 
-    Seasons and elevation bands are over the days of all domains, as the RMSE is. There are no bands where
-    the heights of no domain are known.
+    Seasons and elevation bands are over the days of all domains, as the RMSE is. There are no bands where no
+    domain has known elevations.
     """
-    said = found[split]
-    if said is None:
+    parts = found[split]
+    if parts is None:
         return None
-    counted = [answer for answer in said if answer.days]
+    counted = [answer for answer in parts if answer.days]
     return {
         **_mean([_measured(answer, target) for answer in counted], [answer.days for answer in counted]),
-        "coverage": sum(answer.said for answer in said) / sum(answer.asked for answer in said),
+        "coverage": sum(answer.predicted for answer in parts) / sum(answer.values for answer in parts),
         "change_error": _change_error(split, counted, found[TODAY]),
         "by_season": _by_season(counted),
         "by_elevation": _by_elevation(counted),
@@ -139,14 +138,14 @@ def _measures(split: str, found: Mapping[str, list[Answer] | None], target: str)
 
 def _measured(answer: Answer, target: str) -> dict[str, Any]:
     domain = answer.domain
-    return skill.measures(
+    return measures.measures(
         answer.field, answer.truth, domain.fine, domain.days, sd=answer.spread,
         means=area_mean(domain.fine, domain.coarse), coarse=domain.inputs[target], kelvin=target == "tasmax",
     )  # fmt: skip
 
 
 def _mean(found: Sequence[Any], weights: Sequence[float] | None = None) -> Any:
-    """The weighted mean of figures, or of dictionaries or lists of them; None where one is not known."""
+    """The weighted mean of figures, or of dictionaries or lists of them; None where one is None."""
     first, *others = found
     if not others:
         return first
@@ -161,7 +160,7 @@ def _best_baseline(table: Table, split: str) -> str:
     return min((name for name in table if split in table[name]), key=lambda name: table[name][split].rmse)
 
 
-def _against(
+def _relative(
     own: Daily, best: str, baseline: Daily, noise_floor: float | None, params: EvaluateParams
 ) -> dict[str, Any]:
     """Interval of the RMSE; skill and share of the way to the noise floor with their intervals."""
@@ -194,7 +193,7 @@ def _against(
 
 
 def _change_error(split: str, future: Sequence[Answer], today: Sequence[Answer] | None) -> float | None:
-    """Of the climate signal between a warmer world and the test days on the same terrain."""
+    """Error of the climate change signal between a warmer climate and the test days on the same terrain."""
     if not split.startswith(WARMER) or today is None:
         return None
     at = {answer.domain.place: answer for answer in reversed(today)}
@@ -204,7 +203,7 @@ def _change_error(split: str, future: Sequence[Answer], today: Sequence[Answer] 
     for answer in future:
         before = at[answer.domain.place]
         fields = answer.field, before.field, answer.truth, before.truth
-        found.append(skill.change_error(*fields, answer.domain.fine.areas))
+        found.append(measures.change_error(*fields, answer.domain.fine.areas))
     change: float | None = _mean(found, [answer.days for answer in future])
     return change
 
@@ -213,54 +212,54 @@ def _by_season(found: Sequence[Answer]) -> dict[str, Any]:
     parts = [(answer.field, answer.truth, answer.domain.fine.areas) for answer in found]
     squared, error = (
         np.concatenate([measure(*part) for part in parts])
-        for measure in (skill.daily_squared_error, skill.daily_error)
+        for measure in (measures.daily_squared_error, measures.daily_error)
     )
-    return skill.by_season(squared, error, np.concatenate([answer.domain.days.month for answer in found]))
+    return measures.by_season(squared, error, np.concatenate([answer.domain.days.month for answer in found]))
 
 
 def _by_elevation(found: Sequence[Answer]) -> list[dict[str, float | None]] | None:
     heights = [answer.domain.static["elevation"] for answer in found]
-    if not any(map(skill.has_relief, heights)):
+    if not any(map(measures.has_relief, heights)):
         return None
-    return skill.by_elevation(
+    return measures.by_elevation(
         (answer.field, answer.truth, answer.domain.fine, height_m)
         for answer, height_m in zip(found, heights, strict=True)
     )
 
 
-def _maps(said: Sequence[Answer] | None, target: str) -> dict[str, npt.NDArray[Any]]:
-    """Bias and RMSE by cell, spectra, the fields of three telling days of the test split.
+def _maps(parts: Sequence[Answer] | None, target: str) -> dict[str, npt.NDArray[Any]]:
+    """Bias and RMSE by cell, spectra, and the fields of three days of the test split.
 
-    Of its first domain that has a day that counts.
+    They are of its first domain with a valid day.
     """
-    assert said is not None
-    shown = next(answer for answer in said if answer.days)
+    assert parts is not None
+    shown = next(answer for answer in parts if answer.days)
     domain, field, true = shown.domain, shown.field, shown.truth
     error = field - true
     days = telling_days(domain, target)
-    # What a model says where there is no truth, such as over the sea, is no detail too many.
-    wavenumber, power = skill_patterns.spectrum(np.where(np.isnan(true), true, field))
+    # Predictions without a truth, such as over the sea, must not add power to the spectrum.
+    wavenumber, power = patterns.spectrum(np.where(np.isnan(true), true, field))
     return {
         "bias": _over_days(error), "rmse": np.sqrt(_over_days(error**2)), "days": field[days],
         "truth_days": true[days], "coarse_days": domain.inputs[target][days],
         "ordinal": domain.days.ordinal[days], "wavenumber": wavenumber, "power": power,
-        "truth_power": skill_patterns.spectrum(true)[1], "lat": domain.fine.lat.centres,
+        "truth_power": patterns.spectrum(true)[1], "lat": domain.fine.lat.centres,
         "lon": domain.fine.lon.centres, "elevation": domain.static["elevation"],
     }  # fmt: skip
 
 
 def _over_days(field: Fields) -> Fields:
-    """Mean of the days that are there, (H, W)."""
+    """Mean over the days without missing values, (H, W)."""
     count = (~np.isnan(field)).sum(axis=0)
     total = np.nansum(field, axis=0, dtype=np.float64)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def telling_days(domain: Domain, target: str) -> npt.NDArray[np.int64]:
-    """Indices of the hottest day, the coldest, and the one on which height explains least of the truth.
+    """Indices of the hottest day, the coldest, and the one on which elevation explains least of the truth.
 
-    Among the days that have a truth and a coarse field. Where heights are not known, the last is the day that
-    is least like its coarse field.
+    Only days with a truth and a coarse field are considered. Where elevations are not known, the last is the
+    day that is least like its coarse field.
     """
     missing = [np.isnan(field).all(axis=(1, 2)) for field in (truth(domain), domain.inputs[target])]
     known = np.flatnonzero(~(missing[0] | missing[1]))

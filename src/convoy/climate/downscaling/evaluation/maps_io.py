@@ -17,7 +17,7 @@ from convoy.core.printable import reason
 def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write the arrays as safetensors; the same arrays give the same bytes."""
     with atomic_file(path) as partial:
-        # Not by save_file, which writes files that only the owner can read, whatever the umask.
+        # Not by save_file, which ignores the umask and writes files that only the owner can read.
         partial.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 

@@ -1,4 +1,4 @@
-"""A stored model on somebody's own files: days in, fine fields out, and a record of what was odd."""
+"""Applies a stored model to files: from coarse days to fine fields, with warnings about unusual inputs."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ class Application:
         self._means = {name: _Mean(name, inputs.part_of(name, self.days)) for name in inputs.parts}
 
     def parts(self, report: Callable[[str, int, int], None]) -> Iterator[Part]:
-        """Spans of days and their fields (T, H, W); `report` is told how far that is.
+        """Spans of days and their fields (T, H, W); `report` is called with the number of days done.
 
         A day on which an input is missing in all cells has no fine field: NaN.
         """
@@ -61,7 +61,7 @@ class Application:
                 report("days", span.stop, len(self.days))
 
     def _parts(self, start: int, days: Days) -> Iterator[Part]:
-        """Those of a block of days, the first of which is the day `start`."""
+        """The spans of a block of days, the first of which is the day `start`."""
         inputs = {name: self._fields(name, days) for name in self._side.parts}
         absent = self._record.note(days, inputs)
         surface = self._surface
@@ -89,11 +89,11 @@ class Application:
         return fields
 
     def warnings(self) -> list[str]:
-        """What was odd about the days so far, a line each."""
+        """Warnings about the days so far, one line each."""
         return [*self._left_out(), *self._record.lines()]
 
     def remarks(self) -> str:
-        """The warnings and what the model was trained on, for whoever gets the file without our output."""
+        """The source of the model's training data and the warnings, for the file's `comment`."""
         return "; ".join([f"The model was trained on {self._source}", *self.warnings()])
 
     def summary(self) -> str:
@@ -112,27 +112,27 @@ class Application:
 
 
 class Record:
-    """Per input, the days outside the range that a model was trained on, and what is missing."""
+    """Per input, the days outside the range of the training data, and missing values."""
 
     def __init__(self, days: Days, ranges: Mapping[str, Sequence[float]]) -> None:
         self._days = days
         self._found = {name: _Found(name, float(low), float(high)) for name, (low, high) in ranges.items()}
 
     def note(self, days: Days, inputs: Mapping[str, Fields]) -> npt.NDArray[np.bool_]:
-        """Take in a block of days; return on which of them an input is missing in all cells, (T,)."""
+        """Record a block of days; return on which of them an input is missing in all cells, (T,)."""
         return np.logical_or.reduce([self._found[name].note(days, field) for name, field in inputs.items()])
 
     def lines(self) -> list[str]:
-        """One line for each kind of oddity of each input."""
+        """One line for each kind of warning of each input."""
         return [line for found in self._found.values() for line in found.lines(len(self._days))]
 
 
 class _Found:
-    """What was seen of one input."""
+    """The record of one input."""
 
     def __init__(self, name: str, low: float, high: float) -> None:
         self.name, self.low, self.high = name, low, high
-        # Units that were converted, or packed numbers, are a little off.
+        # Converted units and packed numbers have rounding errors.
         self.margin = 1e-4 * (high - low)
         self.outside_days = self.holed_days = self.absent_days = self.missing = self.values = 0
         self.farthest: tuple[float, float, str] = (0.0, 0.0, "")
@@ -164,14 +164,14 @@ class _Found:
         if self.missing:
             yield (
                 f"{self.name}: {self.missing / self.values:.2%} of the values are missing, on "
-                f"{_share(self.holed_days, days)}; the nearest cell stands in for each"
+                f"{_share(self.holed_days, days)}; replaced by the nearest cell"
             )
         if self.absent_days:
             yield f"{self.name}: missing in all cells on {_share(self.absent_days, days)}: no fine fields"
 
 
 class _Mean:
-    """The mean of one input, which may betray a wrong unit as soon as a year of days is in."""
+    """The mean of one input over the first year of days, which is checked for wrong units."""
 
     def __init__(self, name: str, part: xr.Dataset) -> None:
         self.name, self.part = name, part
@@ -190,7 +190,7 @@ class _Mean:
 
 
 def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, VariableParams]:
-    """By our names, what files call a variable and its units, where that is not as usual."""
+    """By our names, the name and units of a variable in files, where they differ from the convention."""
     return {name: VariableParams(name=names.get(name), units=units.get(name)) for name in {**names, **units}}
 
 
@@ -226,7 +226,7 @@ def attributes(
 ) -> dict[str, str]:
     """The output's own attributes (CF-1.11, 2.6.2): no dates, so that the same input gives the same bytes.
 
-    What the files say of themselves is told once; of their histories the first, as NCO's ncrcat does.
+    Equal attributes of the files are written once, and of their histories the first, as NCO's ncrcat does.
     version: of convoy; model_sha256: of the model folder's manifest.
     """
     names = [PurePath(path_of(raw)).name for raw in files]
@@ -252,12 +252,12 @@ def is_downscaled(raw: xr.Dataset) -> bool:
 
 
 def slice_days(fine: Grid) -> int:
-    """How many days are computed at a time: about 90, fewer on large grids."""
+    """Number of days that are computed at a time: about 90, fewer on large grids."""
     return min(LONGEST_SLICE_DAYS, max(1, VALUES_A_SLICE // (len(fine.lat) * len(fine.lon))))
 
 
 def variables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """CF attributes of what a model gives: its target and, where it has one, the standard deviation."""
+    """CF attributes of a model's output: its target and, where it has one, the standard deviation."""
     target = config["target"]
     own = row_of(target).attributes
     kelvin = own["units"] == "K"

@@ -1,4 +1,4 @@
-"""What `convoy downscale` writes: one CF NetCDF-4 file, block by block."""
+"""Writer of the output of `convoy downscale`: one CF NetCDF-4 file, block by block."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,8 +27,8 @@ def write(
     """Write the file as a whole or not at all; the same parts give the same bytes.
 
     variables: attributes by name; attributes: of the file; parts: spans of days and their fields (T, H, W),
-    NaN where missing; remarks: asked after the last part, what becomes the file's `comment`. Raises
-    ConvoyError where the disk is too small.
+    NaN where missing; remarks: called after the last part, returns the file's `comment`. Raises ConvoyError
+    where the disk is too small.
     """
     with atomic_file(path) as partial, _in_one_line(path):
         chunk = days_a_chunk(len(days), grid.shape)
@@ -53,7 +53,7 @@ def write(
 def _empty(
     grid: Grid, days: Days, variables: Mapping[str, Mapping[str, str]], attributes: Mapping[str, str]
 ) -> xr.Dataset:
-    """The file without its variables, which are written day by day: xarray writes them whole."""
+    """Write the file without its variables, which are written by day, while xarray writes whole ones."""
     of_height = [name for name, row in VARIABLES.items() if row.height_m is not None and name in variables]
     flat = np.zeros(grid.shape, np.float32)
     return dataset(grid, days, dict.fromkeys(of_height, flat), attributes).drop_vars(of_height)

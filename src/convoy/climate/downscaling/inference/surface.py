@@ -1,4 +1,4 @@
-"""The terrain on which fine fields are to lie: the model's own, or another one by its orography."""
+"""The terrain of the output: the model's own, or that of a given orography."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from convoy.climate.data.regridding import whole_ratio
 from convoy.climate.data.sides import Side
 from convoy.climate.data.static_fields import above_sea_floor, heights, static_fields
 from convoy.climate.data.variables import ELEVATION
-from convoy.climate.downscaling.models import specs as models
+from convoy.climate.downscaling.models import specs
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 
 HOME, ELSEWHERE = "home", "elsewhere"
-# Fewer coarse cells along an axis show no weather.
+# Fewer coarse cells along an axis do not resolve weather patterns.
 FEWEST_CELLS = 4
 # Coordinates are the same if they differ by less than this share of a cell.
 _SAME = 0.01
@@ -27,7 +27,7 @@ _SAME = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A fine grid with its static fields, and the part of an input's grid that lies over it.
+    """A fine grid with its static fields, and the part of an input's grid that covers it.
 
     rows, columns: of the input's grid. As in a Domain, models that know each pixel are bound to a `place`.
     """
@@ -44,7 +44,7 @@ class Surface:
 def heights_of(raw: xr.Dataset, settings: Settings) -> xr.Dataset:
     """The heights of an orography's file under the convention; ConvoyError where there are none.
 
-    settings: by our names, what the file calls a variable and its units, where that is not as usual.
+    settings: by our names, the name and units of a variable in files, where they differ from the convention.
     """
     of_heights = {name: value for name, value in settings.items() if name == ELEVATION}
     check_names([raw], of_heights)
@@ -52,10 +52,10 @@ def heights_of(raw: xr.Dataset, settings: Settings) -> xr.Dataset:
 
 
 def surface_for(stored: StoredModel, inputs: Side, fine: xr.Dataset | None) -> Surface:
-    """The terrain for inputs that lie so: by the heights of a fine grid (see `heights_of`), or the own one.
+    """The terrain for the inputs: that of the heights `fine` (see `heights_of`), else the model's own.
 
-    Raises ConvoyError where the input's grid is not the model's own and no heights are given, and see
-    `other_surface`.
+    Raises ConvoyError where the input's grid is not the model's own and no heights are given, and as
+    `other_surface` does.
     """
     if fine is not None:
         return other_surface(stored, inputs.grid, grid_of(fine), fields_of(fine, ELEVATION), path_of(fine))
@@ -66,8 +66,8 @@ def surface_for(stored: StoredModel, inputs: Side, fine: xr.Dataset | None) -> S
 
 
 def own_surface(stored: StoredModel, grid: Grid) -> Surface | None:
-    """The terrain that the model was fitted on, where the input's grid has all of its coarse cells."""
-    coarse, fine, coarse_static, static = models.home(stored)
+    """The terrain that the model was fitted on; None where the input lacks some of its coarse cells."""
+    coarse, fine, coarse_static, static = specs.home(stored)
     rows, columns = _found(grid.lat, coarse.lat), _found(grid.lon, coarse.lon)
     if rows is None or columns is None:
         return None
@@ -115,7 +115,7 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
 
 
 def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
-    coarse = models.home(stored)[0]
+    coarse = specs.home(stored)[0]
     found = f"{path}: {grid} do not hold the grid that the model was trained on, {coarse}"
     if stored.config["place"] is not None:
         raise ConvoyError(f"{found}; this model '{stored.config['kind']}' knows that terrain alone")
@@ -123,14 +123,14 @@ def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
 
 
 def _found(wide: Axis, narrow: Axis) -> slice | None:
-    """Where the cells of `narrow` stand in `wide`, if all of them do."""
+    """The slice of `wide` with the cells of `narrow`, or None where some are missing."""
     first = int(np.abs(wide.centres - narrow.centres[0]).argmin())
     cells = slice(first, first + len(narrow))
     return cells if wide.at(cells).same(narrow) else None
 
 
 def _covered(wide: Axis, narrow: Axis, path: str, name: str) -> slice:
-    """The cells of `wide` of which at least half lies in `narrow`; less tells too little of a cell's mean."""
+    """The cells of `wide` of which at least half is in `narrow`; less would not represent a cell's mean."""
     (low, high), (least, greatest), slack = narrow.reach, wide.reach, _SAME * wide.step
     if low < least - slack or high > greatest + slack:
         raise ConvoyError(

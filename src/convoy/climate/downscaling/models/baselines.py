@@ -28,7 +28,7 @@ _MONTHS = range(1, 13)
 
 
 def fit_nothing(_domains: Sequence[Domain], _target: str) -> Tensors:
-    """Tensors of a baseline that is the same whatever it is fitted on."""
+    """Tensors of a baseline that has nothing to fit."""
     return {"nothing": np.zeros(1, np.float32)}
 
 
@@ -47,7 +47,7 @@ def with_fixed_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -
 
 
 def with_daily_lapse(_tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
-    """The same with the lapse rate of each day's coarse field."""
+    """Bicubic interpolation, moved to the height of each fine cell with the day's lapse rate."""
     return at_height(domain, target, daily_lapse(domain, target))
 
 
@@ -120,15 +120,15 @@ def fit_quantiles(domains: Sequence[Domain], target: str) -> Tensors:
     tensors = {}
     for name, field in (("guess", guess), ("truth", truth)):
         parts = [field[season == number] for number in range(SEASONS)]
-        # A season that was never seen is mapped as the year is.
+        # A season without training days is mapped with the quantiles of the year.
         parts = [part if len(part) else field for part in parts]
         tensors[name] = np.stack([_quantiles(part) for part in parts])
     return tensors
 
 
 def _quantiles(field: Fields) -> Fields:
-    """Linear between order statistics of the days that are there, (50, H, W); NaN where none is."""
-    ordered = np.sort(field, axis=0)  # what is missing comes last
+    """Quantiles (50, H, W) over known days, by linear interpolation; NaN where there is none."""
+    ordered = np.sort(field, axis=0)  # missing values come last
     last = np.maximum((~np.isnan(field)).sum(axis=0) - 1, 0)
     place = QUANTILES[:, None, None] * last
     low = np.floor(place).astype(int)
@@ -138,7 +138,7 @@ def _quantiles(field: Fields) -> Fields:
 
 
 def with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> Fields:
-    """Each value moves by what its quantile moved; beyond the outermost by what those moved."""
+    """Each value is shifted by the difference of its quantiles, beyond the outermost ones by theirs."""
     guess = _bicubic(domain, target)
     season = domain.days.month % 12 // 3
     out = guess.reshape(len(guess), -1).copy()
@@ -154,9 +154,8 @@ def with_quantiles(tensors: Mapping[str, Any], domain: Domain, target: str) -> F
 def fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
     """Ridge regression of truth minus daily lapse, per pixel on all inputs around it and the season.
 
-    The pixels of one coarse cell share their predictors, and so one factorisation where they miss the same
-    days. The penalty is the one of `RIDGE_PENALTIES` that predicts the last fifth of the days best from those
-    before.
+    The pixels of one coarse cell share their predictors, and one factorisation where they lack the same days.
+    The penalty is the one of `RIDGE_PENALTIES` that best predicts the last fifth of the days from the others.
     """
     predictors = np.concatenate([_predictors(domain) for domain in domains])
     residual = np.concatenate(
@@ -197,7 +196,7 @@ def with_ridge(tensors: Mapping[str, Any], domain: Domain, target: str) -> Field
 
 
 def _ridge(x: npt.NDArray[Any], y: npt.NDArray[Any], penalties: Sequence[float]) -> list[npt.NDArray[Any]]:
-    """Weights (predictors + 1, pixels) per penalty, from the days on which a pixel is there; NaN without any.
+    """Weights (predictors + 1, pixels) per penalty, from the days on which a pixel is known; NaN without any.
 
     The constant is not penalised.
     """

@@ -63,9 +63,9 @@ def train(
 ) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
     """Fit a model once per seed: config.json's content, tensors by seed, the first seed's learning curve.
 
-    facts: of the folder of grids. Beside its weights a model keeps the grids and static fields that it was
-    fitted on, so that its folder is all that is needed. For `checkpoint` and `on_epoch` see
-    `convoy.training.seeds.train_seeds`. A baseline has no randomness and is fitted for the first seed alone.
+    facts: of the folder of grids. A model is stored with the grids and static fields that it was fitted on,
+    so that its folder is complete. For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A
+    baseline has no randomness and is fitted for the first seed alone.
     """
     target = facts["target"]
     fitted = model_named(MODELS, name).fit(
@@ -88,7 +88,7 @@ def _fit_baseline(
     _name: str, _params: Any, domains: Domains, _validation: Domains, target: str, seeds: Seeds,
     _checkpoint: Checkpoints, _on_epoch: OnEpoch | None,
 ) -> Fitted:  # fmt: skip
-    """A per-pixel baseline is fitted on the place with the most days alone."""
+    """Fit a baseline; a per-pixel one is fitted on the place with the most days only."""
     place = baselines.main_place(domains) if per_pixel else None
     tensors = fit([domain for domain in domains if place in (None, domain.place)], target)
     return Fitted({"training": {}, "place": place}, {seeds[0]: tensors}, None)
@@ -104,10 +104,10 @@ def _train_network(
     name: str, params: Any, domains: Domains, validation: Domains, target: str, seeds: Seeds,
     checkpoint: Checkpoints, on_epoch: OnEpoch | None,
 ) -> Fitted:  # fmt: skip
-    from convoy.climate.downscaling.networks import fit as networks
+    from convoy.climate.downscaling.networks import fit
     from convoy.training.seeds import train_seeds
 
-    train_one = partial(networks.train, name, params, domains, validation, target)
+    train_one = partial(fit.train, name, params, domains, validation, target)
     trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
     tensors = {
         seed: {f"{NETWORK}{key}": value for key, value in weights.items()}
@@ -118,10 +118,10 @@ def _train_network(
 
 
 def _network_predictor(config: Config, tensors: Tensors) -> Callable[[Domain], Prediction]:
-    from convoy.climate.downscaling.networks import fit as networks
+    from convoy.climate.downscaling.networks import fit
 
     weights = {key.removeprefix(NETWORK): value for key, value in tensors.items() if key.startswith(NETWORK)}
-    network = networks.Fitted(config, weights)
+    network = fit.Fitted(config, weights)
 
     def predict(domain: Domain) -> Prediction:
         field, spread = network.downscale(domain, config["target"])
@@ -134,7 +134,7 @@ def _network_predictor(config: Config, tensors: Tensors) -> Callable[[Domain], P
 
 
 def _refuse_infinite(found: Fields, domain: Domain) -> None:
-    """Raise ConvoyError for a day without a number though its inputs have some: not to pass for missing."""
+    """Raise ConvoyError for a day without finite values though its inputs have some: it is not missing."""
     known = [~np.isnan(field).all(axis=(1, 2)) for field in domain.inputs.values()]
     wrong = np.logical_and.reduce(known) & ~np.isfinite(found).all(axis=(1, 2))
     if wrong.any():
@@ -249,9 +249,9 @@ MODELS: dict[str, DownscalingModel] = registry(
 
 
 class Downscaling:
-    """A stored model made ready for any number of domains, such as the slices of a century.
+    """A stored model, loaded once for any number of domains, such as the slices of a century.
 
-    `seed`: of the training whose weights count; None for the first, the published one.
+    `seed`: of the training whose weights are used; None for the first, the published one.
     """
 
     def __init__(self, stored: StoredModel, seed: int | None = None) -> None:
@@ -277,7 +277,7 @@ class Downscaling:
 
 
 def checked(stored: StoredModel) -> StoredModel:
-    """The model itself, once its config, tensors and grids are found to fit together, see `stored.py`."""
+    """The model, after checking that its config, tensors and grids are consistent: see `stored.py`."""
     return check_model(stored, MODELS)
 
 
@@ -287,7 +287,7 @@ def downscale(stored: StoredModel, domain: Domain) -> Prediction | None:
 
 
 def surface_of(domain: Domain) -> Tensors:
-    """The grids and static fields of a domain as tensors to keep beside weights."""
+    """The grids and static fields of a domain as tensors, which are stored with the weights."""
     grids = {"fine": domain.fine, "coarse": domain.coarse}
     tensors: Tensors = {
         f"{GRID}{which}.{axis}.{part}": getattr(getattr(grid, axis), part)

@@ -1,4 +1,4 @@
-"""Checks a stored downscaling model before anything computes with it: config, weights and grids fit."""
+"""Checks a stored downscaling model before it is used: config, weights and grids must be consistent."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
@@ -19,10 +19,10 @@ from convoy.core.stored import AGAIN, LARGEST, Expected, Name, StoredConfig, che
 TASK = "climate/downscaling"
 STATIC, GRID, NETWORK = "static.", "grid.", "network."
 DEEPEST_UNET = 4  # each level halves the grid and doubles the channels
-# Matrices between the two grids have so many cells at most, of both together along an axis.
+# Largest number of cells of both grids together along an axis, which bounds the matrices between them.
 _MATRIX_AT_MOST = 1 << 23
 _METRES = -12_000, 9_500  # from the deepest trench to the highest summit
-_CHANNELS_BESIDE_INPUTS = 2  # the day's lapse rate and the coarse height
+_ADDED_CHANNELS = 2  # the day's lapse rate and the coarse height
 
 Conserve: TypeAlias = Literal["none", "additive", "softmax"]
 _Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
@@ -33,7 +33,7 @@ TensorsOf: TypeAlias = Callable[[int, tuple[int, int]], dict[str, Expected]]
 
 
 class Row(Protocol):
-    """What the check needs to know of a model: `tensors` of a baseline, None for a network."""
+    """The part of a registry row that the check uses: `tensors` of a baseline, None for a network."""
 
     @property
     def per_pixel(self) -> bool: ...
@@ -50,7 +50,7 @@ class _Config(StoredConfig):
     calendar: Name
     range: dict[Name, tuple[_Value, _Value]]
     place: Name | None
-    # Of inputs that the table of variables lacks.
+    # Units of inputs that are not in the table of variables.
     units: dict[Name, Name] = Field({})
 
     @model_validator(mode="after")
@@ -110,7 +110,7 @@ class _NetworkConfig(_Config):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         network, scaling = self.network, self.scaling
-        channels = len(self.inputs) + _CHANNELS_BESIDE_INPUTS
+        channels = len(self.inputs) + _ADDED_CHANNELS
         pairs: dict[str, tuple[Any, Any]] = {
             "network.trunk": (network.trunk, self.kind),
             "network.channels": (network.channels, channels),
@@ -127,14 +127,14 @@ class _NetworkConfig(_Config):
         }
         for name, (found, expected) in pairs.items():
             if found != expected:
-                raise ValueError(f"{name}: {found} does not fit {expected}, what the rest of the config says")
+                raise ValueError(f"{name}: {found} does not match {expected} in the rest of the config")
         if network.trunk == "unet" and network.depth > DEEPEST_UNET:
             raise ValueError(f"network.depth: a unet has at most {DEEPEST_UNET} levels")
         return self
 
 
 def check_model(stored: StoredModel, models: Mapping[str, Row]) -> StoredModel:
-    """The model itself, once its config, tensors and grids are found to fit together.
+    """The model, after checking that its config, tensors and grids are consistent.
 
     models: the registry's rows by name. Raises ConvoyError (one line) for the first thing that does not: an
     unknown kind or key, a value out of bounds, a tensor of another name, type, shape or range, a grid that is
@@ -236,7 +236,7 @@ def _check_axis(tensors: Mapping[str, npt.NDArray[Any]], name: str, where: str) 
 
 
 def no_tensors(_inputs: int, _fine: tuple[int, int]) -> dict[str, Expected]:
-    """Those of a baseline that is not fitted."""
+    """Tensors of a baseline that is not fitted: none."""
     return {"nothing": Expected("float32", (1,))}
 
 

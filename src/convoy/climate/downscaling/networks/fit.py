@@ -21,8 +21,8 @@ from convoy.training.loop import OnEpoch, fit, predict, seeded
 from convoy.training.seeds import Trained
 
 Array = npt.NDArray[Any]
-# Area means of the truth that differ more from the coarse input, in its standard deviations, show another
-# model's climate: some 0.05 K.
+# Where area means of the truth differ more from the coarse input (in its standard deviations, about 0.05 K),
+# the input is from another model.
 AGREEMENT = 0.007
 DEEPEST_UNET = 4  # each level halves the grid and doubles the channels
 
@@ -65,7 +65,7 @@ def train(
 
 
 class Fitted:
-    """A network with its weights, made ready once for any number of domains."""
+    """A network with its weights, loaded once for any number of domains."""
 
     def __init__(self, config: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
         self._network = Downscaler(**config["network"])
@@ -84,14 +84,14 @@ class Fitted:
         return outputs[:, 0] + np.float32(self._scale.level), spread
 
     def _geometry(self, coarse: Grid, fine: Grid) -> Geometry:
-        """The matrices between two grids; those of large ones are slow to make, and mostly needed again."""
+        """The matrices between two grids, cached since they are slow to compute for large ones."""
         if self._between is None or self._between[0] is not coarse or self._between[1] is not fine:
             self._between = coarse, fine, geometry(coarse, fine)
         return self._between[2]
 
 
 def _known(domains: Sequence[Domain], target: str) -> list[Domain]:
-    """The days that have a truth and something to tell it from; a domain without any is left out."""
+    """The days with a truth and all inputs; a domain without any is left out."""
     found = []
     for domain in domains:
         assert domain.target is not None
@@ -101,7 +101,7 @@ def _known(domains: Sequence[Domain], target: str) -> list[Domain]:
 
 
 def _bound_to(name: str, params: NetworkParams, domains: Sequence[Domain]) -> str | None:
-    """The place whose cells' own per-pixel effects are learnt; None for a network that can go anywhere."""
+    """The place whose per-pixel effects are learnt; None for a network that applies to any terrain."""
     places = {domain.place for domain in domains}
     if params.per_pixel == "pixel" and len(places) > 1:
         raise ConvoyError(
@@ -112,7 +112,7 @@ def _bound_to(name: str, params: NetworkParams, domains: Sequence[Domain]) -> st
 
 
 def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], target: str) -> dict[str, Any]:
-    """What is asked and what is done, with the disagreement that decides it."""
+    """The setting of `conserve`, the method used, and the disagreement that decides between them."""
     nests = whole_ratio(domains[0].coarse, domains[0].fine) is not None
     if params.conserve == "softmax" and not nests:
         raise ConvoyError(f"{name}: conserve 'softmax' needs grids that nest; choose additive, auto or none")

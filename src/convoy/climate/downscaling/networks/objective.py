@@ -1,4 +1,4 @@
-"""What a downscaling network is fitted for."""
+"""The objective of downscaling networks: squared error or CRPS."""
 
 from typing import Any
 
@@ -35,9 +35,9 @@ class FieldError:
 
     def _mean(self, errors: Tensor, targets: Tensor) -> Tensor:
         if errors.device not in self._on_device:
-            # Copied there once: a recorded step of a GPU can take nothing from the host.
+            # Copied to the device once: a recorded CUDA graph cannot read from the host.
             self._on_device[errors.device] = self._areas.to(errors.device)
-        # Only cells without a truth are left out: an output that is not finite must not count as no error.
+        # Only cells without a truth are left out: a non-finite output must make the loss non-finite.
         weights = self._on_device[errors.device] * ~torch.isnan(targets)
         return (errors * weights).sum() / weights.sum()
 

@@ -1,4 +1,4 @@
-"""Days of grids as a network takes them: tensors, and what they were scaled by."""
+"""Days of grids as tensors for a network, and their scaling."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from convoy.climate.data.regridding import area_mean, interpolation
 from convoy.nn.downscaling import Geometry, Inputs, Surface
 from convoy.training.batches import Batch, Plan, equal_shapes_plan
 
-# Variables that are positive and skewed are taken as what is nearer to a Gaussian.
+# Positive and skewed variables are transformed to be closer to a Gaussian.
 TRANSFORMS: dict[str, Any] = {
     "huss": lambda field: np.log(np.maximum(field, 1e-6)),
     "pr": lambda field: np.sqrt(np.maximum(field, 0)),
 }
-# So many days stay in the processor's cache between the layers.
+# Days per batch that fit into the processor's cache between the layers.
 INFERENCE_DAYS = 16
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Means and standard deviations of the training days, by which inputs become numbers near 1.
+    """Means and standard deviations of the training days, by which inputs are standardised.
 
     weather: per channel (C,); static: per static field (S,), which `static_names` lists; level: a typical
     value of the target; residual: the standard deviation of truth minus base.
@@ -42,7 +42,7 @@ class Scaling:
 
 
 def scaling(domains: Sequence[Domain], target: str) -> Scaling:
-    """What the training days are scaled by."""
+    """The scaling by the training days."""
     weather = [_weather(domain, target, daily_lapse(domain, target)) for domain in domains]
     names = tuple(domains[0].static)
     surface = {domain.place: domain for domain in domains}.values()
@@ -72,11 +72,11 @@ def _std(values: npt.NDArray[Any]) -> float:
 
 
 def _weather(domain: Domain, target: str, lapse: npt.NDArray[np.float32]) -> Fields:
-    """Channels (T, C, h, w): the target at sea level less its mean of the day, other inputs, lapse, height.
+    """Channels (T, C, h, w): the target at sea level minus its daily mean, other inputs, lapse, height.
 
     NaN on the days on which an input is missing in all cells.
-    A level that the whole region shares says nothing about where it is warm, and in a warmer world it would
-    be one that no training day has.
+    The mean of the region has no information about the pattern, and in a warmer climate it is outside the
+    range of the training days.
     """
     height_km = domain.coarse_static["elevation"] / np.float32(1000)
     level = at_sea_level(domain, target, lapse)
@@ -105,9 +105,8 @@ def geometry(coarse: Grid, fine: Grid) -> Geometry:
 class GridBatches:
     """Days of one or more domains, resident on a device; all domains have the same grids by shape.
 
-    Targets are (N, H, W) less the scaling's level, NaN where the truth is missing; where there is no truth,
-    the coarse field stands in its place, which is not read. `between` are the matrices of `geometry`,
-    where they are at hand.
+    Targets are (N, H, W) minus the scaling's level, NaN where the truth is missing; without a truth they are
+    the coarse field, which is not used. `between`: the matrices of `geometry`, where they are known already.
     """
 
     def __init__(
@@ -141,7 +140,7 @@ class GridBatches:
 
     def plan(self, batch_size: int, random: np.random.Generator | None) -> Plan:
         if random is None and self.lapse.is_cuda:
-            # 256 MB for 64 channels in bfloat16; on large grids the batch of training is kept.
+            # 256 MB for 64 channels in bfloat16; on large grids the training batch size is used.
             batch_size = max(batch_size, min(512, 2**21 // self.surface.elevation_km[0].numel()))
         elif random is None:
             batch_size = max(batch_size, INFERENCE_DAYS)
@@ -180,7 +179,7 @@ def _tensors(
 
 
 def _coarse(domain: Domain, target: str, lapse: npt.NDArray[np.float32]) -> Fields:
-    """The coarse target; a missing cell is as the nearest one would be at its height."""
+    """The coarse target; missing cells have the value of the nearest one, moved to their height."""
     field = domain.inputs[target]
     missing = np.isnan(field)
     if not missing.any():
@@ -210,7 +209,7 @@ def _static_scales(scale: Scaling) -> zip:
 
 
 def scaling_from(values: Mapping[str, Any]) -> Scaling:
-    """A scaling from what JSON gave back."""
+    """A scaling from parsed JSON."""
     plain: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
     }

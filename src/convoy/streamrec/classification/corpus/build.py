@@ -15,7 +15,7 @@ from convoy.streamrec.classification.corpus import tokens
 from convoy.streamrec.classification.corpus.data import SPLITS, TEST, TRAIN, VALIDATION, Corpus
 from convoy.streamrec.classification.corpus.tokens import encode
 
-__all__ = ["CorpusParams", "build", "encode", "fit_tokenizer", "split", "summary"]
+__all__ = ["CorpusParams", "build_corpus", "encode", "fit_tokenizer", "split", "summary"]
 
 _HASH_BITS = 32
 _TRAIN_BELOW, _VALIDATION_BELOW = 0.8 * 2**_HASH_BITS, 0.9 * 2**_HASH_BITS
@@ -66,7 +66,7 @@ def split(text_sha256: Sequence[str]) -> npt.NDArray[np.uint8]:
     return np.searchsorted([_TRAIN_BELOW, _VALIDATION_BELOW], bits, side="right").astype(np.uint8)
 
 
-def build(table: pa.Table, facts: Mapping[str, Any], params: CorpusParams) -> Corpus:
+def build_corpus(table: pa.Table, facts: Mapping[str, Any], params: CorpusParams) -> Corpus:
     """Corpus of a catalogue (item_id, title, synopsis, category, text_sha256) and its `facts`.
 
     Raises ConvoyError, with the number of items that are needed, where a split is empty or a category has no

@@ -83,18 +83,18 @@ def probabilities(stored: StoredModel, corpus: Corpus, items: Indices) -> dict[i
 def _train_network(
     name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints, on_epoch: OnEpoch | None
 ) -> Fitted:
-    from convoy.streamrec.classification.networks import fit as networks
+    from convoy.streamrec.classification.networks import fit
     from convoy.training.seeds import train_seeds
 
-    trained = train_seeds(partial(networks.train, name, params, corpus), seeds, checkpoint, on_epoch)
+    trained = train_seeds(partial(fit.train, name, params, corpus), seeds, checkpoint, on_epoch)
     training = params.training.model_dump(mode="json")
     return Fitted({**trained.config, "training": training}, trained.tensors, trained.curve)
 
 
 def _network_probabilities(config: Config, tensors: Tensors, corpus: Corpus, items: Indices) -> Probabilities:
-    from convoy.streamrec.classification.networks import fit as networks
+    from convoy.streamrec.classification.networks import fit
 
-    return networks.probabilities(config, tensors, corpus, items)
+    return fit.probabilities(config, tensors, corpus, items)
 
 
 def _bow_lookup(tensors: Tensors, _network: Config) -> "Lookup":

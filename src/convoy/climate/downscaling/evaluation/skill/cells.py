@@ -1,4 +1,4 @@
-"""Measures of what happens at each cell through time: anomalies, quantiles, yearly extremes.
+"""Measures of the time series at each cell: anomalies, quantiles, annual extremes.
 
 The fields are (T, H, W), missing (NaN) in the same places.
 """
@@ -14,7 +14,7 @@ from convoy.climate.data.domains import Days
 Field: TypeAlias = npt.NDArray[Any]
 SUMMER_DAY_K = 298.15
 QUANTILES = {"p02_bias": 0.02, "p98_bias": 0.98}
-# Variances below this share of the mean square are rounding of single precision, not weather.
+# Variances below this share of the mean square are rounding errors of single precision.
 NEGLIGIBLE = 1e-13
 _DAYS_AT_ONCE = 256
 
@@ -22,15 +22,15 @@ _DAYS_AT_ONCE = 256
 def cell_measures(
     prediction: Field, truth: Field, areas: npt.NDArray[np.float64], days: Days, kelvin: bool
 ) -> dict[str, float]:
-    """Measures by name; NaN where one cannot be known.
+    """Measures by name; NaN where one is undefined.
 
     anomaly_correlation, sd_ratio: of deseasonalised anomalies, pooled over days and cells with the areas as
     weights: sum(w p t) / sqrt(sum(w p p) sum(w t t)) and sqrt(sum(w p p) / sum(w t t)). Each cell's season is
     a mean and two harmonics of the year by least squares, the prediction's own for the prediction.
     p02_bias, p98_bias: area mean of the difference of each cell's quantiles.
     txx_bias: mean difference of the largest value of each cell and calendar year (ETCCDI's TXx).
-    summer_days_bias: mean difference of the days above 25 degrees C a calendar year (ETCCDI's SU); NaN unless
-    `kelvin`. Both take a year as far as its days are there.
+    summer_days_bias: mean difference of the number of days above 25 degrees C per calendar year (ETCCDI's
+    SU); NaN unless `kelvin`. Both include incomplete years.
     """
     basis = harmonics(days.season)
     moments = np.zeros(3)
@@ -55,7 +55,7 @@ def cell_measures(
 def harmonics(season: npt.NDArray[np.float64], count: int = 2) -> npt.NDArray[np.float64]:
     """Orthonormal columns (T, n) that span a mean and `count` harmonics of the season angle (T,).
 
-    n is 1 + 2 count, or less where the days do not tell all of them apart.
+    n is 1 + 2 count, or less where these columns are linearly dependent on the given days.
     """
     columns = [np.ones_like(season)]
     for order in range(1, count + 1):
@@ -81,7 +81,7 @@ def anomalies(series: Field, basis: npt.NDArray[np.float64]) -> npt.NDArray[np.f
 
 
 def parts(days: int) -> list[slice]:
-    """So many days at a time that copies in double precision stay small, however long the record."""
+    """Slices of days, short enough that copies in double precision take little memory."""
     return [slice(start, start + _DAYS_AT_ONCE) for start in range(0, days, _DAYS_AT_ONCE)]
 
 
@@ -103,7 +103,7 @@ def _anomaly_measures(moments: npt.NDArray[np.float64], negligible: float) -> di
 
 
 def _quantile(rising: Field, share: float) -> npt.NDArray[np.float64]:
-    """Quantile of each row of (n, T), linear between its values, which rise; the missing ones come last.
+    """Quantile of each row of (n, T), by linear interpolation of its ascending values, missing ones last.
 
     NaN for a row without values.
     """

@@ -1,4 +1,4 @@
-"""What models are judged by: for all of them the same days and cells, whatever each has to say there."""
+"""Predictions to evaluate: all models are compared on the same days and cells."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,23 +16,23 @@ from convoy.core.errors import ConvoyError
 
 Predict: TypeAlias = Callable[[Domain], Prediction | None]
 Splits: TypeAlias = Mapping[str, Sequence[Domain]]
-# What needs neither training nor orography, and can say something wherever the day has a coarse field.
+# Needs neither training nor orography, and predicts every day with a coarse field.
 FALLBACK: Literal["bicubic"] = "bicubic"
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a model says of a judged domain: a field (T, H, W), its standard deviation where it has one.
+    """A model's prediction for a domain: a field (T, H, W), and its standard deviation where it has one.
 
-    The field has a value wherever the truth has one; `said` of these `asked` values are the model's own, and
-    they lie on so many `days`.
+    The field has a value wherever the truth has one: `values` in all, on `days` days, of which `predicted`
+    are the model's own.
     """
 
     domain: Domain
     field: Fields
     spread: Fields | None
-    said: int
-    asked: int
+    predicted: int
+    values: int
     days: int
 
     @property
@@ -47,10 +47,10 @@ def truth(domain: Domain) -> Fields:
 
 
 def judged(split: str, domains: Sequence[Domain]) -> list[Domain]:
-    """The domains of a split with no truth on the days that count for no model.
+    """The domains of a split without the truth of days that are not evaluated.
 
-    Those are the days on which the truth or an input is missing in all cells: there, no model has to give
-    anything. Raises ConvoyError where no day is left.
+    These are the days on which an input is missing in all cells, for which no model has to predict anything.
+    Raises ConvoyError where no day is left.
     """
     found = [_judged(domain) for domain in domains]
     if all(np.isnan(truth(domain)).all() for domain in found):
@@ -72,11 +72,11 @@ def _judged(domain: Domain) -> Domain:
 def answers(
     model: str, predict: Predict, split: str, domains: Sequence[Domain], target: str
 ) -> list[Answer] | None:
-    """What the model says of each judged domain of a split; None where it cannot go to one of them.
+    """The model's predictions for each domain of `judged`; None where it cannot be applied to one of them.
 
-    A baseline that is fitted per pixel has nothing to say of pixels that training never saw: there, bicubic
-    interpolation stands in for it, so that silence does not pay. Raises ConvoyError where any other model, or
-    a number that is infinite, leaves a value of the truth without an answer.
+    A baseline that is fitted per pixel has no prediction for pixels without training data: bicubic
+    interpolation replaces it there, so that models are compared on the same values. Raises ConvoyError where
+    any other model lacks a prediction, and for infinite ones.
     """
     found = []
     for domain in domains:
@@ -89,32 +89,32 @@ def answers(
 
 def _answer(model: str, split: str, domain: Domain, prediction: Prediction, target: str) -> Answer:
     field, spread = prediction
-    asked = ~np.isnan(truth(domain))
-    silent = asked & ~np.isfinite(field)
+    known = ~np.isnan(truth(domain))
+    lacking = known & ~np.isfinite(field)
     if spread is not None:
-        silent |= asked & ~np.isfinite(spread)
-    missing = int(silent.sum())
+        lacking |= known & ~np.isfinite(spread)
+    missing = int(lacking.sum())
     if missing:
         per_pixel = model in MODELS and MODELS[model].per_pixel
-        if not per_pixel or np.isinf(field[silent]).any():
-            raise ConvoyError(_refusal(model, split, domain, silent, target))
-        field = np.where(silent, interpolated(FALLBACK)({}, domain, target), field)
-    values, days = int(asked.sum()), int(asked.any(axis=(1, 2)).sum())
+        if not per_pixel or np.isinf(field[lacking]).any():
+            raise ConvoyError(_refusal(model, split, domain, lacking, target))
+        field = np.where(lacking, interpolated(FALLBACK)({}, domain, target), field)
+    values, days = int(known.sum()), int(known.any(axis=(1, 2)).sum())
     return Answer(domain, field, spread, values - missing, values, days)
 
 
-def _refusal(model: str, split: str, domain: Domain, silent: npt.NDArray[np.bool_], target: str) -> str:
-    days = silent.any(axis=(1, 2))
+def _refusal(model: str, split: str, domain: Domain, lacking: npt.NDArray[np.bool_], target: str) -> str:
+    days = lacking.any(axis=(1, 2))
     first = domain.days.at(days).labels[0]
     return (
-        f"{model}, split '{split}', {domain.name}: no finite {target} for {int(silent.sum()):,} values of "
+        f"{model}, split '{split}', {domain.name}: no finite {target} for {int(lacking.sum()):,} values of "
         f"the truth on {int(days.sum()):,} days, the first {first}, although the inputs are there; fit it "
         "again (a network whose training diverged: with a lower training.learning_rate)"
     )
 
 
 def daily_errors(found: Sequence[Answer]) -> Daily:
-    """The daily errors of the answers for one split."""
+    """The daily errors of the predictions for one split."""
     names = [np.array([answer.domain.name] * len(answer.domain.days)) for answer in found]
     errors = [daily_squared_error(answer.field, answer.truth, answer.domain.fine.areas) for answer in found]
     ordinals = [answer.domain.days.ordinal for answer in found]

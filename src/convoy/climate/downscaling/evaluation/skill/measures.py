@@ -1,9 +1,9 @@
-"""How good fine fields are: errors, and the measures that a climatologist asks for beside them.
+"""Measures of fine fields: errors, variability, extremes, spectra and spread.
 
-Fields are (T, H, W), NaN where missing; a cell that is missing in the prediction or in the truth counts in
-neither. Means over cells are weighted by their area, the weights of those present summing to 1 each day;
-days count alike. A measure that cannot be known (no data, nothing to divide by) is None. Weighted means and
-errors are those of the library `scores`.
+Fields are (T, H, W), NaN where missing; a cell that is missing in the prediction or in the truth is left out
+of both. Means over cells are weighted by area, the weights of those present summing to 1 each day; days have
+equal weights. A measure that is undefined (no data, division by zero) is None. Weighted means and errors are
+computed by the library `scores`.
 """
 
 import itertools
@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from convoy.climate.data.domains import Days, Grid
 from convoy.climate.data.regridding import Regridding, filled_mean
-from convoy.climate.downscaling.evaluation.skill import cells as skill_cells
-from convoy.climate.downscaling.evaluation.skill import patterns as skill_patterns
+from convoy.climate.downscaling.evaluation.skill import cells, patterns
 
 Field: TypeAlias = npt.NDArray[Any]
 Daily: TypeAlias = npt.NDArray[np.float64]
 
 SEASONS = {"DJF": (12, 1, 2), "MAM": (3, 4, 5), "JJA": (6, 7, 8), "SON": (9, 10, 11)}
-# Edges of the elevation bands in metres; the lowest band is sea. An edge belongs to the band below it.
+# Edges of the elevation bands in metres; the lowest band is sea. An edge is in the band below it.
 BAND_EDGES_M = (-math.inf, 0.0, 500.0, 1000.0, 2000.0, math.inf)
 
 
@@ -39,9 +38,9 @@ def measures(
 
     rmse, mae, bias; r2: 1 - mean squared error / variance of the truth over days and cells;
     anomaly_correlation, sd_ratio, p02_bias, p98_bias, txx_bias, summer_days_bias: see
-    `skill_cells.cell_measures`; log_spectral_distance (dB), high_frequency_ratio, ssim: see
-    `skill_patterns`; coarse_error: see there; crps: see `daily_crps`; spread_skill: root of the mean
-    predicted variance / rmse, 1 where the spread tells the error.
+    `cells.cell_measures`; log_spectral_distance (dB), high_frequency_ratio, ssim: see
+    `patterns`; coarse_error: see there; crps: see `daily_crps`; spread_skill: root of the mean
+    predicted variance / rmse, 1 where the spread equals the error.
     """
     areas = grid.areas
     prediction, truth = _where_both(prediction, truth)
@@ -56,9 +55,9 @@ def measures(
         "mae": _mean(daily_absolute_error(prediction, truth, areas)),
         "bias": _mean(daily_error(prediction, truth, areas)),
         "r2": _r2(_mean(squared), truth, areas),
-        **skill_cells.cell_measures(prediction, truth, areas, days, kelvin),
-        **skill_patterns.spectral_measures(prediction, truth, means),
-        "ssim": skill_patterns.ssim(prediction, truth, areas),
+        **cells.cell_measures(prediction, truth, areas, days, kelvin),
+        **patterns.spectral_measures(prediction, truth, means),
+        "ssim": patterns.ssim(prediction, truth, areas),
         "coarse_error": math.nan,
         "crps": crps,
         "spread_skill": spread / rmse if rmse > 0 else math.nan,
@@ -98,7 +97,7 @@ def daily_crps(prediction: Field, sd: Field, truth: Field, areas: Daily) -> Dail
     from scipy.special import ndtr
 
     daily = np.empty(len(truth))
-    for part in skill_cells.parts(len(truth)):
+    for part in cells.parts(len(truth)):
         error = truth[part].astype(np.float64) - prediction[part]
         width = sd[part].astype(np.float64)
         z = error / np.maximum(width, 1e-30)
@@ -113,11 +112,12 @@ def coarse_error(prediction: Field, coarse: Field, means: Regridding, areas: Dai
 
     Coarse cells of which more than half is missing do not count; NaN where none is left.
     """
-    # A coarse cell's area per fine cell in it: the harmonic mean, since the means weigh by area themselves.
+    # A coarse cell's area per fine cell in it: the harmonic mean, since the means are weighted by area
+    # already.
     inverse = means(1 / areas)
     coarse_areas = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)
     daily = np.empty(len(coarse))
-    for part in skill_cells.parts(len(coarse)):
+    for part in cells.parts(len(coarse)):
         own = filled_mean(means, prediction[part].astype(np.float64))
         daily[part] = daily_squared_error(own, coarse[part], coarse_areas)
     return math.sqrt(_mean(daily))
@@ -132,7 +132,7 @@ def change_error(
     """
     future = _mean_difference(model_future, truth_future)
     today = _mean_difference(model_today, truth_today)
-    return _known(math.sqrt(skill_cells.area_mean((future - today) ** 2, areas)))
+    return _known(math.sqrt(cells.area_mean((future - today) ** 2, areas)))
 
 
 def by_season(
@@ -148,7 +148,7 @@ def by_season(
 
 
 def has_relief(elevation: Field) -> bool:
-    """Whether heights (H, W) are known: grids without an orography have the same one everywhere."""
+    """Whether elevations (H, W) are known: grids without an orography have one value everywhere."""
     return bool(np.nanmax(elevation) > np.nanmin(elevation))
 
 
@@ -158,8 +158,8 @@ def by_elevation(
     """RMSE and bias of each elevation band that has cells, lowest (sea) first.
 
     domains: prediction and truth (T, H, W), grid, and elevation (H, W) in metres of each. A band's daily
-    errors are means over its cells in a domain, and days of all domains count alike. Each band says "from_m"
-    (its cells lie above; None for sea) and "to_m" (they lie there or below; None for the highest).
+    errors are means over its cells in a domain, and days of all domains have equal weights. The cells of a
+    band are above "from_m" (None for sea) and at or below "to_m" (None for the highest).
     """
     found: dict[tuple[float, float], list[tuple[Daily, Daily]]] = {}
     for prediction, truth, grid, elevation in domains:
@@ -185,7 +185,7 @@ def _summary(squared: Daily, error: Daily) -> dict[str, float | None]:
 def _r2(squared_error: float, truth: Field, areas: Daily) -> float:
     mean = _mean(_area_mean_by_day(truth, areas))
     variance = _mean(daily_squared_error(truth, np.broadcast_to(mean, truth.shape), areas))
-    return 1 - squared_error / variance if variance > skill_cells.NEGLIGIBLE * mean**2 else math.nan
+    return 1 - squared_error / variance if variance > cells.NEGLIGIBLE * mean**2 else math.nan
 
 
 def _daily_variance(sd: Field, truth: Field, areas: Daily) -> Daily:
@@ -197,7 +197,7 @@ def _mean_difference(model: Field, truth: Field) -> Daily:
     """Mean over days of model - truth, (H, W); NaN where a cell has no day."""
     total = np.zeros(truth.shape[1:])
     count = np.zeros(truth.shape[1:])
-    for part in skill_cells.parts(len(truth)):
+    for part in cells.parts(len(truth)):
         difference = model[part].astype(np.float64) - truth[part]
         total += np.nansum(difference, axis=0)
         count += np.isfinite(difference).sum(axis=0)
@@ -231,7 +231,7 @@ def _where_both(prediction: Field, truth: Field) -> tuple[Field, Field]:
 
 
 def _mean(daily: Daily) -> float:
-    """Mean over the days that are known; NaN without any."""
+    """Mean over the known days; NaN without any."""
     known = daily[np.isfinite(daily)]
     return float(known.mean()) if len(known) else math.nan
 

@@ -1,4 +1,4 @@
-"""Measures of what each day's map looks like: its spectrum and its structure.
+"""Measures of each day's map: its power spectrum and structural similarity.
 
 The fields are (T, H, W), missing (NaN) in the same places.
 """
@@ -15,14 +15,14 @@ from convoy.climate.downscaling.evaluation.skill.cells import parts
 
 Field: TypeAlias = npt.NDArray[Any]
 
-# Wang et al. (2004): a Gaussian window of 11 x 11 cells, and the constants that keep quotients steady.
+# Wang et al. (2004): a Gaussian window of 11 x 11 cells, and the constants that stabilise quotients.
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 SSIM_K1, SSIM_K2 = 0.01, 0.03
 SSIM_DAYS = 200
 
 
 def spectral_measures(prediction: Field, truth: Field, means: Regridding | None) -> dict[str, float]:
-    """log_spectral_distance and high_frequency_ratio; NaN where one cannot be known.
+    """log_spectral_distance and high_frequency_ratio; NaN where one is undefined.
 
     log_spectral_distance, dB: the root of the mean over wavenumbers of (10 log10 of the ratio of the two mean
     spectra) squared. high_frequency_ratio: power beyond the coarse grid's Nyquist wavenumber, prediction /
@@ -34,7 +34,7 @@ def spectral_measures(prediction: Field, truth: Field, means: Regridding | None)
     if len(own) and (own > 0).all() and (true > 0).all():
         distance = math.sqrt(np.mean((10 * np.log10(own / true)) ** 2))
     if means is not None:
-        # Rows of equal degrees differ a little in area, by which the coarse rows were cut.
+        # Rows of equal degrees differ a little in area, by which the coarse rows are defined.
         beyond = wavenumber > 1.01 * coarse_nyquist(means)
         ratio = own[beyond].sum() / true[beyond].sum() if true[beyond].sum() > 0 else math.nan
     return {"log_spectral_distance": distance, "high_frequency_ratio": ratio}
@@ -46,8 +46,8 @@ def spectrum(field: Field) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floa
     Wavenumbers are in cycles a cell, n / N for n = 1 .. N // 2 with N the shorter side; divided by a cell's
     width in degrees they are cycles a degree. The power is summed over the shell of a wavenumber (circles of
     cells, not of kilometres) and averaged over days, in the field's units squared: a wave of amplitude a has
-    a**2 / 2 in all. Each day loses its mean, missing cells take it, and a Hann window lets the sides meet;
-    its loss of power is made good. Days without a value do not count.
+    a**2 / 2 in total. Each day's mean is subtracted, missing cells are set to 0, and a Hann window, whose
+    loss of power is corrected, makes the field periodic. Days without a value are left out.
     """
     rows, columns = field.shape[1:]
     size = min(rows, columns)
@@ -63,7 +63,7 @@ def spectrum(field: Field) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floa
             np.nan_to_num(maps, copy=False)
             modes = fft.rfft2(maps * window)
             total += (modes.real**2 + modes.imag**2).sum(axis=0)
-    # A real transform leaves out the conjugates, all but those of the first and, of even length, last column.
+    # A real transform omits the conjugates, except in the first and, for an even length, the last column.
     total[:, 1 : (columns + 1) // 2] *= 2
     shell = np.rint(np.hypot(fft.fftfreq(rows)[:, None], fft.rfftfreq(columns)) * size).astype(int)
     power = np.bincount(shell.ravel(), weights=total.ravel())[1 : size // 2 + 1]
@@ -74,16 +74,13 @@ def spectrum(field: Field) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floa
 
 
 def coarse_nyquist(means: Regridding) -> float:
-    """The largest wavenumber that the coarse grid can hold, cycles a fine cell.
-
-    Of two sides that differ, the finer one decides: beyond it the coarse fields tell nothing.
-    """
-    # A column's sum is the share of a coarse cell that one fine cell fills.
+    """The Nyquist wavenumber of the coarse grid, in cycles per fine cell; for two sides the larger one."""
+    # A column's sum is the share of a fine cell in its coarse cell.
     return 0.5 * max(float(np.median(matrix.sum(axis=0))) for matrix in (means.lat, means.lon))
 
 
 def ssim(prediction: Field, truth: Field, areas: npt.NDArray[np.float64]) -> float:
-    """Mean structural similarity (Wang et al. 2004), 1 for equal maps; NaN where it cannot be known.
+    """Mean structural similarity (Wang et al. 2004), 1 for equal maps; NaN where it is undefined.
 
     Fields count from the truth's lowest value on and the data range is the truth's highest minus lowest, over
     all days and cells: as for pictures, whose values lie in 0 .. range. Local moments are of the cells in the
