@@ -80,7 +80,9 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(version, repository)
         return refused(*command, "--model", uri).removeprefix("convoy: ")
 
     other = line(DOWNSCALE, "models:/streamrec-text@challenger")
-    assert other.startswith("model: a model 'textcnn' downscales nothing; name one of climate's, such as ")
+    assert other.startswith(
+        "models:/streamrec-text@challenger: a model 'textcnn' downscales nothing; name one of climate's"
+    )
     assert line(EMBED, f"{MODEL}/1").startswith("model 'residual': expected one of textcnn, bow, ")
     for uri in (f"{MODEL}/77", f"{MODEL}@champion"):
         missing = line(DOWNSCALE, uri)

@@ -32,8 +32,10 @@ from convoy.climate.data.variables import (
     row_of,
 )
 from convoy.core.errors import KEY, ConvoyError
+from convoy.core.printable import cut
 
 LISTED = 4  # files of which a message says what they have
+SHOWN, SHOWN_LIST = 80, 400  # characters of a name or attribute, and of a list of names, in a message
 Settings = Mapping[str, VariableParams]
 
 
@@ -129,7 +131,9 @@ class _Conformed(BackendArray):
         self.conversion = turned
 
     def _fail(self, what: str, **parts: Any) -> NoReturn:
-        raise ConvoyError(f"{called(self.name, self.stored)} {what}", path=path_of(self.raw), **parts)
+        raise ConvoyError(
+            f"{called(self.name, self.stored)} {cut(what, SHOWN_LIST)}", path=path_of(self.raw), **parts
+        )
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -212,12 +216,12 @@ def without_round_off(name: str, values: Fields) -> tuple[Fields, int]:
 
 def advice(units: str) -> str:
     """What to do about values that are wrong because of a unit; the key is the param of the units."""
-    return f"are its units '{units}'? override them: {KEY}"
+    return f"are its units '{cut(units, SHOWN)}'? override them: {KEY}"
 
 
 def called(name: str, stored: str) -> str:
     """A variable in words: its name in the file, and ours where that differs."""
-    return f"variable '{stored}'" + ("" if stored == name else f" ({name})")
+    return f"variable '{cut(stored, SHOWN)}'" + ("" if stored == name else f" ({name})")
 
 
 def require(files: Sequence[xr.Dataset], parts: Iterable[xr.Dataset | None], wanted: Iterable[str]) -> None:
@@ -242,7 +246,10 @@ def check_names(files: Sequence[xr.Dataset], settings: Settings) -> None:
 
 def listing(files: Sequence[xr.Dataset]) -> str:
     """What the first of these files have, in words."""
-    words = [f"{path_of(raw)} has {', '.join(_data_variables(raw)) or 'none'}" for raw in files[:LISTED]]
+    words = [
+        f"{path_of(raw)} has {cut(', '.join(_data_variables(raw)), SHOWN_LIST) or 'none'}"
+        for raw in files[:LISTED]
+    ]
     more = len(files) - LISTED
     return "; ".join(words) + (f"; and {more:,} more files" if more > 0 else "")
 

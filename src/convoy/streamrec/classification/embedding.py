@@ -46,7 +46,7 @@ class Embedder:
         make_lookup = model_named(MODELS, kind).lookup
         if make_lookup is None:
             able = " or ".join(name for name, row in MODELS.items() if row.lookup is not None)
-            raise ConvoyError(f"model: a {kind} model has no embeddings; expected {able}")
+            raise ConvoyError(f"a {kind} model has no embeddings", path=model.name, expected=able)
         checked(model)
         self._lookup = make_lookup(model.tensors, model.config["network"])
         self._tokenizer_json = model.tokenizer_json

@@ -20,6 +20,7 @@ from convoy.climate.downscaling.models.specs import Downscaling, checked
 from convoy.climate.downscaling.models.stored import TASK
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import cut
 
 # Values of one input held at a time: a file whose chunks span all of time is unpacked a few times, not often.
 VALUES_A_BLOCK = 1 << 22
@@ -205,8 +206,10 @@ def inputs_side(
     kind, inputs = stored.config.get("kind"), stored.config.get("inputs")
     if stored.config.get("task") != TASK or not inputs:
         raise ConvoyError(
-            f"model: a model '{kind}' downscales nothing; name one of climate's, such as "
-            "data/climate/models/residual or models:/climate-downscaling@champion"
+            f"a model '{cut(str(kind), 40)}' downscales nothing",
+            path=stored.name,
+            hint="name one of climate's, such as data/climate/models/residual or "
+            "models:/climate-downscaling@champion",
         )
     checked(stored)
     for name in given:
