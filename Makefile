@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
-# The first of these that starts and is 3.11 or 3.12; or say `make PYTHON=/path/to/python3.12 setup`.
+# The first of these that starts and is 3.11 or 3.12; otherwise run `make PYTHON=/path/to/python3.12 setup`.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; \
 	done)

@@ -1,4 +1,4 @@
-"""Text of strangers in one line that is safe to print: secrets masked, control characters escaped, cut.
+"""Untrusted text as one line that is safe to print: secrets masked, control characters escaped, cut.
 
 Ids, column names, units, file names and errors of libraries may hold terminal escapes, newlines or passwords.
 """
@@ -60,5 +60,5 @@ def one_line(text: object) -> str:
 
 
 def reason(error: BaseException | str, most: int = 300) -> str:
-    """What a library says of a failure, as part of a message: in one line, cut, secrets masked."""
+    """An error of a library as part of a message: one line, cut, secrets masked."""
     return cut(mask(" ".join(str(error).split())), most)

@@ -76,7 +76,7 @@ VALUES = [
     ("scaling.weather_std", [1.0, 1.0, 1.0, 1.0, None]), ("scaling.static_names", ["elevation"]),
     ("scaling.static_names", ["elevation", "elevation"]), ("scaling.static_names", ["elevation", "moon"]),
     ("scaling.static_std", [1.0, -1.0]), ("scaling.level", None), ("scaling.residual", 0.0),
-    ("conserve", {}), ("conserve.done", "softmax"), ("conserve.disagreement", -1.0), ("place", None),
+    ("conserve", {}), ("conserve.used", "softmax"), ("conserve.disagreement", -1.0), ("place", None),
     ("place", 3), ("place", ""), ("task", "climate"), ("task", None), ("kind", "unet"), ("kind", "ridge"),
     ("kind", "gan"), ("kind", None), ("schema", 0), ("target", "psl2"), ("target", "pr"), ("target", None),
     ("inputs", []), ("inputs", ["tasmax"]), ("inputs", ["tasmax", "tasmax", "psl"]), ("inputs", "tasmax"),

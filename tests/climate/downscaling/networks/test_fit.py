@@ -141,8 +141,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, trunk: st
 
 def test_where_the_truth_agrees_the_output_conserves() -> None:
     facts, tensors, _ = trained()
-    assert facts["conserve"]["asked"] == "auto"
-    assert facts["conserve"]["done"] == facts["network"]["conserve"] == "additive"
+    assert facts["conserve"]["setting"] == "auto"
+    assert facts["conserve"]["used"] == facts["network"]["conserve"] == "additive"
     assert facts["conserve"]["disagreement"] < 1e-3
     field, _ = fitted(facts, tensors).downscale(VALIDATION, "tasmax")
     np.testing.assert_allclose(block_means(field), VALIDATION.inputs["tasmax"], atol=1e-3)
@@ -159,21 +159,21 @@ def done(conserve: str, *domains: Domain) -> dict[str, Any]:
 
 def test_auto_conserves_nothing_where_the_coarse_model_says_something_else() -> None:
     found = done("auto", first(biased(TRAINING), 20))
-    assert found["done"] == "none"
+    assert found["used"] == "none"
     assert found["disagreement"] == pytest.approx(0.5, abs=1e-2)
     # One such domain among others is enough to be seen.
-    assert done("auto", first(TRAINING, 20), first(biased(TRAINING), 20))["done"] == "none"
+    assert done("auto", first(TRAINING, 20), first(biased(TRAINING), 20))["used"] == "none"
     # Who asks for it gets it.
-    assert done("additive", first(biased(TRAINING), 20))["done"] == "additive"
-    assert done("none", first(TRAINING, 20))["done"] == "none"
+    assert done("additive", first(biased(TRAINING), 20))["used"] == "additive"
+    assert done("none", first(TRAINING, 20))["used"] == "none"
 
 
 def test_auto_conserves_nothing_where_truth_is_missing_or_grids_do_not_nest() -> None:
     masked = first(TRAINING, 20)
     masked.target[:, 0, 0] = np.nan
-    assert done("auto", masked) == {"asked": "auto", "done": "none", "disagreement": None}
+    assert done("auto", masked) == {"setting": "auto", "used": "none", "disagreement": None}
     found = done("auto", unaligned())
-    assert found["done"] == "none"
+    assert found["used"] == "none"
     assert found["disagreement"] < 1e-3
 
 

@@ -237,16 +237,16 @@ def attributes(
     made = f"convoy {version} downscale, model {stored.config['kind']}, sha256 {model_sha256[:16]}"
     what = row_of(stored.config["target"]).long_name
 
-    def said(name: str) -> list[str]:
+    def stated(name: str) -> list[str]:
         return list(dict.fromkeys(str(raw.attrs[name]) for raw in files if raw.attrs.get(name)))
 
     found = {
         "title": f"{what}, downscaled from {all_of_them}",
-        "institution": "; ".join(said("institution")) or f"not stated in {all_of_them}",
-        "source": f"{made}; input: {'; '.join(said('source')) or all_of_them}",
-        "history": "\n".join([f"{made}: {', '.join(names)}", *said("history")[:1]]),
+        "institution": "; ".join(stated("institution")) or f"not stated in {all_of_them}",
+        "source": f"{made}; input: {'; '.join(stated('source')) or all_of_them}",
+        "history": "\n".join([f"{made}: {', '.join(names)}", *stated("history")[:1]]),
     }
-    return found | ({"references": "; ".join(references)} if (references := said("references")) else {})
+    return found | ({"references": "; ".join(references)} if (references := stated("references")) else {})
 
 
 def is_downscaled(raw: xr.Dataset) -> bool:

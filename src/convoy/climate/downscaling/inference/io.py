@@ -70,5 +70,5 @@ def _in_one_line(path: Path) -> Iterator[None]:
     except RuntimeError as error:
         if not str(error).startswith("NetCDF:"):
             raise
-        asked = ": is the disk full?" if "HDF error" in str(error) else ""
-        raise ConvoyError(f"cannot be written ({reason(error)}){asked}", path=path) from None
+        advice = ": is the disk full?" if "HDF error" in str(error) else ""
+        raise ConvoyError(f"cannot be written ({reason(error)}){advice}", path=path) from None

@@ -107,7 +107,7 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
     needed = config.get("scaling", {}).get("static_names", ())
     if missing := [name for name in needed if name not in static]:
         raise ConvoyError(
-            f"the model needs {', '.join(missing)}, which heights do not tell",
+            f"the model needs {', '.join(missing)}, which cannot be derived from heights",
             path=path,
             hint="it was trained without",
         )

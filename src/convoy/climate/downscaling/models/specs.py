@@ -51,7 +51,7 @@ class DownscalingModel(ModelSpec[Fit, Predict]):
     per_pixel: bool = False
     """Fitted for each fine cell of one place, so that it cannot be applied to other terrain.
 
-    A network is bound to its place where its params say so, see `NetworkParams.per_pixel`.
+    A network is bound to its place where `NetworkParams.per_pixel` sets it.
     """
     tensors: TensorsOf | None = None
     """Tensors that a baseline stores, from the number of inputs and the shape of the fine grid."""

@@ -97,8 +97,8 @@ class _Scaling(Section):
 
 
 class _Conserved(Section):
-    asked: Conserve | Literal["auto"]
-    done: Conserve
+    setting: Conserve | Literal["auto"]
+    used: Conserve
     disagreement: float | None = Field(ge=0)
 
 
@@ -122,7 +122,7 @@ class _NetworkConfig(_Config):
             "scaling.static_names": (len(set(scaling.static_names)), len(scaling.static_names)),
             "network.scale": (network.scale, scaling.residual),
             "network.level": (network.level, scaling.level),
-            "conserve.done": (self.conserve.done, network.conserve),
+            "conserve.used": (self.conserve.used, network.conserve),
             "network.pixels, where there is a place": (network.pixels is None, self.place is None),
         }
         for name, (found, expected) in pairs.items():
@@ -137,8 +137,8 @@ def check_model(stored: StoredModel, models: Mapping[str, Row]) -> StoredModel:
     """The model, after checking that its config, tensors and grids are consistent.
 
     models: the registry's rows by name. Raises ConvoyError (one line) for the first thing that does not: an
-    unknown kind or key, a value out of bounds, a tensor of another name, type, shape or range, a grid that is
-    none. Takes no memory to speak of, whatever sizes the config names.
+    unknown kind or key, a value out of bounds, a tensor of another name, type, shape or range, an
+    invalid grid. Takes little memory, whatever sizes the config states.
     """
     kind = stored.config.get("kind")
     if stored.config.get("task") != TASK or not isinstance(kind, str):

@@ -49,7 +49,7 @@ def train(
     arguments: dict[str, Any] = {
         "channels": len(scale.weather_mean), "static_fields": len(scale.static_names), "trunk": name,
         "width": params.width, "depth": params.depth, "hidden": params.hidden, "layers": params.layers,
-        "conserve": conserve["done"], "spread": params.spread, "scale": scale.residual, "level": scale.level,
+        "conserve": conserve["used"], "spread": params.spread, "scale": scale.residual, "level": scale.level,
         "pixels": None if place is None else list(domains[0].fine.shape),
     }  # fmt: skip
     with seeded(seed):
@@ -122,7 +122,7 @@ def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], targe
         spread = float(np.nanstd(np.concatenate([domain.inputs[target].ravel() for domain in domains])))
         chosen = "additive" if nests and differs <= AGREEMENT * spread else "none"
     known = float(f"{differs:.3g}") if np.isfinite(differs) else None
-    return {"asked": params.conserve, "done": chosen, "disagreement": known}
+    return {"setting": params.conserve, "used": chosen, "disagreement": known}
 
 
 def disagreement(domains: Sequence[Domain], target: str) -> float:
