@@ -39,7 +39,9 @@ def compare(
     other days.
     """
     if not metrics:
-        raise ConvoyError("climate.networks, climate.baselines: no model to compare; name at least one")
+        raise ConvoyError(
+            "no model to compare", key="climate.networks, climate.baselines", hint="name at least one"
+        )
     noise_floors = [found["noise_floor"]["rmse"] for found in metrics.values() if found.get("noise_floor")]
     splits = [split for split in next(iter(metrics.values())) if split != "noise_floor"]
     networks = [model for model in metrics if MODELS[model].is_network]

@@ -116,10 +116,11 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
 
 def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
     coarse = specs.home(stored)[0]
-    found = f"{path}: {grid} do not hold the grid that the model was trained on, {coarse}"
+    hint = "name the heights on the fine grid to make with --orography"
     if stored.config["place"] is not None:
-        raise ConvoyError(f"{found}; this model '{stored.config['kind']}' knows that terrain alone")
-    raise ConvoyError(f"{found}; name the heights on the fine grid to make with --orography")
+        hint = f"this model '{stored.config['kind']}' knows that terrain alone"
+    found = f"{grid} do not hold the grid that the model was trained on, {coarse}"
+    raise ConvoyError(found, path=path, hint=hint)
 
 
 def _found(wide: Axis, narrow: Axis) -> slice | None:

@@ -21,6 +21,7 @@ import pyarrow as pa
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import reason
 from convoy.nn.kernels import word_scan as scan
 from convoy.nn.kernels.switch import enabled
 
@@ -143,7 +144,9 @@ def _prepared(tokenizer_json: str) -> tuple[Tokenizer, scan.Table | None]:
     try:
         library = Tokenizer.from_str(tokenizer_json)
     except Exception as error:  # the library raises plain Exceptions
-        raise ConvoyError(f"tokenizer.json: not a tokenizer that this version reads: {error}") from None
+        raise ConvoyError(
+            f"not a tokenizer that this version reads: {reason(error)}", path="tokenizer.json"
+        ) from None
     found, ours = json.loads(tokenizer_json), json.loads(_word_tokenizer({}).to_str())
     vocabulary = found["model"].pop("vocab")
     ours["model"].pop("vocab")
