@@ -75,7 +75,7 @@ class LinearParams(Section):
     """TF-IDF and logistic regression, its strength of regularisation chosen on the validation split."""
 
     C: tuple[float, ...] = Field(
-        default=(1.0, 10.0, 100.0),
+        default=(1.0, 3.0, 10.0, 30.0, 100.0),
         min_length=1,
         max_length=20,
         description="Inverse strengths of the L2 penalty, ascending: tried until the validation loss rises.",
