@@ -98,6 +98,33 @@ def test_coordinates_by_units_or_standard_name_alone(read):
     right(*read(variables))
 
 
+def spelled(lat, lon):
+    """The known field with its coordinates by other names and with other attributes."""
+    known = daily()
+    return {
+        "time": known["time"], lat[0]: (("y",), LAT, lat[1]), lon[0]: (("x",), LON, lon[1]),
+        "tasmax": (("time", "y", "x"), *known["tasmax"][1:]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon"),
+    [
+        (("y", {"units": "Degrees_North"}), ("x", {"units": "degrees east"})),
+        (("south_north", {"units": "degreesN"}), ("west_east", {"units": "degree_E"})),
+        (("nav_lat", {}), ("nav_lon", {"units": "degrees"})), (("LATITUDE", {}), ("Long", {})),
+    ],
+)  # fmt: skip
+def test_coordinates_by_units_or_names_in_any_spelling(read, lat, lon):
+    right(*read(spelled(lat, lon)))
+
+
+def test_coordinates_whose_names_only_begin_alike_are_none(refusal):
+    assert "has a latitude in degrees_north" in refusal(spelled(("latent", {}), ("lon", {})))
+    rotated = {"units": "degrees_north", "standard_name": "grid_latitude"}
+    assert "has a latitude in degrees_north" in refusal(spelled(("rlat", rotated), ("lon", {})))
+
+
 @pytest.mark.parametrize(
     ("time", "times"),
     [

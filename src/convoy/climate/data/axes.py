@@ -21,6 +21,11 @@ CALENDARS = {
 }  # fmt: skip
 # From here on the Gregorian calendars are one; before it they are ten days apart.
 GREGORIAN_FROM = cftime.datetime(1582, 10, 15, calendar="proleptic_gregorian")
+# Names and units, in any case, of coordinates that CF's own terms do not tell.
+_SPELLINGS = {
+    "latitude": r"lat|latitude|nav_lat|degrees?_?n(orth)?",
+    "longitude": r"lon|long|longitude|nav_lon|degrees?_?e(ast)?",
+}
 
 
 def coordinates(raw: xr.Dataset, variable: str) -> tuple[str, str]:
@@ -28,13 +33,8 @@ def coordinates(raw: xr.Dataset, variable: str) -> tuple[str, str]:
 
     Raises ConvoyError for a grid that is not made of rows of latitude and columns of longitude.
     """
-    dims, known = raw[variable].dims, raw.cf.coordinates
-    if not {"latitude", "longitude"} <= set(known):
-        # Neither standard names nor units tell, but their own names may; to guess takes a while.
-        known = raw.cf.guess_coord_axis().cf.coordinates
-    found: list[str] = []
-    for kind, unit in (("latitude", "degrees_north"), ("longitude", "degrees_east")):
-        fitting = [str(name) for name in raw.variables if name in known.get(kind, [])]
+    dims, found = raw[variable].dims, []
+    for (kind, fitting), unit in zip(_by_kind(raw).items(), ("degrees_north", "degrees_east"), strict=True):
         lines = [name for name in fitting if raw[name].ndim == 1 and raw[name].dims[0] in dims]
         if lines:
             found.append(min(lines, key=lambda name: name not in dims))
@@ -56,6 +56,19 @@ def coordinates(raw: xr.Dataset, variable: str) -> tuple[str, str]:
             "stations do; expected rows of latitude and columns of longitude",
         )
     return lat, lon
+
+
+def _by_kind(raw: xr.Dataset) -> dict[str, list[str]]:
+    """Names of the latitudes and of the longitudes of a file."""
+    known, found = raw.cf.coordinates, {kind: list[str]() for kind in _SPELLINGS}
+    for name, held in raw.variables.items():
+        stated, units = held.attrs.get("standard_name"), str(held.attrs.get("units", "")).replace(" ", "")
+        for kind, pattern in _SPELLINGS.items():
+            spelled = any(re.fullmatch(pattern, word, re.IGNORECASE) for word in (units, str(name)))
+            if stated == kind or (stated is None and (name in known.get(kind, []) or spelled)):
+                found[kind].append(str(name))
+                break
+    return found
 
 
 def latitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
