@@ -8,11 +8,11 @@ from convoy.climate.data.headers import StoredDomain
 from convoy.climate.gate.days import Times, day_checks
 
 
-def days_told(ordinals, calendar="standard"):
+def day_faults(ordinals, calendar="standard"):
     ordinals = np.asarray(ordinals)
     times = Times(calendar, ordinals, np.stack([ordinals, ordinals + 1], axis=1).astype(float))
-    told = {check.rule.name: check.told["x (coarse)"] for check in day_checks([], {("x", "coarse"): times})
-            if check.told}  # fmt: skip
+    told = {check.rule.name: check.faults["x (coarse)"] for check in day_checks([], {("x", "coarse"): times})
+            if check.faults}  # fmt: skip
     return {name: words for name, words in told.items() if words is not None}, times
 
 
@@ -22,12 +22,12 @@ def chosen(years, first=2001, keep=lambda days: days.month > 0, calendar="standa
 
 
 def test_seasons_and_years_may_be_missing():
-    assert days_told(chosen(3))[0] == {}
-    assert days_told(chosen(3, keep=lambda d: np.isin(d.month, [12, 1, 2])))[0] == {}
+    assert day_faults(chosen(3))[0] == {}
+    assert day_faults(chosen(3, keep=lambda d: np.isin(d.month, [12, 1, 2])))[0] == {}
     mid = lambda d: np.array([not "04-15" <= label[5:] <= "10-20" for label in d.labels])  # noqa: E731
-    assert days_told(chosen(3, keep=mid))[0] == {}
-    assert days_told(chosen(1, keep=lambda d: d.month != 7))[0] == {}
-    absent = days_told(chosen(5, keep=lambda d: (d.year < 2002) | (d.year > 2004)))[0]
+    assert day_faults(chosen(3, keep=mid))[0] == {}
+    assert day_faults(chosen(1, keep=lambda d: d.month != 7))[0] == {}
+    absent = day_faults(chosen(5, keep=lambda d: (d.year < 2002) | (d.year > 2004)))[0]
     assert absent == {"years_missing": "3 years, first 2002"}
 
 
@@ -53,39 +53,39 @@ def test_seasons_and_years_may_be_missing():
     ],
 )
 def test_missing_days(keep, told):
-    found, times = days_told(chosen(3, keep=keep))
+    found, times = day_faults(chosen(3, keep=keep))
     assert found == {"days_missing": told}
     assert -sum(times.surplus.values()) == int(told.split()[0])
 
 
 def test_a_single_year_may_lack_whole_months_only():
-    found, _ = days_told(chosen(1, keep=lambda d: ~((d.month == 7) | (d.month == 8) & (d.season < 3.7))))
+    found, _ = day_faults(chosen(1, keep=lambda d: ~((d.month == 7) | (d.month == 8) & (d.season < 3.7))))
     assert found["days_missing"].startswith("3")
 
 
 def test_a_leap_day_that_a_standard_calendar_has():
-    assert days_told(chosen(2, first=2003, calendar="noleap"), "noleap")[0] == {}
+    assert day_faults(chosen(2, first=2003, calendar="noleap"), "noleap")[0] == {}
     without = chosen(2, first=2003, keep=lambda d: np.array([not s.endswith("02-29") for s in d.labels]))
-    assert days_told(without)[0] == {"days_missing": "1 day: 2004-02-29"}
+    assert day_faults(without)[0] == {"days_missing": "1 day: 2004-02-29"}
 
 
 def test_days_in_the_wrong_order_and_other_bounds():
     days = chosen(1)
     days[[3, 4]] = days[[4, 3]]
-    assert days_told(days)[0] == {"time_order": "2001-01-05 is followed by 2001-01-04"}
+    assert day_faults(days)[0] == {"time_order": "2001-01-05 is followed by 2001-01-04"}
     days = chosen(1)
     times = Times("standard", days, np.stack([days - 0.5, days + 0.5], axis=1))
-    assert times.bounds_against() == "365 days, first 2001-01-01: -12 h to 12 h of it"
+    assert times.bounds_fault() == "365 days, first 2001-01-01: -12 h to 12 h of it"
 
 
 def test_days_of_one_side_alone():
     def times(ordinals, calendar="standard"):
-        return days_told(ordinals, calendar)[1]
+        return day_faults(ordinals, calendar)[1]
 
     def told(coarse, fine):
         domain = StoredDomain("x", "x", ())
         checks = day_checks([domain], {("x", "coarse"): coarse, ("x", "fine"): fine})
-        return next(check.told["x"] for check in checks if check.rule.name == "same_days")
+        return next(check.faults["x"] for check in checks if check.rule.name == "same_days")
 
     days = chosen(2)
     assert told(times(days), times(days)) is None

@@ -102,10 +102,10 @@ def test_faults_of_days(tmp_path):
         "time_fine_days": ["month 'home'"],
     }
     told = {finding.name: str(finding.examples[0]) for finding in verdict.failures}
-    assert told["time_order"] == "domain 'home (coarse)': 2001-02-09 is there 2 times"
+    assert told["time_order"] == "domain 'home (coarse)': 2001-02-09 is stored 2 times"
     assert told["days_missing"] == ("domain 'far (coarse)': 3 days: 2001-02-15 to 2001-02-16, 2001-07-20")
     assert re.fullmatch(
-        r"domain 'warmer': correlation 0\.7\d+, but 0\.9\d+ were it 1 day later",
+        r"domain 'warmer': correlation 0\.7\d+, but 0\.9\d+ if it were 1 day later",
         told["days_shifted"],
     )
 
@@ -174,7 +174,7 @@ def test_a_coarse_field_upside_down_fails_and_one_far_too_warm_is_warned_of(tmp_
     turned = verdict("turned", lambda field: np.ascontiguousarray(field[:, ::-1]))
     (finding,) = [finding for finding in turned.failures if finding.name == "upside_down"]
     assert re.search(
-        r"pattern correlation -?0\.\d+, but 1\.000 were it upside down", str(finding.examples[0])
+        r"pattern correlation -?0\.\d+, but 1\.000 if it were upside down", str(finding.examples[0])
     )
     warm = verdict("warm", lambda field: field + np.float32(20))
     assert warm.failures == ()

@@ -48,7 +48,7 @@ FILE_FAULTS = {
         "fine_2001.nc", attribute("time", "units", "hours since 1850-01-01"), "attributes",
         "time units 'hours since 1850-01-01', expected 'days since 1850-01-01'",
     ),
-    "times that are none": ("fine_2001.nc", put("time", 7, np.nan), "calendar", "1 times that are no dates"),
+    "times that are none": ("fine_2001.nc", put("time", 7, np.nan), "calendar", "1 times that are not dates"),
     "days of another year": ("fine_2001.nc", put("time", 364, 55_480.5), "calendar", "days of 2002"),
     "variable missing": ("coarse_2003.nc", renamed("huss", "hus"), "variables", "no huss"),
     "torn bounds": (

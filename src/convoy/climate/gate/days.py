@@ -1,4 +1,4 @@
-"""What the days of a domain have to be: each once, none missing but whole seasons, both sides alike."""
+"""Checks of the days of a domain: unique, none missing except whole seasons, equal on both sides."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Run = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """The days of one side of a domain, file after file as they are stored.
+    """The days of one side of a domain, file by file as they are stored.
 
     ordinal (T,): days since 1850-01-01; bounds (T, 2): the same with fractions; left_out: days (YYYY-MM-DD)
     that ingestion recorded as left out, since a variable has no values then.
@@ -48,15 +48,15 @@ class Times:
 
     @cached_property
     def stored(self) -> npt.NDArray[np.int64]:
-        """How often each day from the first to the last is stored, (N,)."""
+        """Number of times that each day from the first to the last is stored, (N,)."""
         return np.bincount(self.ordinal - self.first, minlength=len(self.dates))
 
     @cached_property
     def missing(self) -> list[Run]:
-        """Runs of days (positions in `dates`, the last included) that should be there and are not.
+        """Runs of missing days (positions in `dates`, the last included).
 
-        A season may be missing: at least 28 days that no year has, whole months where there was only one
-        year to have them. So may whole years, of which `years_against` tells.
+        A season may be missing: at least 28 days that no year has, whole months where there is only one year.
+        So may whole years, which `years_fault` reports.
         """
         years, dates = self.dates[:, 0], self.dates[:, 1] * 100 + self.dates[:, 2]
         there = self.stored > 0
@@ -73,7 +73,7 @@ class Times:
 
     @cached_property
     def expected(self) -> npt.NDArray[np.bool_]:
-        """Which days from the first to the last are to be there, (N,)."""
+        """Mask of the days from the first to the last that are expected, (N,)."""
         expected = self.stored > 0
         for first, last in self.missing:
             expected[first : last + 1] = True
@@ -86,7 +86,7 @@ class Times:
 
     @cached_property
     def surplus(self) -> dict[int, int]:
-        """Days stored of each month less days expected of it, by `months`; others are left out."""
+        """Number of stored minus expected days of each month, by `months`; others are left out."""
         counts: dict[int, int] = {}
         for month in np.unique(self.months[self.expected]).tolist():
             of_month = self.months == month
@@ -103,20 +103,20 @@ class Times:
         """The first and the last day in words."""
         return f"{self.label(0)} to {self.label(len(self.dates) - 1)}"
 
-    def order_against(self) -> str | None:
-        """What speaks against days that ascend, each there once."""
+    def order_fault(self) -> str | None:
+        """The fault of days that are not ascending and unique, or None."""
         twice = np.flatnonzero(self.stored > 1)
         if len(twice):
             more = f" and {len(twice) - 1} more days" if len(twice) > 1 else ""
-            return f"{self.label(twice[0])} is there {self.stored[twice[0]]} times{more}"
+            return f"{self.label(twice[0])} is stored {self.stored[twice[0]]} times{more}"
         back = np.flatnonzero(np.diff(self.ordinal) <= 0)
         if len(back) == 0:
             return None
         one, other = (self.label(self.ordinal[at] - self.first) for at in (back[0], back[0] + 1))
         return f"{one} is followed by {other}"
 
-    def bounds_against(self) -> str | None:
-        """What speaks against bounds at the midnights around each day."""
+    def bounds_fault(self) -> str | None:
+        """The fault of bounds that are not the midnights around each day, or None."""
         if len(self.bounds) != len(self.ordinal):
             return f"{len(self.bounds)} bounds for {len(self.ordinal)} days"
         wrong = np.flatnonzero(
@@ -128,22 +128,22 @@ class Times:
         day = self.label(self.ordinal[wrong[0]] - self.first)
         return f"{len(wrong)} days, first {day}: {low * 24:g} h to {high * 24:g} h of it"
 
-    def missing_against(self) -> str | None:
-        """What speaks against days without gaps."""
-        return self.told(self.missing)
+    def missing_fault(self) -> str | None:
+        """The missing days in words, or None."""
+        return self.words(self.missing)
 
-    def years_against(self) -> str | None:
-        """The years between the first and the last of which no day is there."""
+    def years_fault(self) -> str | None:
+        """The years between the first and the last without any day, in words, or None."""
         years = self.dates[:, 0]
         lacking = sorted(set(years.tolist()) - set(years[self.stored > 0].tolist()))
         return f"{len(lacking)} years, first {lacking[0]}" if lacking else None
 
-    def left_out_against(self) -> str | None:
-        """The days that ingestion left out."""
+    def left_out_fault(self) -> str | None:
+        """The days that ingestion left out, in words, or None."""
         chosen = np.array([self.label(day) in self.left_out for day in range(len(self.dates))])
-        return self.told(runs_of(chosen))
+        return self.words(runs_of(chosen))
 
-    def told(self, runs: list[Run]) -> str | None:
+    def words(self, runs: list[Run]) -> str | None:
         """Runs of days in words, the first three of them by date."""
         if not runs:
             return None
@@ -163,7 +163,7 @@ def runs_of(chosen: npt.NDArray[np.bool_]) -> list[Run]:
 
 
 def times_of(domains: Iterable[StoredDomain], left_out: Iterable[str] = ()) -> dict[tuple[str, str], Times]:
-    """The days by domain and side; a domain without truth has no fine ones."""
+    """The days by domain and side; a domain without truth has no fine days."""
     return {
         (domain.name, side): Times.of(domain.of(side), left_out)
         for domain in domains
@@ -173,7 +173,7 @@ def times_of(domains: Iterable[StoredDomain], left_out: Iterable[str] = ()) -> d
 
 
 def day_checks(domains: list[StoredDomain], times: Mapping[tuple[str, str], Times]) -> list[Check]:
-    """What the days of each domain and side have to be, and the two sides to each other."""
+    """Checks of the days of each domain and side, and of the two sides together."""
 
     def check(name: str, words: str, found: Iterable[str | None], warns: bool = False) -> Check:
         sides = (f"{domain} ({side})" for domain, side in times)
@@ -181,20 +181,20 @@ def day_checks(domains: list[StoredDomain], times: Mapping[tuple[str, str], Time
 
     recorded = [
         check(
-            "days_left_out", "Ingestion left no day out between the first and the last",
-            (t.left_out_against() for t in times.values()), warns=True,
+            "days_left_out", "Ingestion left out no day between the first and the last",
+            (t.left_out_fault() for t in times.values()), warns=True,
         )
     ]  # fmt: skip
     return [
         *(recorded if any(t.left_out for t in times.values()) else []),
-        check("time_order", "Days ascend, each there once", (t.order_against() for t in times.values())),
-        check("time_bounds", "Bounds of days are midnights", (t.bounds_against() for t in times.values())),
+        check("time_order", "Days are ascending and unique", (t.order_fault() for t in times.values())),
+        check("time_bounds", "Bounds of days are midnights", (t.bounds_fault() for t in times.values())),
         check(
-            "days_missing", "No day is missing but seasons that are missing every year",
-            (t.missing_against() for t in times.values()),
+            "days_missing", "No day is missing, except seasons that are missing every year",
+            (t.missing_fault() for t in times.values()),
         ),
         check(
-            "years_missing", "No year is missing as a whole", (t.years_against() for t in times.values()),
+            "years_missing", "No whole year is missing", (t.years_fault() for t in times.values()),
             warns=True,
         ),
         Check.of(
@@ -221,4 +221,4 @@ def _alone(name: str, these: Times, those: Times) -> list[str]:
         return []
     chosen = np.zeros(len(these.dates), bool)
     chosen[alone] = True
-    return [f"in {name} alone {these.told(runs_of(chosen))}"]
+    return [f"in {name} alone {these.words(runs_of(chosen))}"]

@@ -1,4 +1,4 @@
-"""What each file of a folder of grids has to say of itself: its variables, attributes, times and axes."""
+"""Checks of each file of a folder of grids: variables, attributes, times and axes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,46 +20,46 @@ CONVENTION = {
     **{name: row.attributes for name, row in VARIABLES.items()},
 }
 COMPARED_ATTRIBUTES = ("units", "standard_name", "cell_methods")
-FARTHEST_DAYS = 1_000_000  # from 1850: beyond it a number is no date
+FARTHEST_DAYS = 1_000_000  # from 1850: numbers beyond it are not dates
 
 
 @dataclass(frozen=True)
 class Check:
-    """An expectation on files, domains or splits: by name what speaks against it, or None."""
+    """An expectation on files, domains or splits; `faults` are by name, None where it holds."""
 
     rule: Rule
     key: str
-    told: Mapping[str, str | None]
+    faults: Mapping[str, str | None]
 
     @staticmethod
     def of(
-        name: str, subject: str, words: str, key: str, told: Iterable[tuple[str, str | None]],
+        name: str, subject: str, words: str, key: str, faults: Iterable[tuple[str, str | None]],
         warns: bool = False,
     ) -> "Check":  # fmt: skip
-        """A check that Great Expectations asks as: no thing has anything against it."""
+        """A check as an expectation of Great Expectations: no row has a fault."""
         rule = Rule(name, "ExpectColumnValuesToBeNull", words, subject, warns=warns)
-        return Check(rule, key, dict(told))
+        return Check(rule, key, dict(faults))
 
     @property
     def holds(self) -> bool:
-        """Whether nothing speaks against it, a warning at most."""
-        return self.rule.warns or not any(self.told.values())
+        """Whether there is no fault, or the rule only warns."""
+        return self.rule.warns or not any(self.faults.values())
 
     def part(self) -> Part:
-        """The frame of one row a thing, and the rule for it."""
-        against = pd.Series(list(self.told.values()), dtype="str")
-        frame = pd.DataFrame({self.key: list(self.told), self.rule.column: against})
+        """A frame with one row per name, and the rule for it."""
+        values = pd.Series(list(self.faults.values()), dtype="str")
+        frame = pd.DataFrame({self.key: list(self.faults), self.rule.column: values})
         return Part(self.rule.name, frame, [self.rule], self.key, numbered=False, quoted=False)
 
 
 def file_checks(facts: Mapping[str, Any], domains: list[StoredDomain]) -> list[Check]:
-    """What each file has to say of itself; on a broken grid nothing else is asked."""
+    """Checks of each file; where one fails, no other checks are made."""
     files = [file for domain in domains for file in domain.files]
 
     def check(name: str, subject: str, words: str, found: Iterable[str | None]) -> Check:
         return Check.of(name, subject, words, "file", zip((file.name for file in files), found, strict=True))
 
-    timed = f"Times count in '{EPOCH}' of a calendar that is known, in the file of their year"
+    timed = f"Times are in '{EPOCH}' of a known calendar, in the file of their year"
     return [
         Check.of(
             "files", "files", "Each domain has static fields and coarse inputs", "domain",
@@ -67,26 +67,30 @@ def file_checks(facts: Mapping[str, Any], domains: list[StoredDomain]) -> list[C
         ),
         check(
             "variables", "variables", "Each file has its variables on (time, lat, lon), with coordinates",
-            (_variables_against(file, facts) for file in files),
+            (_variables_fault(file, facts) for file in files),
         ),
         check(
             "attributes", "attributes", "Units and names of variables are those of the convention",
-            (_attributes_against(file) for file in files),
+            (_attributes_fault(file) for file in files),
         ),
-        check("calendar", "time", timed, map(_times_against, files)),
+        check("calendar", "time", timed, map(_times_fault, files)),
         check(
-            "ascending", "lat and lon", "Latitudes and longitudes ascend strictly",
-            (_onaxes(file.grid, _ascending_against) for file in files),
-        ),
-        check(
-            "degrees", "lat and lon", "Latitudes lie in -90 to 90, longitudes in -180 to 180 or across it",
-            (_onaxes(file.grid, _degrees_against) for file in files),
+            "ascending", "lat and lon", "Latitudes and longitudes are strictly ascending",
+            (_onaxes(file.grid, _ascending_fault) for file in files),
         ),
         check(
-            "contiguous", "lat and lon", "Each cell begins where the one before ends, its centre inside it",
-            (_onaxes(file.grid, _bounds_against) for file in files),
+            "degrees", "lat and lon",
+            "Latitudes are in -90 to 90, longitudes in -180 to 180 or continue beyond 180",
+            (_onaxes(file.grid, _degrees_fault) for file in files),
         ),
-        check("same_grid", "lat and lon", "All files of a side have the same grid", _grids_against(domains)),
+        check(
+            "contiguous", "lat and lon", "Cells are contiguous, with their centres inside",
+            (_onaxes(file.grid, _bounds_fault) for file in files),
+        ),
+        check(
+            "same_grid", "lat and lon", "All files of a side (coarse or fine) have the same grid",
+            _grids_fault(domains),
+        ),
     ]  # fmt: skip
 
 
@@ -96,7 +100,7 @@ def _files_missing(domain: StoredDomain) -> str | None:
     return f"no {', '.join(lacks)}" if lacks else None
 
 
-def _variables_against(file: StoredFile, facts: Mapping[str, Any]) -> str | None:
+def _variables_fault(file: StoredFile, facts: Mapping[str, Any]) -> str | None:
     if file.is_static:
         wanted = ["elevation"] if file.side == "fine" else []
         dimensions: tuple[str, ...] = ("lat", "lon")
@@ -113,7 +117,7 @@ def _variables_against(file: StoredFile, facts: Mapping[str, Any]) -> str | None
     return ", ".join(lacks) or None
 
 
-def _attributes_against(file: StoredFile) -> str | None:
+def _attributes_fault(file: StoredFile) -> str | None:
     wrong = []
     for variable, found in file.attributes.items():
         expected = CONVENTION.get(variable, {})
@@ -125,7 +129,7 @@ def _attributes_against(file: StoredFile) -> str | None:
     return first_of(wrong)
 
 
-def _times_against(file: StoredFile) -> str | None:
+def _times_fault(file: StoredFile) -> str | None:
     if file.is_static:
         return None
     if file.calendar not in CALENDARS:
@@ -134,17 +138,17 @@ def _times_against(file: StoredFile) -> str | None:
         return "no day"
     wild = file.time[~(np.abs(file.time) < FARTHEST_DAYS)]
     if len(wild):
-        return f"{len(wild)} times that are no dates, first {wild[0]:g}"
+        return f"{len(wild)} times that are not dates, first {wild[0]:g}"
     year = file.path.stem.removeprefix(f"{file.side}_")
     others = sorted({f"{number:04d}" for number in file.days.year} - {year})
     return f"days of {', '.join(others)}" if others else None
 
 
-def _onaxes(grid: Grid, against: Any) -> str | None:
-    return first_of([told for name, axis in grid.axes.items() if (told := against(name, axis))])
+def _onaxes(grid: Grid, check: Any) -> str | None:
+    return first_of([fault for name, axis in grid.axes.items() if (fault := check(name, axis))])
 
 
-def _ascending_against(name: str, axis: Axis) -> str | None:
+def _ascending_fault(name: str, axis: Axis) -> str | None:
     wrong = np.flatnonzero(~(np.diff(axis.centres) > 0))
     if len(wrong) == 0:
         return None
@@ -152,19 +156,19 @@ def _ascending_against(name: str, axis: Axis) -> str | None:
     return f"{name} {first:g} is followed by {second:g}"
 
 
-def _degrees_against(name: str, axis: Axis) -> str | None:
-    # A region across 180 degrees goes on beyond it.
+def _degrees_fault(name: str, axis: Axis) -> str | None:
+    # A region across 180 degrees continues beyond it.
     across = name == "lon" and axis.centres[0] <= 180 and float(np.ptp(axis.centres)) < 360
     least, most = (-90, 90) if name == "lat" else (-180, 360 if across else 180)
     wrong = axis.centres[~((least <= axis.centres) & (axis.centres <= most))]
     return f"{name} {wrong[0]:g} to {wrong[-1]:g}" if len(wrong) else None
 
 
-def _bounds_against(name: str, axis: Axis) -> str | None:
+def _bounds_fault(name: str, axis: Axis) -> str | None:
     if len(axis.bounds) != len(axis):
         return f"{len(axis.bounds)} bounds for {len(axis)} {name}"
     low, high = axis.bounds.min(axis=1), axis.bounds.max(axis=1)
-    # A row of points at a pole is half a cell.
+    # Cells at a pole are half cells.
     pole = (name == "lat") & (np.abs(axis.centres) == 90)
     inside = (low < axis.centres) & (axis.centres < high)
     outside = np.flatnonzero(
@@ -173,7 +177,7 @@ def _bounds_against(name: str, axis: Axis) -> str | None:
     if len(outside):
         at = outside[0]
         return f"{name} {axis.centres[at]:g} is not inside its bounds {low[at]:g} to {high[at]:g}"
-    # Of edges that are given in single precision the sixth digit may differ.
+    # Edges in single precision may differ in the sixth digit.
     torn = np.flatnonzero(~np.isclose(axis.bounds[1:, 0], axis.bounds[:-1, 1], rtol=0, atol=1e-4))
     if len(torn) == 0:
         return None
@@ -181,7 +185,7 @@ def _bounds_against(name: str, axis: Axis) -> str | None:
     return f"{name} cell ends at {axis.bounds[at, 1]:g}, the next begins at {axis.bounds[at + 1, 0]:g}"
 
 
-def _grids_against(domains: list[StoredDomain]) -> Iterator[str | None]:
+def _grids_fault(domains: list[StoredDomain]) -> Iterator[str | None]:
     for domain in domains:
         for file in domain.files:
             first = domain.static(file.side) or file
@@ -194,8 +198,8 @@ def equal(one: Grid, other: Grid) -> bool:
     return all(np.array_equal(a.centres, b.centres) and np.array_equal(a.bounds, b.bounds) for a, b in pairs)
 
 
-def first_of(told: list[str]) -> str | None:
-    """The first of several remarks and how many more there are."""
-    if not told:
+def first_of(faults: list[str]) -> str | None:
+    """The first of several faults and the number of others."""
+    if not faults:
         return None
-    return told[0] if len(told) == 1 else f"{told[0]}; {len(told) - 1} more"
+    return faults[0] if len(faults) == 1 else f"{faults[0]}; {len(faults) - 1} more"

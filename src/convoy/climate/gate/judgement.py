@@ -1,4 +1,4 @@
-"""The gate of the grids: monthly summaries in physical bounds, and grids, days and splits that are sound."""
+"""The gate of the grids: bounds on monthly statistics, and checks of grids, days and splits."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -19,9 +19,9 @@ from convoy.quality.expectations import Answer, Part, Rule, validate
 from convoy.quality.verdict import Verdict
 
 TITLE = "Gate of the climate grids"
-# Two series of days fit better when shifted only where they are shifted; less than this is chance.
+# A larger gain of correlation with shifted days shows that days are shifted; less may be random.
 LAG_GAIN = 0.02
-# A climate model may be a few kelvin too warm or cold, and its weather need not be that of the day.
+# A climate model may have a bias of a few kelvin, and different weather on each day.
 FARTHEST_K = 15.0
 
 
@@ -29,23 +29,26 @@ class GateParams(Section):
     """Section `climate.gate`."""
 
     future_in_training: Literal["fail", "warn"] = Field(
-        "fail", description="what training days after test days lead to, where years are split"
+        "fail", description="effect of training days after test days, where years are split"
     )
     min_correlation: float = Field(
         0.5, ge=-1, le=1, description="of anomalies, coarse with area means of fine"
     )
     max_mean_error: float = Field(
-        0.05, gt=0, le=100, description="K (RMSE) between coarse and area means of fine where it was made so"
+        0.05,
+        gt=0,
+        le=100,
+        description="K (RMSE) between coarse and area means of fine, where coarse is that mean",
     )
     max_gaps: float = Field(
-        0.0, ge=0, le=1, description="share of a month's values that may be missing now and then"
+        0.0, ge=0, le=1, description="share of a month's values that may be missing on some days only"
     )
 
 
 def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GateParams) -> tuple[Verdict, str]:
-    """Judge a folder of grids as `headers.read_headers` gives it; the verdict and the Data Docs.
+    """Return the verdict on a folder of grids as `headers.read_headers` returns it, and the Data Docs.
 
-    Files are judged first: where axes, times or variables are not what they should be, values mean nothing.
+    Files are checked first: where axes, times or variables are invalid, values are not checked.
     """
     checks = [_any_domain(domains), *file_checks(facts, domains)]
     if not all(check.holds for check in checks):
@@ -73,9 +76,9 @@ def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GatePar
 
 
 def coarse_is_mean(facts: Mapping[str, Any]) -> bool:
-    """Whether the coarse target was made as the area means of the fine one.
+    """Whether the coarse target was computed as the area means of the fine one.
 
-    facts["perfect"] says so; where that is absent, it was wherever there is a `factor`, but for a synthetic
+    facts["perfect"] states it; where that is absent, it is assumed for a `factor`, except for a synthetic
     climate with imperfect inputs.
     """
     if facts.get("factor") is None or partner(facts) != facts["target"]:
@@ -107,7 +110,7 @@ def _verdict(
 
 
 def _statistics_parts(summaries: Mapping[str, Summary], params: GateParams) -> Iterator[Part]:
-    """One frame a statistic: a row per domain and month, a column per variable and side."""
+    """One frame per statistic: a row per domain and month, a column per variable and side."""
     variables = list(dict.fromkeys(name for summary in summaries.values() for name in summary.statistics))
     for statistic in STATISTICS:
         columns = {
@@ -136,13 +139,13 @@ def _rule(column: str, statistic: str, params: GateParams) -> Rule | None:
         ),
         "low": (f"No {column} is below {low:g}{unit}", {"min_value": low}),
         "high": (f"No {column} is above {high:g}{unit}", {"max_value": high}),
-        "spread": (f"{column} is not the same in all cells and days of a month", strictly_above_0),
+        "spread": (f"{column} varies over the cells and days of each month", strictly_above_0),
         "change": (f"{column} changes from day to day in each month", strictly_above_0),
         "missing": (f"{column} has values in each month", {"max_value": 1, "strict_max": True}),
         "gaps": (
             (
-                f"Cells without {column} are the same on all days, "
-                f"up to {params.max_gaps:.2%} of a month's values"
+                f"The same cells lack {column} on all days of a month, "
+                f"except for at most {params.max_gaps:.2%} of its values"
             ),
             {"max_value": params.max_gaps},
         ),
@@ -154,12 +157,12 @@ def _rule(column: str, statistic: str, params: GateParams) -> Rule | None:
 
 
 def _days_parts(times: Mapping[tuple[str, str], Times]) -> Iterator[Part]:
-    """Days stored of each month less those it should have, which a season that is always missing has not."""
+    """Stored minus expected days of each month; seasons that are always missing are not expected."""
     surplus: dict[str, dict[str, float]] = {label("time", side): {} for _, side in times}
     for (domain, side), of_side in times.items():
         for month, count in of_side.surplus.items():
             surplus[label("time", side)][f"{domain} {month // 12:04d}-{month % 12 + 1:02d}"] = count
-    words = "Each month from the first day to the last has the days of its calendar, none more and none less"
+    words = "Each month from the first day to the last has exactly the days of its calendar"
     bounds = {"min_value": 0, "max_value": 0}
     rules = [
         Rule(
@@ -178,24 +181,24 @@ def _lag_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> l
     if not together:
         return []
     name = label(str(partner(facts)), "coarse")
-    words = f"The days of {name} go with the same days of the fine truth, none shifted"
+    words = f"The days of {name} are not shifted relative to those of the fine truth"
 
-    def against(pair: Together) -> str | None:
+    def shifted(pair: Together) -> str | None:
         if pair.better is None or pair.correlation is None or pair.better - pair.correlation <= LAG_GAIN:
             return None
         days = f"{abs(pair.better_lag)} day{'s' if abs(pair.better_lag) > 1 else ''}"
         when = "later" if pair.better_lag > 0 else "earlier"
-        return f"correlation {pair.correlation:.3f}, but {pair.better:.3f} were it {days} {when}"
+        return f"correlation {pair.correlation:.3f}, but {pair.better:.3f} if it were {days} {when}"
 
     return [
         Check.of(
-            "days_shifted", name, words, "domain", ((domain, against(p)) for domain, p in together.items())
+            "days_shifted", name, words, "domain", ((domain, shifted(p)) for domain, p in together.items())
         )
     ]
 
 
 def _bias_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> list[Check]:
-    """Whether a coarse variable that is the target itself lies like the fine truth, and near it."""
+    """Checks of a coarse variable that is the target itself: orientation, and bias relative to the truth."""
     pairs = {name: pair for name, pair in together.items() if pair.pattern is not None}
     if not pairs:
         return []
@@ -204,7 +207,7 @@ def _bias_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> 
     def flipped(pair: Together) -> str | None:
         if pair.pattern is None or pair.upside_down is None or pair.upside_down - pair.pattern <= LAG_GAIN:
             return None
-        return f"pattern correlation {pair.pattern:.3f}, but {pair.upside_down:.3f} were it upside down"
+        return f"pattern correlation {pair.pattern:.3f}, but {pair.upside_down:.3f} if it were upside down"
 
     checks = [
         Check.of(
@@ -213,12 +216,12 @@ def _bias_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> 
         )
     ]  # fmt: skip
     if row_of(facts["target"]).units == "K" and not coarse_is_mean(facts):
-        told = (
+        faults = (
             (domain, f"{pair.error:.3g} K" if pair.error is not None and pair.error > FARTHEST_K else None)
             for domain, pair in pairs.items()
         )
-        words = f"{name} lies within {FARTHEST_K:g} K (RMSE) of the area means of the fine truth"
-        checks.append(Check.of("coarse_bias", name, words, "domain", told, warns=True))
+        words = f"{name} is within {FARTHEST_K:g} K (RMSE) of the area means of the fine truth"
+        checks.append(Check.of("coarse_bias", name, words, "domain", faults, warns=True))
     return checks
 
 
@@ -231,7 +234,8 @@ def _together_parts(
     }
     if correlations:
         words = (
-            f"Anomalies of {name} and area means of {target} correlate by {params.min_correlation:g} or more"
+            f"The correlation of anomalies of {name} and of area means of {target} is at least "
+            f"{params.min_correlation:g}"
         )
         rule = Rule(
             "correlation", "ExpectColumnValuesToBeBetween", words, name, {"min_value": params.min_correlation}
@@ -242,7 +246,7 @@ def _together_parts(
         unit = row_of(facts["target"]).units
         most = params.max_mean_error
         if unit != "K":
-            # No number would do for every variable: the same share of the spread that 0.05 K is of 5 K.
+            # A bound for any variable: 1% of its standard deviation, as 0.05 K is of 5 K.
             most = _short(0.01 * max(pair.spread for pair in together.values()))
         words = f"{name} is the area mean of {target} within {most:g} {unit}".rstrip()
         rule = Rule("coarse_mean", "ExpectColumnValuesToBeBetween", words, name, {"max_value": most})

@@ -1,4 +1,4 @@
-"""What the splits of a folder of grids have to be: whole, apart from each other, and none from the future."""
+"""Checks of the splits of a folder of grids: complete, disjoint, and no training on the future."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from convoy.climate.gate.days import Times, runs_of
 from convoy.climate.gate.files import Check, first_of
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-UNSEEN = "unseen"  # begins the names of splits whose places no model may have learnt from
+UNSEEN = "unseen"  # begins the names of splits whose places must not be in training
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 Future = Literal["fail", "warn"]
 Chosen = Mapping[str, npt.NDArray[np.bool_]]
@@ -21,10 +21,10 @@ Chosen = Mapping[str, npt.NDArray[np.bool_]]
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Which days of which domain lie in each split.
+    """The days of each domain in each split.
 
-    spans: split -> its parts as the facts give them; days: split -> domain -> which of the days from the
-    domain's first to its last (`Times.dates`), (N,).
+    spans: split -> its parts from the facts; days: split -> domain -> mask of the days from the domain's
+    first to its last (`Times.dates`), (N,).
     """
 
     spans: Mapping[str, list[dict[str, str]]]
@@ -33,39 +33,39 @@ class Splits:
 
     @staticmethod
     def of(spans: Mapping[str, list[dict[str, str]]], times: Mapping[tuple[str, str], Times]) -> "Splits":
-        """The splits of domains whose coarse days are known; parts that are no spans of days have none."""
+        """The splits of domains with coarse days; invalid parts have no days."""
         coarse = {domain: of_side for (domain, side), of_side in times.items() if side == "coarse"}
         days: dict[str, dict[str, npt.NDArray[np.bool_]]] = {split: {} for split in spans}
         for split, parts in spans.items():
             for part in parts:
-                if _span_against(part, coarse) is None:
+                if _span_fault(part, coarse) is None:
                     name, chosen = part["domain"], _days_of(part, coarse)
                     days[split][name] = days[split].get(name, False) | chosen
         return Splits(spans, days, coarse)
 
     def count(self, split: str) -> int:
-        """How many days a split has over all its domains."""
+        """Number of days of a split over all its domains."""
         return sum(int(chosen.sum()) for chosen in self.days.get(split, {}).values())
 
 
 def split_checks(splits: Splits, domains: list[StoredDomain], split_by: str, future: Future) -> list[Check]:
-    """What every split has to be, and each to the others.
+    """Checks of each split, and of the splits together.
 
-    Training days after test days of the same domain are future that a model would not have had. Where years
-    are split (`split_by` "years"), `future` says what that leads to; ranges that the user named himself are
-    warned of; blocks are drawn from everywhere on purpose, so there it is not asked.
+    Training days after test days of the same domain are from the future of the test days. Where years are
+    split (`split_by` "years"), `future` sets whether that fails or warns; for ranges set by the user it
+    warns; blocks alternate on purpose, so that it is not checked.
     """
     places = {domain.name: domain.place for domain in domains}
     with_truth = {domain.name for domain in domains if domain.of("fine")}
     names = list(dict.fromkeys([TRAIN, VALIDATION, TEST, *splits.spans]))
 
-    def check(name: str, words: str, against: Any, warns: bool = False) -> Check:
-        return Check.of(name, "splits", words, "split", ((split, against(split)) for split in names), warns)
+    def check(name: str, words: str, fault: Any, warns: bool = False) -> Check:
+        return Check.of(name, "splits", words, "split", ((split, fault(split)) for split in names), warns)
 
     checks = [
         check(
-            "split_spans", "Each part of a split is a domain with a first and a last day that it has",
-            lambda split: _spans_against(splits, split),
+            "split_spans", "Each part of a split names a domain, and a range of days in which it has some",
+            lambda split: _spans_fault(splits, split),
         ),
         check("split_empty", "No split is empty", lambda split: None if splits.count(split) else "no day"),
         check(
@@ -77,7 +77,7 @@ def split_checks(splits: Splits, domains: list[StoredDomain], split_by: str, fut
             lambda split: first_of(list(_shared(splits, split))),
         ),
         check(
-            "split_unseen", "The places of unseen terrain are in no training or validation",
+            "split_unseen", "Places of unseen terrain are not in the training or validation split",
             lambda split: _seen(splits, split, places),
         ),
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def split_checks(splits: Splits, domains: list[StoredDomain], split_by: str, fut
     return checks
 
 
-def _span_against(part: Mapping[str, str], times: Mapping[str, Times]) -> str | None:
+def _span_fault(part: Mapping[str, str], times: Mapping[str, Times]) -> str | None:
     first, last = part["from"], part["to"]
     if part["domain"] not in times:
         return f"no domain '{part['domain']}'"
@@ -108,16 +108,16 @@ def _days_of(part: Mapping[str, str], times: Mapping[str, Times]) -> npt.NDArray
     return (numbers >= first) & (numbers <= last) & (domain.stored > 0)
 
 
-def _spans_against(splits: Splits, split: str) -> str | None:
-    told = []
+def _spans_fault(splits: Splits, split: str) -> str | None:
+    faults = []
     for part in splits.spans.get(split, []):
-        against = _span_against(part, splits.times)
-        if against is None and not _days_of(part, splits.times).any():
+        fault = _span_fault(part, splits.times)
+        if fault is None and not _days_of(part, splits.times).any():
             have = splits.times[part["domain"]].span
-            against = f"no day of {part['domain']} in {part['from']} to {part['to']}; it has {have}"
-        if against is not None:
-            told.append(against)
-    return first_of(told)
+            fault = f"no day of {part['domain']} in {part['from']} to {part['to']}; it has {have}"
+        if fault is not None:
+            faults.append(fault)
+    return first_of(faults)
 
 
 def _shared(splits: Splits, split: str) -> Iterator[str]:
@@ -127,18 +127,18 @@ def _shared(splits: Splits, split: str) -> Iterator[str]:
         for domain, chosen in splits.days.get(split, {}).items():
             both = chosen & days.get(domain, False)
             if np.any(both):
-                yield f"{domain} also in {other}: {splits.times[domain].told(runs_of(both))}"
+                yield f"{domain} also in {other}: {splits.times[domain].words(runs_of(both))}"
 
 
 def _seen(splits: Splits, split: str, places: Mapping[str, str]) -> str | None:
     if not split.startswith(UNSEEN):
         return None
-    told = []
+    faults = []
     for learnt in (TRAIN, VALIDATION):
         here = {places[domain] for domain in splits.days[split]}
         there = {places[domain] for domain in splits.days.get(learnt, {})}
-        told += [f"place {place} is in {learnt}" for place in sorted(here & there)]
-    return first_of(told)
+        faults += [f"place {place} is in {learnt}" for place in sorted(here & there)]
+    return first_of(faults)
 
 
 def _after_test(splits: Splits) -> Iterator[str]:
@@ -151,4 +151,4 @@ def _after_test(splits: Splits) -> Iterator[str]:
         late[: first + 1] = False
         if late.any():
             times = splits.times[domain]
-            yield f"{domain} {times.told(runs_of(late))}; test begins {times.label(first)}"
+            yield f"{domain} {times.words(runs_of(late))}; test begins {times.label(first)}"

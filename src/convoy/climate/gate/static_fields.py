@@ -1,4 +1,4 @@
-"""What the two grids of a domain have to be to each other, and the terrain that they lie on."""
+"""Checks of the two grids of a domain and of its static fields."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -14,7 +14,7 @@ ELEVATION_M = (LOWEST_LAND_M, VARIABLES[ELEVATION].values[1])
 
 
 def surface_checks(domains: list[StoredDomain]) -> list[Check]:
-    """What the two grids of each domain have to be to each other, and its static fields in themselves."""
+    """Checks of the two grids of each domain, and of its static fields."""
     grids = {domain.name: tuple(_grid(domain, side) for side in SIDES) for domain in domains}
     surface = {domain.name: dict(_static_fields(domain)) for domain in domains}
     firsts: dict[str, str] = {}
@@ -27,19 +27,19 @@ def surface_checks(domains: list[StoredDomain]) -> list[Check]:
     low, high = ELEVATION_M
     return [
         check(
-            "swapped", "lat and lon", "Coarse cells are wider than fine ones, else the two are swapped",
+            "swapped", "lat and lon", "Coarse cells are wider than fine ones; if not, the two are swapped",
             (_swapped(*pair) for pair in grids.values()),
         ),
         check(
-            "apart", "lat and lon", "The fine grid lies on the coarse one, give or take a coarse cell",
+            "apart", "lat and lon", "The fine grid is within the coarse one, up to one coarse cell",
             (_apart(*pair) for pair in grids.values()),
         ),
         check(
-            "static_missing", "static fields", "Static fields have no missing and no infinite value",
+            "static_missing", "static fields", "Static fields have no missing or infinite values",
             (_not_finite(fields) for fields in surface.values()),
         ),
         check(
-            "elevation_range", "static fields", f"Elevations lie in {low:g} to {high:g} m",
+            "elevation_range", "static fields", f"Elevations are in {low:g} to {high:g} m",
             (_not_on_earth(fields) for fields in surface.values()),
         ),
         check(
@@ -59,7 +59,7 @@ def _grid(domain: StoredDomain, side: str) -> Grid:
 
 
 def _width(grid: Grid) -> float:
-    """The side in degrees of a square as large as the median cell."""
+    """The side in degrees of a square with the area of the median cell."""
     return float(np.sqrt(np.prod([np.median(np.diff(axis.bounds, axis=1)) for axis in grid.axes.values()])))
 
 
@@ -73,14 +73,14 @@ def _swapped(coarse: Grid, fine: Grid) -> str | None:
 
 
 def _apart(coarse: Grid, fine: Grid) -> str | None:
-    told = []
+    faults = []
     for name, wide in coarse.axes.items():
         narrow = fine.axes[name]
         cell = float(np.abs(np.diff(wide.bounds, axis=1)).max())
         (low, high), (first, last) = _reach(wide), _reach(narrow)
         if first < low - cell - 1e-4 or last > high + cell + 1e-4:
-            told.append(f"{name}: fine {first:g} to {last:g}, coarse {low:g} to {high:g}")
-    return "; ".join(told) or None
+            faults.append(f"{name}: fine {first:g} to {last:g}, coarse {low:g} to {high:g}")
+    return "; ".join(faults) or None
 
 
 def _reach(axis: Axis) -> tuple[float, float]:
@@ -105,12 +105,12 @@ def _not_finite(fields: Mapping[str, npt.NDArray[np.float32]]) -> str | None:
 
 def _not_on_earth(fields: Mapping[str, npt.NDArray[np.float32]]) -> str | None:
     low, high = ELEVATION_M
-    told = []
+    faults = []
     for name, field in fields.items():
         values = field[np.isfinite(field)]
         if name.startswith("elevation ") and values.size and (values.min() < low or values.max() > high):
-            told.append(f"{name} {values.min():g} to {values.max():g} m")
-    return first_of(told)
+            faults.append(f"{name} {values.min():g} to {values.max():g} m")
+    return first_of(faults)
 
 
 def _surface_differs(

@@ -1,4 +1,4 @@
-"""What the values of a folder of grids amount to, month by month, and how coarse and fine go together."""
+"""Monthly statistics of the values of a folder of grids, and a comparison of coarse and fine fields."""
 
 import warnings
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ MIN_CELLS = 9
 
 @dataclass(frozen=True)
 class Together:
-    """How a coarse variable goes with the area means of the fine target, over the days that both have.
+    """A coarse variable compared with the area means of the fine target, over the days that both have.
 
     error: root mean square of their difference, where the two are one variable; spread: standard deviation
     of the coarse anomalies, which are departures from each cell's mean of the calendar month; correlation: of
-    the anomalies; better_lag: the shift in days that fits best and `better` its correlation, if it is higher;
+    the anomalies; better_lag: the shift in days with the highest correlation, and `better` that correlation;
     pattern: correlation over cells of the means over days, and upside_down: the same with the coarse rows in
     the other order, where the two are one variable.
     """
@@ -46,8 +46,8 @@ class Summary:
     """Monthly statistics of one domain: "tasmax (fine)" -> statistic -> month (from the year 0) -> value.
 
     mean, low (the lowest), high, spread (standard deviation over cells and days), change (mean absolute
-    difference from day to day), missing (share of all values), gaps (share that is missing now and then,
-    not always). NaN where a month has too few values.
+    difference from day to day), missing (share of all values), gaps (share that is missing on some days of
+    the month only). NaN where a month has too few values.
     """
 
     statistics: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def label(variable: str, side: str) -> str:
 
 
 def partner(facts: Mapping[str, Any]) -> str | None:
-    """The input that is held against the target: itself, else one of its standard name, else None."""
+    """The input that is compared with the target: itself, else one of its standard name, else None."""
     target, inputs = facts["target"], facts["inputs"]
     if target in inputs:
         return target
@@ -74,18 +74,18 @@ def summarise(
     facts: Mapping[str, Any],
     paired: bool = True,
 ) -> Summary:
-    """Read a domain's values, one file and variable at a time, and sum them up.
+    """Read a domain's values, one file and variable at a time, and return their statistics.
 
-    Of the coarse partner and the fine target's area means whole series are kept, (T, h, w) each; unless
-    `paired`, for grids that do not lie on each other, the two are not compared.
+    Whole series, (T, h, w), are kept of the coarse partner and of the fine target's area means; unless
+    `paired`, for grids that do not overlap, the two are not compared.
     """
     summary = Summary()
-    against = partner(facts) if paired else None
+    compared = partner(facts) if paired else None
     series: dict[str, list[Fields]] = {"coarse": [], "fine": []}
     means = None
     for side, variables in (("coarse", facts["inputs"]), ("fine", [facts["target"]])):
         files = domain.of(side)
-        if side == "fine" and files and against is not None:
+        if side == "fine" and files and compared is not None:
             coarse, fine = (domain.of(name)[0].grid for name in ("coarse", "fine"))
             means = area_mean(fine, coarse)
         for variable in variables:
@@ -93,7 +93,7 @@ def summarise(
             for file in files:
                 values = file.values(variable)
                 months.add(file, values)
-                if side == "coarse" and variable == against:
+                if side == "coarse" and variable == compared:
                     series[side].append(values)
                 elif means is not None:
                     series[side].append(filled_mean(means, values))
@@ -102,18 +102,18 @@ def summarise(
     if means is not None:
         summary.together = compare(
             np.concatenate(series["coarse"]), np.concatenate(series["fine"]),
-            times[domain.name, "coarse"], times[domain.name, "fine"], same=against == facts["target"],
+            times[domain.name, "coarse"], times[domain.name, "fine"], same=compared == facts["target"],
         )  # fmt: skip
     return summary
 
 
 class _Months:
-    """Statistics of one variable, gathered file by file."""
+    """Statistics of one variable, accumulated file by file."""
 
     def __init__(self, times: Times | None):
         self.times = times
         self.found: dict[str, dict[int, float]] = {name: {} for name in STATISTICS}
-        # How often each cell is missing: in all days and, where any is, in each month.
+        # Number of days on which each cell is missing: in total and, where there are any, by month.
         self.days = 0
         self.missing: Any = 0
         self.of_month: dict[int, tuple[int, Any]] = {}
@@ -142,7 +142,7 @@ class _Months:
 
 
 def _statistics(values: Fields, lacking: npt.NDArray[np.bool_]) -> dict[str, float]:
-    # An infinite value makes statistics that are none; the bounds on lows and highs tell of it.
+    # An infinite value makes other statistics invalid; the bounds on lows and highs report it.
     with np.errstate(invalid="ignore", over="ignore"):
         moves = np.abs(np.diff(values, axis=0))
         there = values[~lacking] if lacking.any() else values
@@ -153,7 +153,7 @@ def _statistics(values: Fields, lacking: npt.NDArray[np.bool_]) -> dict[str, flo
             "low": low,
             "high": high,
             "mean": np.nan if nothing else there.mean(dtype=np.float64),
-            # Of equal values the rounding of their mean would leave a little.
+            # For equal values the rounding of their mean would make it larger than 0.
             "spread": np.nan if nothing else 0.0 if low == high else there.std(dtype=np.float64),
             "change": moves.mean(dtype=np.float64) if moves.size else np.nan,
         }
@@ -161,14 +161,14 @@ def _statistics(values: Fields, lacking: npt.NDArray[np.bool_]) -> dict[str, flo
 
 
 def _rounded(value: Any) -> float:
-    # The order in which a library sums differs between machines, the first six digits do not.
+    # Libraries sum in different orders on different machines; the first six digits are equal.
     return float(f"{float(value):.{DIGITS}g}")
 
 
 def compare(coarse: Fields, fine: Fields, coarse_times: Times, fine_times: Times, same: bool) -> Together:
-    """Hold coarse fields (T, h, w) against area means of fine ones (T', h, w), day by day.
+    """Compare coarse fields (T, h, w) with area means of fine ones (T', h, w), day by day.
 
-    Where the days of one side are shifted, another lag than 0 fits better, however much weather lasts.
+    Where the days of one side are shifted, another lag than 0 has a higher correlation.
     """
     coarse, coarse_at = _unrepeated(coarse, coarse_times)
     fine, fine_at = _unrepeated(fine, fine_times)
@@ -182,7 +182,7 @@ def compare(coarse: Fields, fine: Fields, coarse_times: Times, fine_times: Times
     error = None
     if same and both.any():
         error = float(np.sqrt(np.mean(np.square(difference[both], dtype=np.float64))))
-        # What single precision cannot tell from nothing differs between machines.
+        # Values at the rounding error of single precision differ between machines.
         error *= error > np.finfo(np.float32).eps * float(np.abs(coarse[a][both]).max())
     anomalies = mine[a][both]
     spread = float(anomalies.std(dtype=np.float64)) if anomalies.size else 0.0
@@ -198,7 +198,7 @@ def compare(coarse: Fields, fine: Fields, coarse_times: Times, fine_times: Times
 
 
 def _patterns(coarse: Fields, fine: Fields) -> tuple[float | None, float | None]:
-    """Correlation over cells of the means over days, and the same of the coarse rows from north to south."""
+    """Correlation over cells of the means over days, and the same with the coarse rows reversed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # cells without any value
         one, other = (np.asarray(np.nanmean(field, axis=0, dtype=np.float64)) for field in (coarse, fine))
@@ -218,7 +218,7 @@ def _unrepeated(values: Fields, times: Times) -> tuple[Fields, npt.NDArray[np.in
 
 
 def _anomalies(values: Fields, months: npt.NDArray[np.int64]) -> Fields:
-    """Departures from each cell's mean over all days of the same calendar month; NaN where it is missing."""
+    """Anomalies from each cell's mean over all days of the same calendar month; NaN where it is missing."""
     anomalies = np.empty_like(values)
     for month in np.unique(months):
         of_month = values[months == month]
@@ -230,7 +230,7 @@ def _anomalies(values: Fields, months: npt.NDArray[np.int64]) -> Fields:
 
 
 def _correlation(one: Fields, other: Fields) -> float | None:
-    """Of all cells and days that both have, about zero; None of fewer than 30 days or of constants."""
+    """Uncentred correlation over all common cells and days; None for fewer than 30 days and for constants."""
     if len(one) < MIN_PAIRED_DAYS:
         return None
     both = np.isfinite(one) & np.isfinite(other)
