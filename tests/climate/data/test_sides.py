@@ -157,6 +157,10 @@ def test_any_field_may_be_an_input_by_any_name_and_level(build, build_refusal):
     both["b.nc"]["ps"][2].pop("units")
     line = build_refusal(both, {"fine": ["a.nc", "b.nc"], "factor": 4}, variables={"ps": "ps"})
     assert "b.nc: variable 'ps' states no units; expected Pa; say what they are" in line
+    for file, units, degrees in (("a.nc", "K", 280.0), ("b.nc", "degC", 6.85)):
+        both[file]["soil"] = (("time", "lat", "lon"), np.full((20, 20, 24), degrees, "f4"), {"units": units})
+    domain, _ = build(both, {"fine": ["a.nc", "b.nc"], "factor": 4}, variables={"soil": "soil"})
+    np.testing.assert_allclose(domain.inputs["soil"], 280, rtol=1e-6)
     line = build_refusal(files, source, variables={"ta700": "ta"})
     assert "has 2 values along 'plev'" in line
 
