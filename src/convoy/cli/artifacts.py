@@ -1,6 +1,6 @@
 """The artifact repository of `convoy:` URIs, which MLflow finds by the entry point in pyproject.toml.
 
-Every process that uses MLflow imports this module. The tasks are imported once a model is handed out.
+Every process that uses MLflow imports this module. The tasks are imported only when a model is downloaded.
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def artifact_repository(
     artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
 ) -> "CheckedArtifacts":
-    """The files that a `convoy:` URI stands for; models among them are checked before they are handed out."""
+    """The files of a `convoy:` URI; models among them are checked before they are downloaded."""
     from convoy.tracking.registry.checked_artifacts import CheckedArtifacts
     from convoy.tracking.store import artifact_folder
 

@@ -83,9 +83,9 @@ def _downscale(
     threads.sleep_soon()
     threads.keep_memory()
     from convoy.climate.data.netcdf import Reader
-    from convoy.climate.downscaling.inference import files as application
-    from convoy.climate.downscaling.inference import io as downscaled
-    from convoy.climate.downscaling.inference import surface as application_surface
+    from convoy.climate.downscaling.inference.files import Application, attributes, inputs_side, settings
+    from convoy.climate.downscaling.inference.io import write
+    from convoy.climate.downscaling.inference.surface import heights_of, surface_for
 
     names = pairs("--variables", variables, "tasmax=tx"), pairs("--units", units, "tasmax=degC")
     read = [*coarse, Path(model), *([] if orography is None else [orography])]
@@ -93,19 +93,14 @@ def _downscale(
         out = Path(os.path.realpath(out))
         _check_out(out, read, force, reader)
         stored, digest = stored_model(model)
-        given, files = application.settings(*names), [reader.open(path) for path in coarse]
-        inputs = application.inputs_side(files, stored, given)
-        heights = None
-        if orography is not None:
-            heights = application_surface.heights_of(reader.open(orography), given)
-        surface = application_surface.surface_for(stored, inputs, heights)
-        applied = application.Application(stored, inputs, surface)
-        attributes = application.attributes(files, stored, version("convoy"), digest)
+        given, files = settings(*names), [reader.open(path) for path in coarse]
+        inputs = inputs_side(files, stored, given)
+        heights = None if orography is None else heights_of(reader.open(orography), given)
+        applied = Application(stored, inputs, surface_for(stored, inputs, heights))
+        of_file = attributes(files, stored, version("convoy"), digest)
         with without_new_parents(out), progress("days") as report:
             parts = applied.parts(report)
-            downscaled.write(
-                out, applied.grid, applied.days, applied.variables, attributes, parts, applied.remarks
-            )
+            write(out, applied.grid, applied.days, applied.variables, of_file, parts, applied.remarks)
     for warning in applied.warnings():
         print(f"convoy: warning: {one_line(warning)}", file=sys.stderr)
     print(one_line(applied.summary()))
@@ -139,8 +134,8 @@ def _check_out(out: Path, inputs: list[Path], force: bool, reader: "Reader") -> 
         return
     if not force:
         raise ConvoyError("is there already", path=out, hint="name another file, or replace it with --force")
-    with suppress(ConvoyError):  # whatever cannot be read is none of ours
+    with suppress(ConvoyError):  # a file that cannot be read was not made by this command
         if is_downscaled(reader.open(out)):
             return
-    # The last of several inputs stands here where OUT was forgotten.
+    # Where OUT was forgotten, this is the last of several inputs.
     raise ConvoyError("--force replaces what this command has made, and this is something else", path=out)

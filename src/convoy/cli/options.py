@@ -32,11 +32,10 @@ def stored_model(named: str) -> "tuple[StoredModel, str]":
     Raises ConvoyError for a model that is not there or was changed, a store that cannot be reached, and any
     other URI. Nothing is read through a pickle, nor through MLflow's own loaders.
     """
-    from convoy.core import artifact as models
-    from convoy.core import files
+    from convoy.core import artifact, files
 
     if _URI.match(named) is None:
-        return models.read(Path(named)), files.sha256(Path(named) / files.MANIFEST)
+        return artifact.read(Path(named)), files.sha256(Path(named) / files.MANIFEST)
     if not named.startswith(("models:", "runs:")):
         raise ConvoyError(
             key="--model",

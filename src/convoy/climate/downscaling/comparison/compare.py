@@ -97,7 +97,8 @@ def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -
     days = daily[best][split]
     blocks, known = statistics.blocks(days.ordinal, days.domain, BLOCK_DAYS), days.known
     pairs = {
-        network: _against(network, daily[network][split], best, days, blocks, params) for network in networks
+        network: _difference(network, daily[network][split], best, days, blocks, params)
+        for network in networks
     }
     return {
         "days": int(known.sum()),
@@ -125,7 +126,7 @@ def _row(
     return row | {"rmse": best.rmse, "rmse_low": low, "rmse_high": high, "skill_vs_best_baseline": 0.0}
 
 
-def _against(
+def _difference(
     network: str, own: Daily, baseline: str, other: Daily, blocks: np.ndarray, params: EvaluateParams
 ) -> dict[str, Any]:
     """RMSE of the network minus that of the baseline, its interval, whether both own intervals overlap."""

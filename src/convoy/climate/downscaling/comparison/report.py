@@ -99,7 +99,7 @@ def page(
     """
     sections = [
         _errors(comparison),
-        _against(comparison),
+        _relative(comparison),
         _words("Other measures", findings.other_figures(comparison), comparison),
         _words("Limits of this comparison", findings.limits(comparison), comparison),
         _days(comparison, mapped, daily, dates),
@@ -172,7 +172,7 @@ def _errors(comparison: Comparison) -> Section:
     )
 
 
-def _against(comparison: Comparison) -> Section:
+def _relative(comparison: Comparison) -> Section:
     """Skill relative to the best baseline, and the share of the way to the noise floor; one table each."""
     splits = comparison["splits"]
     models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
