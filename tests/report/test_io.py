@@ -15,6 +15,15 @@ def test_tables_come_back_as_columns_of_text(tmp_path):
     }
 
 
+@pytest.mark.parametrize("text", ["=cmd()", "+1+1", "-x", "@SUM(A1)", "\t=1", "'=quoted", "''+twice"])
+def test_a_text_is_no_formula_to_a_spreadsheet_and_comes_back_as_it_was(text):
+    table = plots.csv_text(["name", "figure"], [[text, -1.5]])
+    assert table.splitlines()[1] == f"'{text},-1.5"
+    assert plots.columns(table, "table.csv") == {"name": [text], "figure": ["-1.5"]}
+    for plain in ("'80s", "a = b", ""):
+        assert plots.csv_text(["name", "n"], [[plain, 1]]) == f"name,n\n{plain},1\n"
+
+
 def test_a_folder_that_is_not_whole_is_refused(tmp_path):
     with pytest.raises(ConvoyError, match="no such folder of plots"):
         plots.read_plots(tmp_path / "plots")
@@ -25,7 +34,7 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path):
 
 
 def test_a_row_of_another_length_is_refused():
-    with pytest.raises(ConvoyError, match=r"bow.csv: row 3: expected 2 cells, found 1"):
+    with pytest.raises(ConvoyError, match=r"bow.csv: row 3: expected 2 cells; found 1"):
         plots.columns("a,b\n1,2\n3\n", "bow.csv")
     assert plots.columns("", "empty.csv") == {}
 

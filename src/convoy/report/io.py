@@ -48,15 +48,28 @@ def columns(text: str, where: str | Path) -> Columns:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ConvoyError(
-                f"{where}: row {number}: expected {len(header)} cells, found {len(row)}; make it again"
-            )
-    return {name: [row[place] for row in rows] for place, name in enumerate(header)}
+                path=where, key=f"row {number}", expected=f"{len(header)} cells", found=str(len(row)),
+                hint="make it again",
+            )  # fmt: skip
+    return {name: [_unquoted(row[place]) for row in rows] for place, name in enumerate(header)}
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A CSV table as text: comma, quotes where needed, line feeds."""
+    """A CSV table as text: comma, quotes where needed, line feeds.
+
+    A text that spreadsheets run as a formula, such as a category `=cmd()`, gets an apostrophe before it,
+    which `columns` removes.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([f"'{cell}" if _is_formula(cell) else cell for cell in row] for row in rows)
     return buffer.getvalue()
+
+
+def _is_formula(cell: object) -> bool:
+    return isinstance(cell, str) and cell.lstrip("'").startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
