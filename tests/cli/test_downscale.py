@@ -155,7 +155,7 @@ def test_variables_and_years_in_several_files_are_as_one(folder, home):
     assert line.startswith("convoy: no day is in all variables: input tasmax 2002-01-06 to 2002-03-06; ")
     gridfiles.write(folder / "orog.nc", heights(home.fine, home.static["elevation"]))
     line = refused("downscale", "in.nc", "orog.nc", "x.nc", "--model", "lapse")
-    assert "orog.nc has orog; leave the file out, or say what they are called in --variables" in line
+    assert "orog.nc has orog; leave the file out, or set their names in --variables" in line
 
 
 def test_a_calendar_of_360_days_stays_one(folder, climate):

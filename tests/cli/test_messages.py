@@ -81,7 +81,7 @@ def test_params_of_stages_are_options_and_what_does_not_print_is_escaped(grids):
 
     assert line("odd.nc", units="\x1b[31m\nPa") == (
         "convoy: odd.nc: variable 'psl' states the units '\\x1b[31m\\nPa'; expected one of Pa, hPa, kPa; "
-        "say what they are: --units psl=...\n"
+        "set them: --units psl=...\n"
     )
     assert line("odd.nc", "--units=psl=metres") == (
         "convoy: --units psl: expected one of Pa, hPa, kPa; found 'metres'\n"

@@ -7,13 +7,19 @@ import pytest
 
 from tests.conftest import ROOT
 
-# Left out: words that the field uses in another sense as well (`against`, `floor`, `signal`).
+# Left out: words that the field uses in another sense as well (`floor`, `signal`), and `tell()` of files.
 FORBIDDEN = re.compile(
-    r"\b(rivals?|yardsticks?|ceilings?|giveaways?|habits?|made-up|oracle floor|nobody|rightly"
-    r"|leaves? the house|what speaks for|taken for|named rightly|grounds?)\b",
+    r"\b(rivals?|yardsticks?|ceilings?|giveaways?|habits?|made-up|oracle floor|nobody|rightly|worlds?"
+    r"|grounds?|house|strangers?|journals?|against|besides?|told|tells|tell(?!\()|says?|said|saying"
+    r"|asks?|asked|asking|gives? back|gave back|given back|hand(?:s|ed)? out|speaks?|taken for|stands? in for"
+    r"|knows? nothing|right answers?)\b",
     re.IGNORECASE,
 )
-PLACES = ("src", "pipelines", "README.md", "params.yaml", "dvc.yaml", "docs")
+PLACES = (
+    "src", "pipelines", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "params.yaml", "dvc.yaml", "docs",
+    "Makefile",
+)  # fmt: skip
+GLOSSARY = re.compile(r"\| [^|]+ \| [^|]+ \|$")  # rows of CONTRIBUTING.md, whose right column has the words
 
 
 def test_no_word_of_the_right_column_is_used():
@@ -27,11 +33,22 @@ def test_no_word_of_the_right_column_is_used():
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in files
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if FORBIDDEN.search(line)
+        if FORBIDDEN.search(line) and not (path.name == "CONTRIBUTING.md" and GLOSSARY.match(line))
     ]
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("line", ["the best rival wins", "Habits of pixels", "weights leave the house"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "the best rival wins", "Habits of pixels", "weights leave the house", "what the file says",
+        "checked against", "a world 2 K warmer", "the caller is told", "beside the weights",
+    ],
+)  # fmt: skip
 def test_the_search_sees(line):
     assert FORBIDDEN.search(line)
+
+
+@pytest.mark.parametrize("line", ["file.tell()", "PRAGMA journal_mode=WAL", "background", "compared with"])
+def test_the_search_passes(line):
+    assert not FORBIDDEN.search(line)

@@ -200,7 +200,7 @@ def with_bounds(low, high):
         (stamped(range(9), units="day as %Y%m%d"), "'time' counts in 'day as %Y%m%d'; expected days, hours"),
         (with_bounds(np.arange(40), np.arange(40) + 30), "'time' span 30 days at 2001-01-01; expected daily"),
         (with_bounds(np.arange(10, 50), np.arange(11, 51)), "not enclose 2001-01-01: they are 2001-01-11"),
-        ({**daily(), "time": None}, "dimension 'time' has no coordinate that says when"),
+        ({**daily(), "time": None}, "dimension 'time' has no time coordinate"),
     ],
 )  # fmt: skip
 def test_times_out_of_order_or_not_daily_are_refused(refusal, variables, expected):

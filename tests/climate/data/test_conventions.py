@@ -99,7 +99,7 @@ def test_what_no_file_has_is_refused_with_what_there_is(reader, tmp_path):
     with pytest.raises(ConvoyError) as caught:
         conventions.require([facts], [None], ["tasmax"])
     assert str(caught.value).startswith("no variable tasmax (nor tx, tmax, ")
-    assert f"{path} has heat; if it has another name, say so: climate.grids.variables: {{tasmax: " in str(
+    assert f"{path} has heat; if it has another name, set it: climate.grids.variables: {{tasmax: " in str(
         caught.value
     )
     with pytest.raises(

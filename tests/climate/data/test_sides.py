@@ -71,16 +71,16 @@ def monthly(times, **changes):
     [
         (
             {"a.nc": monthly(np.arange(12) * 30.0)},
-            "a.nc: tasmax goes on from 2001-01-01 to 2001-01-31, 30 days as a rule; expected daily values",
+            "a.nc: tasmax: 2001-01-01 is followed by 2001-01-31, 30 days as a rule; expected daily values",
         ),
-        ({"a.nc": monthly([15.0]), "b.nc": monthly([45.0])}, "tasmax goes on from 2001-01-16 to 2001-02-15"),
+        ({"a.nc": monthly([15.0]), "b.nc": monthly([45.0])}, "tasmax: 2001-01-16 is followed by 2001-02-15"),
         (
             {"a.nc": monthly([*range(40), *range(60, 660, 30)])},
-            "tasmax goes on from 2001-02-09 to 2001-03-02",
+            "tasmax: 2001-02-09 is followed by 2001-03-02",
         ),
         (
             {"a.nc": monthly([*range(40), *range(60, 75), *range(90, 130)])},
-            "2001-02-09 to 2001-03-02; expected",
+            "2001-02-09 is followed by 2001-03-02; expected",
         ),
     ],
 )
@@ -156,7 +156,7 @@ def test_any_field_may_be_an_input_by_any_name_and_level(build, build_refusal):
     np.testing.assert_allclose(domain.inputs["ps"], 90_000, rtol=1e-6)
     both["b.nc"]["ps"][2].pop("units")
     line = build_refusal(both, {"fine": ["a.nc", "b.nc"], "factor": 4}, variables={"ps": "ps"})
-    assert "b.nc: variable 'ps' states no units; expected Pa; say what they are" in line
+    assert "b.nc: variable 'ps' states no units; expected Pa; set them" in line
     for file, units, degrees in (("a.nc", "K", 280.0), ("b.nc", "degC", 6.85)):
         both[file]["soil"] = (("time", "lat", "lon"), np.full((20, 20, 24), degrees, "f4"), {"units": units})
     domain, _ = build(both, {"fine": ["a.nc", "b.nc"], "factor": 4}, variables={"soil": "soil"})
@@ -177,7 +177,7 @@ FINE_AND_COARSE = {"fine": "fine.nc", "coarse": "coarse.nc"}
         ),
         (
             {"a.nc": daily(), "b.nc": daily(times=np.arange(39.0, 60))}, BOTH,
-            "b.nc: tasmax of 2001-02-09 stands in a.nc too",
+            "b.nc: tasmax of 2001-02-09 is in a.nc too",
         ),
         (
             {"a.nc": daily()}, {"fine": ["a.nc", "a.nc"], "factor": 4},

@@ -1,4 +1,4 @@
-"""Coordinates of other people's files under the convention: latitude up, longitude eastward, whole days."""
+"""Coordinates of input files under the convention: ascending latitude and longitude, whole days."""
 
 import re
 from collections.abc import Callable
@@ -19,9 +19,10 @@ CALENDARS = {
     "standard": "standard", "gregorian": "standard", "proleptic_gregorian": "proleptic_gregorian",
     "noleap": "noleap", "365_day": "noleap", "360_day": "360_day",
 }  # fmt: skip
-# From here on the Gregorian calendars are one; before it they are ten days apart.
+# From this date on the standard and the proleptic Gregorian calendar are equal; before, they differ by ten
+# days.
 GREGORIAN_FROM = cftime.datetime(1582, 10, 15, calendar="proleptic_gregorian")
-# Names and units, in any case, of coordinates that CF's own terms do not tell.
+# Names and units, in any case, that are accepted for coordinates in addition to those of CF.
 _SPELLINGS = {
     "latitude": r"lat|latitude|nav_lat|degrees?_?n(orth)?",
     "longitude": r"lon|long|longitude|nav_lon|degrees?_?e(ast)?",
@@ -31,7 +32,7 @@ _SPELLINGS = {
 def coordinates(raw: xr.Dataset, variable: str) -> tuple[str, str]:
     """Names of the one-dimensional latitude and longitude of a variable.
 
-    Raises ConvoyError for a grid that is not made of rows of latitude and columns of longitude.
+    Raises ConvoyError for a grid that is not rectilinear.
     """
     dims, found = raw[variable].dims, []
     for (kind, fitting), unit in zip(_by_kind(raw).items(), ("degrees_north", "degrees_east"), strict=True):
@@ -72,7 +73,7 @@ def _by_kind(raw: xr.Dataset) -> dict[str, list[str]]:
 
 
 def latitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
-    """The axis from south to north, and for each of its cells the place in the file."""
+    """The axis from south to north, and for each of its cells the index in the file."""
     held = _Coordinate(raw, name)
     centres = held.degrees(-90, 90, 0.01)
     steps = np.diff(centres)
@@ -85,9 +86,9 @@ def latitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
 
 
 def longitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
-    """The axis from west to east, and for each of its cells the place in the file.
+    """The axis from west to east, and for each of its cells the index in the file.
 
-    In -180..180; a region across 180 degrees goes on beyond it, as 170, 180, 190.
+    Longitudes are in -180..180; a region across 180 degrees continues beyond it, as 170, 180, 190.
     """
     held = _Coordinate(raw, name)
     stored = held.degrees(-180, 360, 180.01)
@@ -95,7 +96,7 @@ def longitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
     steps = np.diff(np.sort(centres))
     usual = 3 * np.median(steps)
     if steps.max() > usual and centres.min() + 360 - centres.max() <= usual:
-        # The ends meet at 180: the region begins after the gap.
+        # A region across 180 degrees begins after the gap.
         west = np.sort(centres)[int(np.argmax(steps)) + 1]
         centres = centres + 360 * (centres < west - 1e-6)
     east = np.sort(centres)
@@ -111,13 +112,13 @@ def longitudes(raw: xr.Dataset, name: str) -> tuple[Axis, Order]:
 
 
 def days(raw: xr.Dataset, name: str) -> Days:
-    """The days of a time coordinate, whatever the hour; refused where they are not in order, each once.
+    """The days of a time coordinate, at any hour; raises ConvoyError where they are not ascending and unique.
 
-    A stamp at the end of its interval (midnight of the next day) counts for the day that its bounds enclose.
-    Standard and proleptic Gregorian dates after 1582 are the same days and get the same calendar.
+    A time stamp at the end of its interval (midnight of the next day) is assigned to the day within its
+    bounds. Standard and proleptic Gregorian dates after 1582 are the same days and get the same calendar.
     """
     if name not in raw.variables:
-        _refuse(raw, f"dimension '{name}' has no coordinate that says when")
+        _refuse(raw, f"dimension '{name}' has no time coordinate")
     held = _Coordinate(raw, name)
     numbers, dates, calendar = held.since_epoch(held.values)
     steps = np.diff(numbers)
@@ -148,7 +149,7 @@ class _Coordinate:
     """A one-dimensional coordinate of a file and its bounds, as they are stored."""
 
     def __init__(self, raw: xr.Dataset, name: str) -> None:
-        """Raise ConvoyError for what is no list of finite numbers."""
+        """Raise ConvoyError where it is not one-dimensional with finite numbers."""
         held = raw[name]
         self.raw, self.name, self.attributes = raw, name, held.attrs
         if held.ndim != 1 or held.dtype.kind != "f":
@@ -161,16 +162,16 @@ class _Coordinate:
                 self.bounds = edges.values.astype(np.float64)
         self.require(
             np.isfinite(self.values),
-            lambda at: f"coordinate '{name}' has no finite value at index {at}; mend it",
+            lambda at: f"coordinate '{name}' has no finite value at index {at}; correct it",
         )
 
     def require(self, fine: npt.NDArray[np.bool_], what: Callable[[int], str]) -> None:
-        """Raise ConvoyError with what is wrong at the first place that is not fine."""
+        """Raise ConvoyError with the message for the first index that is not fine."""
         if not fine.all():
             _refuse(self.raw, what(int(np.argmin(fine))))
 
     def degrees(self, least: float, greatest: float, slack: float) -> Floats:
-        """Its values in degrees, from radians where those are its units; the bounds are turned with them."""
+        """Its values in degrees, converted from radians where those are its units, as are the bounds."""
         if re.fullmatch(r"rad(ian)?s?", str(self.attributes.get("units", "")).strip(), re.IGNORECASE):
             self.values = np.degrees(self.values)
             self.bounds = None if self.bounds is None else np.degrees(self.bounds)
@@ -183,16 +184,16 @@ class _Coordinate:
         return values
 
     def axis(self, centres: Floats) -> tuple[Axis, Order]:
-        """Centres in ascending order and their cells' edges: the file's own, or half-way between centres.
+        """Centres in ascending order with cell edges (the file's, or half-way between centres).
 
-        With it for each cell its place in the file.
+        The second value is the index in the file of each cell.
         """
         order = np.argsort(centres, kind="stable")
         centres = centres[order]
         if self.bounds is None:
             return Axis.around(centres), order
         stored = self.bounds[order]
-        # Each edge on the turn of its own centre: (359.5, 0.5) round 0 becomes (-0.5, 0.5).
+        # Edges are shifted by 360 degrees to be near their centre: (359.5, 0.5) around 0 becomes (-0.5, 0.5).
         turned = np.sort(centres[:, None] + (stored - centres[:, None] + 180) % 360 - 180, axis=1)
         low, high = turned.T
         self.require(
@@ -202,7 +203,7 @@ class _Coordinate:
         return Axis(centres, turned), order
 
     def since_epoch(self, times: Floats) -> tuple[Floats, npt.NDArray[np.object_], str]:
-        """Times in its units as days since 1850-01-01 and as dates, and their calendar."""
+        """Times as days since 1850-01-01 and as dates, and their calendar."""
         stated = str(self.attributes.get("calendar", "standard")).lower()
         if stated not in CALENDARS:
             known = ", ".join(CALENDARS)
@@ -219,9 +220,9 @@ class _Coordinate:
         return np.asarray(cftime.date2num(dates, EPOCH, calendar), np.float64), dates, calendar
 
     def middles(self, numbers: Floats, dates: npt.NDArray[np.object_]) -> Floats:
-        """The middles of intervals of a day or less that hold their stamps; ConvoyError for others.
+        """The middles of the time bounds, which must be a day or less and include the time stamp.
 
-        Without intervals, or where they have no length, the stamps count.
+        Without bounds, or where they have no length, the time stamps are returned.
         """
         if self.bounds is None or not np.isfinite(self.bounds).all():
             return numbers
@@ -242,8 +243,8 @@ class _Coordinate:
 
     def _not_enclosed(self, value: str, low: str, high: str) -> str:
         return (
-            f"the bounds of '{self.name}' do not enclose {value}: they are {low} and {high}; mend them, or "
-            "leave them out"
+            f"the bounds of '{self.name}' do not enclose {value}: they are {low} and {high}; correct them, "
+            "or leave them out"
         )
 
 

@@ -1,4 +1,4 @@
-"""How long a NetCDF-3 file has to be, by its own header: the library reads what a cut one lacks as zeros.
+"""The size of a NetCDF-3 file by its header: the library reads missing values of a truncated file as zeros.
 
 Format: CDF-1, CDF-2 and CDF-5, https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html
 """
@@ -15,7 +15,7 @@ _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}  #
 
 
 def refuse_truncated(path: Path) -> None:
-    """Raise ConvoyError where the NetCDF-3 file at `path` is shorter than its variables are."""
+    """Raise ConvoyError where the NetCDF-3 file at `path` is shorter than its variables require."""
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -27,7 +27,7 @@ def refuse_truncated(path: Path) -> None:
             ) from None
     if size < needed:
         raise ConvoyError(
-            f"truncated: {size:,} bytes, its header promises {needed:,}",
+            f"truncated: {size:,} bytes, {needed:,} by its header",
             path=path,
             hint="copy or make the file again",
         )
@@ -72,14 +72,14 @@ def _bytes_needed(file: BinaryIO) -> int:
         width = _BYTES[number(">i")]
         number()  # the size: too small a field for large variables
         begin = number(of_offsets)
-        # The dimension that grows has length 0 and comes first.
+        # The record dimension has length 0 and comes first.
         if shape and shape[0] == 0:
             recorded.append((begin, width * math.prod(shape[1:])))
         else:
             fixed.append(begin + width * math.prod(shape))
-    # All ones: written as a stream, of unknown length.
+    # All bits set: written as a stream, of unknown length.
     if records <= 0 or not recorded:
         return max(fixed)
-    # One variable alone is packed; several are padded to four bytes each.
+    # A single record variable is packed; several are padded to four bytes each.
     stride = recorded[0][1] if len(recorded) == 1 else sum(-(-size // 4) * 4 for _, size in recorded)
     return max(fixed + [begin + (records - 1) * stride + size for begin, size in recorded])

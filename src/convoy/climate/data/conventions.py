@@ -1,8 +1,7 @@
 """From a file's own names, units, order and calendar to the one convention of convoy.climate.data.datasets.
 
-`conform` reads what a file says of itself and refuses, in one line, what cannot be understood. The values of
-the Dataset that it gives are read and converted where they are taken: a century needs no more memory than a
-month.
+`conform` interprets a file's metadata, and raises ConvoyError where that is not possible. The values of the
+Dataset that it returns are read and converted lazily: a century needs no more memory than a month.
 """
 
 import re
@@ -34,7 +33,7 @@ from convoy.climate.data.variables import (
 from convoy.core.errors import KEY, ConvoyError
 from convoy.core.printable import cut
 
-LISTED = 4  # files of which a message says what they have
+LISTED = 4  # files whose variables a message lists
 SHOWN, SHOWN_LIST = 80, 400  # characters of a name or attribute, and of a list of names, in a message
 Settings = Mapping[str, VariableParams]
 
@@ -43,20 +42,20 @@ def conform(
     raw: xr.Dataset, settings: Settings, wanted: Collection[str] = DAILY,
     units: Mapping[str, str] = MappingProxyType({}),
 ) -> xr.Dataset | None:  # fmt: skip
-    """Those of the `wanted` variables that a file has, by our names; None where it has none of them.
+    """The `wanted` variables that a file has, by our names; None where it has none of them.
 
     raw: as `netcdf.Reader.open` gives it; settings: other names and units (params climate.grids.variables).
-    units: those that variables which the table lacks are to have; left out: their own.
+    units: target units of variables that are not in the table; left out: their own.
 
     Static variables are (lat, lon), others (time, lat, lon). Each variable's `encoding` has its name and
-    units in the file. Raises ConvoyError for a grid, time or unit that cannot be brought to the convention;
-    and where values are taken, for those that are not finite, look like an undeclared fill value,
-    or are not possible on Earth.
+    units in the file. Raises ConvoyError for a grid, time or unit that cannot be converted to the convention,
+    and when values are read, for those that are not finite, look like an undeclared fill value, or are not
+    possible on Earth.
     """
     found = {name: stored for name in wanted if (stored := _find(raw, name, settings)) is not None}
     if not found:
         return None
-    # The first variable's coordinates are those of all of them.
+    # All variables have the coordinates of the first one.
     lat, lon = axes.coordinates(raw, next(iter(found.values())))
     times = {name: time_of(raw, stored) for name, stored in found.items() if name != ELEVATION}
     several = sorted({time[1] for time in times.values() if time is not None})
@@ -86,7 +85,7 @@ def path_of(held: xr.Dataset) -> str:
 
 
 class _Conformed(BackendArray):
-    """A variable of a file under the convention, read and converted where its values are taken."""
+    """A variable of a file under the convention, read and converted lazily."""
 
     def __init__(
         self, raw: xr.Dataset, name: str, stored: str, given: VariableParams | None, units: str | None,
@@ -108,14 +107,14 @@ class _Conformed(BackendArray):
         self.chosen = {dim: self._level(dim, given.level) for dim in others}
         self.shape = (*([len(days)] if days is not None and time else []), *grid.shape)
         found, row = _methods(held.attrs), self.row
-        # What fell in a day is its sum, as well as a mean of its rates.
+        # Daily precipitation may be a sum as well as a mean of rates.
         fitting = {row.method, "sum"} if row.intermittent else {row.method}
         if given.name != stored and row.method and found and not found & fitting:
             self._fail(
                 f"has the cell methods '{held.attrs['cell_methods']}'", key=param(name, "name"),
-                expected=f"'time: {row.method}'", hint=f"if it is what is meant all the same, name it: {KEY}",
+                expected=f"'time: {row.method}'", hint=f"if it is the right variable, name it: {KEY}",
             )  # fmt: skip
-        # An override counts for the file's variable that it names, or for all.
+        # An override applies to the file's variable that it names, or to all.
         overridden = given.units if given.name in (None, stored) else None
         self.units = overridden or str(held.attrs.get("units") or "").strip()
         self.our_units = row.units or units or self.units
@@ -126,7 +125,7 @@ class _Conformed(BackendArray):
                 raise ConvoyError(key=param(name, "units", ""), expected=expected, found=f"'{overridden}'")
             self._fail(
                 f"states the units '{self.units}'" if self.units else "states no units", expected=expected,
-                key=param(name, "units"), hint=f"say what they are: {KEY}",
+                key=param(name, "units"), hint=f"set them: {KEY}",
             )  # fmt: skip
         self.conversion = turned
 
@@ -143,7 +142,7 @@ class _Conformed(BackendArray):
     def _values(self, key: tuple[Any, ...]) -> Fields:
         spans = [part if isinstance(part, slice) else slice(part, part + 1) for part in key]
         *time, rows, columns = spans
-        # Whole maps are read: the cells that are wanted may lie anywhere in the file's order.
+        # Whole maps are read: the wanted cells may be in any order in the file.
         chosen: dict[str, Any] = {**self.chosen, **dict(zip(self.order, time, strict=False))}
         values = self.raw[self.stored].variable.isel(chosen).transpose(*self.order).values
         values = values[..., self.rows[rows][:, None], self.columns[columns]]
@@ -175,7 +174,7 @@ class _Conformed(BackendArray):
         return value, f"at {when}{where} (the first of {int(wrong.sum()):,})"
 
     def _level(self, dim: str, level: str | None) -> int:
-        """Which of the values along another dimension is meant: the only one, or that of `level`."""
+        """Index along a further dimension: the only one, or that of `level`."""
         size = self.raw.sizes[dim]
         if level is not None and dim in self.raw.variables:
             number, _, unit = level.strip().partition(" ")
@@ -197,7 +196,7 @@ class _Conformed(BackendArray):
 
 
 def check_mean(part: xr.Dataset, name: str, mean: float) -> None:
-    """Raise ConvoyError where the mean over all days and cells, in our unit, betrays a wrong unit."""
+    """Raise ConvoyError where the mean over all days and cells, in our unit, shows that the unit is wrong."""
     least, greatest = row_of(name).mean
     if not least <= mean <= greatest:
         stored, units = (part[name].encoding[key] for key in ("source_name", "source_units"))
@@ -208,14 +207,14 @@ def check_mean(part: xr.Dataset, name: str, mean: float) -> None:
 
 
 def without_round_off(name: str, values: Fields) -> tuple[Fields, int]:
-    """The values with those that lie below the least possible one by rounding alone at it; how many do."""
+    """The values with those raised that are below the least possible one by rounding; and their number."""
     below = values < row_of(name).values[0]
     count = int(below.sum())
     return (np.where(below, np.float32(row_of(name).values[0]), values) if count else values), count
 
 
 def advice(units: str) -> str:
-    """What to do about values that are wrong because of a unit; the key is the param of the units."""
+    """The hint for values that are wrong because of a unit; the key is the param of the units."""
     return f"are its units '{cut(units, SHOWN)}'? override them: {KEY}"
 
 
@@ -225,14 +224,14 @@ def called(name: str, stored: str) -> str:
 
 
 def require(files: Sequence[xr.Dataset], parts: Iterable[xr.Dataset | None], wanted: Iterable[str]) -> None:
-    """Raise ConvoyError, saying what there is, for a wanted variable that no file has."""
+    """Raise ConvoyError, with a list of variables, for a wanted one that no file has."""
     have = {name for part in parts if part is not None for name in part.data_vars}
     for name in (name for name in wanted if name not in have):
         synonyms = row_of(name).synonyms
         nor = f" (nor {', '.join(synonyms)})" if synonyms else ""
         raise ConvoyError(
             f"no variable {name}{nor}: {listing(files)}", key=param(name, "name"),
-            hint=f"if it has another name, say so: {KEY}",
+            hint=f"if it has another name, set it: {KEY}",
         )  # fmt: skip
 
 
@@ -245,7 +244,7 @@ def check_names(files: Sequence[xr.Dataset], settings: Settings) -> None:
 
 
 def listing(files: Sequence[xr.Dataset]) -> str:
-    """What the first of these files have, in words."""
+    """The variables of the first of these files, in words."""
     words = [
         f"{path_of(raw)} has {cut(', '.join(_data_variables(raw)), SHOWN_LIST) or 'none'}"
         for raw in files[:LISTED]
@@ -260,7 +259,7 @@ def _data_variables(raw: xr.Dataset) -> list[str]:
 
 
 def _find(raw: xr.Dataset, name: str, settings: Settings) -> str | None:
-    """What the file calls our variable `name`: by the map, by our name, a standard name, a usual one."""
+    """The file's name of our variable `name`: by the settings, our name, a standard name or a synonym."""
     given = settings.get(name)
     if given is not None and given.name in raw.variables:
         return given.name
@@ -281,7 +280,7 @@ def _find(raw: xr.Dataset, name: str, settings: Settings) -> str | None:
 
 
 def _meant(raw: xr.Dataset, stored: str) -> Variable | None:
-    """The row that a standard name means: of air temperatures by their cell method; none of a level."""
+    """The row of a standard name: for air temperatures by their cell method; None for one on a level."""
     attributes = raw[stored].attrs
     rows = [row for row in VARIABLES.values() if row.standard_name == attributes.get("standard_name")]
     if len(rows) > 1:
@@ -291,5 +290,5 @@ def _meant(raw: xr.Dataset, stored: str) -> Variable | None:
 
 
 def _methods(attributes: Mapping[str, Any]) -> set[str]:
-    """What a variable's values are of their time, as `maximum`, by its cell methods."""
+    """The cell methods of a variable for time, such as `maximum`."""
     return set(re.findall(r"\btime: (\w+)", str(attributes.get("cell_methods", ""))))

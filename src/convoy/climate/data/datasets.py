@@ -17,7 +17,7 @@ from convoy.climate.data.variables import row_of
 
 FILL = np.float32(1e20)
 DAYS_A_CHUNK = 90
-# A chunk is stored whole, however few of its days there are, and HDF5 takes none of 4 GiB or more.
+# A chunk is stored whole, also for few days, and HDF5 does not allow chunks of 4 GiB or more.
 _BYTES_A_CHUNK = 1 << 26
 _FLOAT64 = {"dtype": "f8", "_FillValue": None}
 _HEIGHT = {"standard_name": "height", "long_name": "height", "units": "m", "axis": "Z", "positive": "up"}
@@ -27,9 +27,9 @@ def dataset(
     grid: Grid, days: Days | None, fields: Mapping[str, Any], attributes: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
 ) -> xr.Dataset:  # fmt: skip
-    """Fields by name, (time, lat, lon) or (lat, lon) as they are, with coordinates, bounds and CF attributes.
+    """Dataset of fields by name, (time, lat, lon) or (lat, lon), with coordinates, bounds and CF attributes.
 
-    days: None for static fields; attributes: of the dataset; units: of variables that the table lacks.
+    days: None for static fields; attributes: of the dataset; units: of variables that are not in the table.
     """
     variables: dict[str, xr.Variable] = {}
     if days is not None:
@@ -38,7 +38,7 @@ def dataset(
             "calendar": days.calendar, "bounds": "time_bnds",
         }  # fmt: skip
         edges = np.stack([days.ordinal, days.ordinal + 1], axis=1).astype(np.float64)
-        # A day's value stands for the day: noon, between its bounds.
+        # A daily value is at noon, the middle of its bounds.
         variables["time"] = xr.Variable("time", days.ordinal + 0.5, named, _FLOAT64)
         variables["time_bnds"] = xr.Variable(("time", "bnds"), edges, {}, _FLOAT64)
     for name, axis, long_name, unit, letter in (
@@ -77,10 +77,10 @@ def days_of(held: xr.Dataset) -> Days:
 
 
 def days_a_chunk(days: int, shape: tuple[int, int]) -> int:
-    """How many of a file's days, on a grid of (H, W) cells, are stored together: a season of small ones."""
+    """Number of days per chunk for a grid of (H, W) cells: a season for small grids."""
     return max(1, min(DAYS_A_CHUNK, days, _BYTES_A_CHUNK // (4 * prod(shape))))
 
 
 def fields_of(held: xr.Dataset, name: str) -> Fields:
-    """The values of a variable as an array of our own."""
+    """The values of a variable as a NumPy array."""
     return np.asarray(held[name].values, np.float32)

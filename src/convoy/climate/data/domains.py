@@ -1,4 +1,4 @@
-"""Grids, days and what happened on them, under the one convention (see convoy.climate.data.io)."""
+"""Grids, days and the fields on them, under the one convention (see convoy.climate.data.datasets)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,13 +38,13 @@ class Axis:
         return Axis(self.centres[cells], self.bounds[cells])
 
     def same(self, other: "Axis") -> bool:
-        """Whether the centres are those of the other, but for a hundredth of a cell."""
+        """Whether the centres equal those of the other within a hundredth of a cell."""
         return len(self) == len(other) and np.allclose(
             self.centres, other.centres, rtol=0, atol=0.01 * float(np.diff(other.centres).min())
         )
 
     def covered(self, other: "Axis", share: float) -> slice:
-        """The cells of which at least this share lies within the other; of length 0 where there are none."""
+        """The cells of which at least this share is within the other; an empty slice where there are none."""
         low, high = other.reach
         shared = np.minimum(self.bounds[:, 1], high) - np.maximum(self.bounds[:, 0], low)
         cells = np.flatnonzero(shared >= share * (self.bounds[:, 1] - self.bounds[:, 0]))
@@ -85,7 +85,7 @@ class Grid:
 
     @property
     def extent(self) -> str:
-        """Where it lies, in words."""
+        """The ranges of latitude and longitude, in words."""
         spans = {name: axis.reach for name, axis in self.axes.items()}
         return ", ".join(f"{name} {low:.5g} to {high:.5g}" for name, (low, high) in spans.items())
 
@@ -94,7 +94,7 @@ class Grid:
         return Grid(self.lat.at(rows), self.lon.at(columns))
 
     def same(self, other: "Grid") -> bool:
-        """Whether the centres are those of the other, but for a hundredth of a cell."""
+        """Whether the centres equal those of the other within a hundredth of a cell."""
         return self.lat.same(other.lat) and self.lon.same(other.lon)
 
     @cached_property
@@ -144,7 +144,7 @@ class Days:
         return [f"{date.year:04d}-{date.month:02d}-{date.day:02d}" for date in self.dates]
 
     def between(self, first: str, last: str) -> npt.NDArray[np.bool_]:
-        """Which days lie in `first`..`last` (YYYY-MM-DD, both included), (T,)."""
+        """Mask of the days in `first`..`last` (YYYY-MM-DD, both included), (T,)."""
         return np.array([first <= label <= last for label in self.labels], bool)
 
     def at(self, chosen: Any) -> "Days":
@@ -163,11 +163,11 @@ class Days:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """One place in one world: what a coarse model says of it (`inputs`) and what was true (`target`).
+    """A region in one climate: coarse fields (`inputs`) and the fine truth (`target`).
 
     inputs: name -> (T, h, w); target: (T, H, W), or None where there is no truth; static: name -> (H, W), at
     least `elevation` in metres; coarse_static: name -> (h, w). Domains with the same `place` share their
-    terrain, so that what was learnt for each pixel holds in all of them.
+    terrain, so that models fitted per pixel apply to all of them.
     """
 
     name: str

@@ -1,7 +1,8 @@
-"""A folder of grids as it lies on disk, file by file, nothing mended: what a gate looks at.
+"""A folder of grids as it is stored, file by file and unchanged, for the gate.
 
-`climate.data.io.read` trusts the folder (it takes the fine file's days to be the coarse file's, for one);
-here every file says its own coordinates, times and attributes, and values are read one variable at a time.
+`climate.data.io.read` trusts the folder (for example, it assumes that fine and coarse files have the same
+days); here every file has its own coordinates, times and attributes, and values are read one variable at a
+time.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from convoy.climate.data.datasets import fields_of
 from convoy.climate.data.domains import Axis, Days, Fields, Grid
 from convoy.climate.data.io import opened, read_facts
 
-# What cftime can count in; others are refused before any date is made of them.
+# Calendars of cftime; others are refused before dates are computed.
 CALENDARS = (
     "standard", "gregorian", "proleptic_gregorian", "julian", "noleap", "365_day", "all_leap", "366_day",
     "360_day",
@@ -27,7 +28,7 @@ CALENDARS = (
 
 @dataclass(frozen=True, eq=False)
 class StoredFile:
-    """What one file says beside its values. A coordinate that it lacks is empty.
+    """The metadata of one file. A missing coordinate is empty.
 
     name: within the folder, as home/fine_2001.nc; side: fine or coarse; dimensions and attributes: by
     variable, coordinates and bounds among them; coordinates: with their bounds, in the file's own units.
@@ -95,7 +96,7 @@ class StoredDomain:
 
 
 def read_headers(folder: Path) -> tuple[dict[str, Any], list[StoredDomain]]:
-    """The facts of a folder of grids and what its files say; ConvoyError where the folder is not whole."""
+    """The facts of a folder of grids and its files' metadata; ConvoyError where the folder is not whole."""
     facts = read_facts(folder)
     domains = [
         StoredDomain(

@@ -1,8 +1,8 @@
 """A folder of grids: coarse inputs, fine truth and static fields of one or more domains, as CF NetCDF-4.
 
 One convention for every source (see convoy.climate.data.datasets). Per domain: `static_fine.nc`,
-`static_coarse.nc`, and per year `fine_YYYY.nc` and `coarse_YYYY.nc`, beside `grids.json` with the splits and
-the facts, and the manifest.
+`static_coarse.nc`, and per year `fine_YYYY.nc` and `coarse_YYYY.nc`. The folder has `grids.json` with the
+splits and the facts, and the manifest.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,8 +26,8 @@ def write(folder: Path, domains: Iterable[Domain], facts: Mapping[str, Any]) -> 
     """Write the folder as a whole, its manifest last; the same domains give the same bytes.
 
     facts: `target` (a variable name), `inputs` (names in the order of the channels), `splits` (split name ->
-    list of {"domain", "from", "to"}), and whatever else readers are to know. `domains` may be a generator:
-    one domain is held at a time.
+    list of {"domain", "from", "to"}), and any further facts for readers. `domains` may be a generator: one
+    domain is in memory at a time.
     """
     with atomic_directory(folder) as partial:
         names = []
@@ -70,7 +70,7 @@ def write_dataset(path: Path, made: xr.Dataset) -> None:
 
 @contextmanager
 def opened(path: Path, decode: bool = True) -> Iterator[xr.Dataset]:
-    """A file of ours to read, missing values NaN; ConvoyError where it, or what is read of it, is broken.
+    """Open a file of the folder, missing values NaN; ConvoyError where it, or data read from it, is broken.
 
     decode: False for a file as it is stored.
     """

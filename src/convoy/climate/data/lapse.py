@@ -1,4 +1,4 @@
-"""Temperature and height: the lapse rate in a coarse field, and fields brought to another terrain."""
+"""Temperature and height: the lapse rate of a coarse field, and fields moved to another terrain."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +11,12 @@ from convoy.climate.data.domains import Domain, Fields
 from convoy.climate.data.regridding import Regridding, interpolation
 
 STANDARD_K_PER_KM = 6.5
-# Other variables are taken as they are: they do not fall with height in a way that a line tells.
+# Other variables are not changed: they do not decrease linearly with height.
 TEMPERATURES = ("tas", "tasmax", "tasmin")
 
 
 def filled(field: Fields) -> Fields:
-    """The field (..., h, w) with each missing cell as the nearest one that is not; all missing stays so."""
+    """The field (..., h, w) with missing cells replaced by the nearest known one, unless all are missing."""
     missing = np.isnan(field)
     if not missing.any():
         return field
@@ -30,7 +30,7 @@ def filled(field: Fields) -> Fields:
 
 
 def _by_mask(masks: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.bool_], list[int]]]:
-    """Each different mask of (T, ...), and the days that have it."""
+    """The distinct masks of (T, ...), and the days of each."""
     days: dict[bytes, list[int]] = {}
     for day, mask in enumerate(masks):
         days.setdefault(mask.tobytes(), []).append(day)
@@ -38,7 +38,7 @@ def _by_mask(masks: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.bool
 
 
 def daily_lapse(domain: Domain, target: str) -> npt.NDArray[np.float32]:
-    """How much the coarse field falls per km of height on each day, (T,).
+    """Lapse rate: decrease of the coarse field per km of height on each day, (T,).
 
     Least squares on height, latitude and longitude over the coarse cells that are not missing; 0 where their
     terrain is flat, and for a variable that is no temperature; NaN on a day without any.
@@ -61,9 +61,9 @@ def daily_lapse(domain: Domain, target: str) -> npt.NDArray[np.float32]:
 
 
 def at_sea_level(domain: Domain, target: str, lapse: Any) -> Fields:
-    """The coarse field brought to sea level with `lapse` K/km, (T,) or one: (T, h, w).
+    """The coarse field reduced to sea level with `lapse` K/km, (T,) or one: (T, h, w).
 
-    A missing cell is as the nearest one that is not: at sea level, since their heights may differ.
+    Missing cells are filled from the nearest known one after that, since their heights may differ.
     """
     lapse = np.broadcast_to(np.asarray(lapse, np.float32), len(domain.days))[:, None, None]
     return filled(domain.inputs[target] + lapse * (domain.coarse_static["elevation"] / np.float32(1000)))

@@ -1,6 +1,6 @@
-"""Other people's NetCDF files and Zarr stores as lazy xarray Datasets whose values a child process reads.
+"""NetCDF files and Zarr stores as lazy xarray Datasets whose values a child process reads.
 
-Nothing is brought to our convention here (see convoy.climate.data.conventions): variables keep their names,
+Nothing is converted to our convention here (see convoy.climate.data.conventions): variables keep their names,
 units and order of dimensions. Declared fill values become NaN, and packed numbers are unpacked.
 """
 
@@ -32,7 +32,7 @@ AGAIN = "copy or make it again"
 class Reader:
     """One child process that reads any number of files; started at the first request, and after a crash.
 
-    patience_s: how long an answer may take. Some broken files keep HDF5 in an endless loop.
+    patience_s: time limit of a reply in seconds. Some broken files cause an endless loop in HDF5.
     """
 
     def __init__(self, patience_s: float = 300.0) -> None:
@@ -60,13 +60,13 @@ class Reader:
         """The file as it is stored, its path in `encoding["source"]`; values are read later.
 
         Numbers are float32, coordinates float64; declared fill values are NaN, undeclared NaN infinite.
-        Raises ConvoyError where the file, or later where the values that are taken, cannot be read.
+        Raises ConvoyError where the file cannot be read, or later its values.
         """
         key = str(path)
         if key in self._opened:
             return self._opened[key]
         _refuse_by_first_bytes(Path(path))
-        header, attributes = self.ask(key, "cannot be opened", None, None, ())
+        header, attributes = self.request(key, "cannot be opened", None, None, ())
         if not header:
             raise ConvoyError("no variables in it (those in groups are not read)", path=key)
         variables = {}
@@ -76,20 +76,20 @@ class Reader:
                 data = unpacked(values, attrs).astype(np.float64)
             variables[name] = xr.Variable(dims, data, attrs)
         try:
-            # No indexes: coordinates of other people may hold anything.
+            # No indexes: coordinates of input files may be invalid.
             dataset = xr.Dataset(coords=xr.Coordinates(variables, indexes={}), attrs=attributes)
         except ValueError as error:
             raise ConvoyError(f"cannot be opened ({reason(error)})", path=key) from None
         dataset.encoding["source"] = key
         return self._opened.setdefault(key, dataset)
 
-    def ask(self, path: str, failed: str, *request: Any) -> Any:
-        """The child's reply to a request for a file; ConvoyError, which says what has failed, without one."""
+    def request(self, path: str, failed: str, *parts: Any) -> Any:
+        """The child's reply to a request for a file; ConvoyError, with the failure, where there is none."""
         absolute = str(Path(path).absolute())
         if self._connection is None:
             self._child, self._connection = _start()
         try:
-            self._connection.send((absolute, *request))
+            self._connection.send((absolute, *parts))
             reply = self._connection.recv() if self._connection.poll(self.patience_s) else None
         except (EOFError, OSError):
             assert self._child is not None
@@ -117,14 +117,14 @@ def _start() -> tuple[subprocess.Popen[bytes], Connection]:
         child = subprocess.Popen(  # noqa: S603 (our own module)
             [sys.executable, "-P", "-m", netcdf_child.__name__, str(theirs.fileno())],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            # Files are only read, and disks that are read-only or far away have no locks.
+            # Files are only read, and read-only or network file systems have no locks.
             env={**os.environ, "HDF5_USE_FILE_LOCKING": "FALSE"},
         )  # fmt: skip
     return child, ours
 
 
 class _Remote(BackendArray):
-    """The values of one variable, read where they are taken."""
+    """The values of one variable, read lazily."""
 
     def __init__(self, reader: Reader, path: str, name: str, stored: str, shape: tuple[int, ...]) -> None:
         self.reader, self.path, self.name, self.stored, self.shape = reader, path, name, stored, shape
@@ -144,12 +144,12 @@ class _Remote(BackendArray):
         time, attributes = time_of(dataset, self.name), dataset[self.name].attrs
         axis = None if time is None else dataset[self.name].dims.index(time[0])
         failed = f"variable '{self.name}' cannot be read"
-        raw = self.reader.ask(self.path, failed, self.name, axis, key)
+        raw = self.reader.request(self.path, failed, self.name, axis, key)
         return unpacked(raw, attributes).astype(np.float32)
 
 
 def time_of(dataset: xr.Dataset, name: str) -> tuple[str, str] | None:
-    """The dimension of time of a variable and the coordinate that says when; None for static ones.
+    """The time dimension of a variable and its coordinate; None for static variables.
 
     Of several coordinates along a dimension the one whose `standard_name` is time, else the dimension's own.
     """
@@ -166,7 +166,7 @@ def time_of(dataset: xr.Dataset, name: str) -> tuple[str, str] | None:
 
 
 def _refuse_by_first_bytes(path: Path) -> None:
-    """What can be said of a path without the libraries."""
+    """Raise ConvoyError for a path that cannot be NetCDF or Zarr, without loading the libraries."""
     if not path.exists():
         raise ConvoyError("no such file", path=path)
     if path.is_dir():
@@ -178,7 +178,7 @@ def _refuse_by_first_bytes(path: Path) -> None:
     try:
         with open(path, "rb") as file:
             first = file.read(8)
-            # HDF5 may begin after a block of the user's own, of 512 bytes or a doubling of that.
+            # HDF5 may begin after a user block of 512 bytes or a power-of-two multiple of that.
             blocks = [first] + [file.read(8) for at in (512, 1024, 2048) if file.seek(at)]
     except OSError as error:
         raise ConvoyError(f"cannot be read: {error.strerror}", path=path) from None

@@ -1,4 +1,4 @@
-"""The process that opens other people's files: where one of them crashes HDF5, only this process ends.
+"""The process that opens input files: where one of them crashes HDF5, only this process ends.
 
 Run by convoy.climate.data.netcdf as `python -m convoy.climate.data.netcdf_child FD`, which is one end of a
 connection: requests come in, replies go out.
@@ -26,7 +26,7 @@ LONGEST_COORDINATE = 5_000_000
 
 def main() -> None:
     """Answer requests until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process, in its own time
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     connection = Connection(int(sys.argv[1]))
     while True:
         try:
@@ -35,8 +35,8 @@ def main() -> None:
             return
         try:
             reply = _header(path) if name is None else _values(path, name, axis, key)
-        except Exception as error:  # whatever a library finds wrong with the file
-            # An OSError's text ends with the path, which the message has already.
+        except Exception as error:  # libraries raise many types for broken files
+            # An OSError's text ends with the path, which the message includes already.
             words = error.strerror if isinstance(error, OSError) and error.strerror else error
             reply = f"{type(error).__name__}: {words}"
         connection.send(reply)
@@ -45,7 +45,7 @@ def main() -> None:
 # HDF5 keeps 16 MB and more of each open file: a century in files of a year would fill gigabytes.
 @lru_cache(maxsize=8)
 def _open(path: str) -> Any:
-    """A file as a `netCDF4.Dataset`, a Zarr store as an `xarray.Dataset`: their variables are taken alike.
+    """A file as a `netCDF4.Dataset`, a Zarr store as an `xarray.Dataset`, whose variables are used alike.
 
     As stored: no dates, no fill values, no scaling. Those are applied where they can be reported.
     """
@@ -64,7 +64,7 @@ def _open(path: str) -> Any:
 
 
 def _header(path: str) -> tuple[Header, dict[str, Any]]:
-    """What a file says of its variables, and its own attributes."""
+    """The metadata of a file's variables, and its own attributes."""
     header: Header = {}
     for name, variable in _open(path).variables.items():
         datatype = getattr(variable, "datatype", variable.dtype)  # of NetCDF-4's own types it is no dtype
@@ -82,7 +82,7 @@ def _header(path: str) -> tuple[Header, dict[str, Any]]:
 
 
 def _values(path: str, name: str, axis: int | None, key: tuple[Any, ...]) -> Any:
-    """Stored numbers of a variable at a key of slices and indices; `axis` is that of time."""
+    """Stored numbers of a variable at a key of slices and indices; `axis`: the time axis."""
     if axis is not None and Path(path).is_dir():
         _refuse_missing_chunks(Path(path), name, axis)
     values = np.asarray(_open(path).variables[name][key or ...])
@@ -100,10 +100,10 @@ def _attributes(held: Any) -> dict[str, Any]:
 
 @lru_cache
 def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
-    """Zarr reads a chunk that is not there as fill values, without a word.
+    """Raise an error for lost chunks, which Zarr silently reads as fill values.
 
-    Chunks that are empty at all times (the open sea) are left out on purpose; one that has neighbours in
-    time is lost.
+    Chunks that are missing at all times (such as the open sea) are left out on purpose; a chunk that exists
+    at other times is lost.
     """
     import zarr
 
@@ -125,5 +125,5 @@ def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
 
 
 if __name__ == "__main__":
-    os.dup2(2, 1)  # what libraries print is dropped
+    os.dup2(2, 1)  # output of libraries is dropped
     main()

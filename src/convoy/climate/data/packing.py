@@ -1,4 +1,4 @@
-"""Numbers as files store them: fill values, packing, and undeclared fill values."""
+"""Stored numbers: fill values, packing, and undeclared fill values."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
 def unpacked(raw: npt.NDArray[Any], attributes: Mapping[str, Any]) -> Floats:
-    """Floats with NaN for declared fill values, scaled and shifted where the attributes say so.
+    """Floats with NaN for declared fill values, scaled and shifted according to the attributes.
 
     By CF-1.11, 2.5.1 and 8.1: `_FillValue`, `missing_value`, `valid_range`, `valid_min`, `valid_max`,
     `scale_factor`, `add_offset`; and `_Unsigned` of NetCDF-3. A NaN that is not declared becomes infinity, so
@@ -44,7 +44,7 @@ def unpacked(raw: npt.NDArray[Any], attributes: Mapping[str, Any]) -> Floats:
 
 
 def undeclared_fill(values: Floats, attributes: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
-    """Where unpacked values are not finite, or look like a fill value, but are not declared as one."""
+    """Mask of unpacked values that are not finite, or look like a fill value, but are not declared as one."""
     wrong: npt.NDArray[np.bool_] = np.abs(values) >= LARGEST  # infinity is, NaN is not
     if not {"scale_factor", "add_offset"} & set(attributes):
         wrong |= np.isin(values, np.array(USUAL_FILLS, values.dtype))
@@ -52,7 +52,7 @@ def undeclared_fill(values: Floats, attributes: Mapping[str, Any]) -> npt.NDArra
 
 
 def _equals(raw: npt.NDArray[Any], fill: Any) -> npt.NDArray[np.bool_]:
-    """Where `raw` holds the fill value, which may be declared in another type."""
+    """Mask where `raw` is the fill value, which may be declared in another type."""
     nowhere = np.zeros(raw.shape, bool)
     try:
         number = float(fill)
@@ -64,12 +64,12 @@ def _equals(raw: npt.NDArray[Any], fill: Any) -> npt.NDArray[np.bool_]:
             if isinstance(fill, np.float32) and raw.dtype.itemsize > 4:
                 found = found | (raw.astype(np.float32) == fill)  # 1e20 is another number in 32 bits
         return found
-    # Whole numbers beyond the type match nothing.
+    # Whole numbers outside the type's range match nothing.
     return raw == int(_of_type(raw, number)) if number.is_integer() else nowhere
 
 
 def _of_type(raw: npt.NDArray[Any], number: float) -> float:
-    """The number; a negative one of unsigned values as its bits are read there."""
+    """The number; for unsigned values a negative one is reinterpreted by its bits."""
     return number + 2.0 ** (8 * raw.dtype.itemsize) if raw.dtype.kind == "u" and number < 0 else number
 
 

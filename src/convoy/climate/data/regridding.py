@@ -20,7 +20,7 @@ class Regridding:
     lon: npt.NDArray[np.float64]
 
     def __call__(self, field: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The field on the new grid, in its own precision; a missing cell spoils all along its axes."""
+        """The field on the new grid, in its own precision; a missing cell makes its row and column missing."""
         dtype = field.dtype
         return self.lat.astype(dtype) @ field @ self.lon.T.astype(dtype)
 
@@ -28,8 +28,8 @@ class Regridding:
 def interpolation(source: Grid, target: Grid, method: Method) -> Regridding:
     """Values at the centres of `target` from those at the centres of `source`.
 
-    bicubic: cubic convolution (Keys 1981, a = -1/2). Beyond the outermost centres the grid goes on along a
-    straight line; nearest takes the outermost cell.
+    bicubic: cubic convolution (Keys 1981, a = -1/2). Beyond the outermost centres values are extrapolated
+    linearly; nearest takes the outermost cell.
     """
     return Regridding(_weights(source.lat, target.lat, method), _weights(source.lon, target.lon, method))
 
@@ -37,7 +37,7 @@ def interpolation(source: Grid, target: Grid, method: Method) -> Regridding:
 def area_mean(source: Grid, target: Grid) -> Regridding:
     """Area-weighted means over the cells of the coarser `target`, by the shares of overlap on the sphere.
 
-    Rows of cells that `source` does not touch are zero; elsewhere they sum to 1, also where a cell of
+    Weights are zero for cells that `source` does not overlap; elsewhere they sum to 1, also where a cell of
     `target` is only partly covered.
     """
     return Regridding(
@@ -51,7 +51,7 @@ def filled_mean(means: Regridding, field: npt.NDArray[Any]) -> npt.NDArray[Any]:
     present = ~np.isnan(field)
     covered = means(present.astype(field.dtype))
     sums = means(np.where(present, field, 0).astype(field.dtype))
-    # Half a cell is half a cell also where single precision makes a little less of it.
+    # With a tolerance: in single precision half a cell may be slightly less than a half.
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(covered > 0.4999, sums / covered, np.nan).astype(field.dtype)
 
@@ -75,7 +75,7 @@ def _weights(source: Axis, target: Axis, method: Method) -> npt.NDArray[np.float
     centres = source.centres
     if len(centres) == 1:
         return np.ones((len(target), 1))
-    # Place of each target centre in units of source cells; the outermost intervals are carried on.
+    # Position of each target centre in units of source cells; the outermost intervals are extended.
     left = np.clip(np.searchsorted(centres, target.centres) - 1, 0, len(centres) - 2)
     place = left + (target.centres - centres[left]) / np.diff(centres)[left]
     weights = np.zeros((len(target), len(centres)))
@@ -98,7 +98,7 @@ def _add_extended(
     weights: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], at: npt.NDArray[np.int64],
     share: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
-    """Add weights for cells that may lie beyond the grid, where values go on along a straight line."""
+    """Add weights for cells that may be beyond the grid, where values are extrapolated linearly."""
     last = weights.shape[1] - 1
     edge = np.clip(at, 0, last)
     inner = np.where(at < 0, 1, np.where(at > last, last - 1, edge))
@@ -118,7 +118,7 @@ def _overlaps(narrow: npt.NDArray[np.float64], wide: npt.NDArray[np.float64]) ->
     low = np.maximum(narrow[None, :, 0], wide[:, None, 0])
     high = np.minimum(narrow[None, :, 1], wide[:, None, 1])
     length = np.clip(high - low, 0, None)
-    # Edges that differ by rounding alone do not touch.
+    # Edges that differ only by rounding do not overlap.
     length[length < 1e-9] = 0
     total = length.sum(axis=1, keepdims=True)
     return np.divide(length, total, out=np.zeros_like(length), where=total > 0)

@@ -1,4 +1,4 @@
-"""The files of one side, coarse or fine, as one: variables in several files, years in several files."""
+"""The files of one side, coarse or fine, as one: variables and years may be in several files."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from convoy.core.errors import KEY, ConvoyError, Param
 
 VALUES_A_SLICE = 16_000_000
 SOURCE = Param("climate.grids.source")
-# Data may come in seasons: so many days in a row are one.
+# Data may consist of seasons, of at least this many consecutive days.
 SEASON_DAYS = 28
 
 
@@ -26,8 +26,8 @@ SEASON_DAYS = 28
 class Side:
     """One grid and, by our names, the files of each variable in the order of their first days.
 
-    Files are Datasets under the convention whose values are not read yet. cells: of a whole map of a file,
-    which are read for each day of a variable.
+    Files are lazy Datasets under the convention. cells: number of cells of a whole map of a file, which is
+    read for each day of a variable.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Side:
 
     @property
     def path(self) -> str:
-        """Of its first file, for messages."""
+        """The path of its first file, for messages."""
         return path_of(next(iter(self.parts.values()))[0])
 
     def days(self, variable: str) -> Days:
@@ -50,14 +50,14 @@ class Side:
         return next(part for part in self.parts[variable] if days.ordinal[0] in days_of(part).ordinal)
 
     def window(self, rows: slice, columns: slice) -> "Side":
-        """The same side, as far as these rows and columns."""
+        """The side cut to these rows and columns."""
         cut = {
             name: [part.isel(lat=rows, lon=columns) for part in parts] for name, parts in self.parts.items()
         }
         return replace(self, grid=self.grid.at(rows, columns), parts=cut)
 
     def slices(self, variable: str, days: Days) -> Iterator[tuple[npt.NDArray[np.int64], Fields]]:
-        """The fields of these days, file by file: places in `days` (T,) and fields (T, lat, lon)."""
+        """The fields of these days, file by file: indices into `days` (T,) and fields (T, lat, lon)."""
         length = max(1, VALUES_A_SLICE // self.cells)
         for part in self.parts[variable]:
             ordinal = days_of(part).ordinal
@@ -77,12 +77,12 @@ def side(
     name: str, files: Sequence[xr.Dataset], settings: Settings, wanted: Collection[str],
     needed: Collection[str], units: Mapping[str, str] = MappingProxyType({}),
 ) -> Side:  # fmt: skip
-    """The side `name` from its files: those of the `wanted` variables that there are.
+    """The side `name` from its files, with the `wanted` variables that exist.
 
-    units: of variables that the table lacks; left out: those of the first file that has them.
+    units: of variables that are not in the table; left out: those of the first file that has them.
 
     Raises ConvoyError for a `needed` one that is in none, a file with none of them or named twice, files on
-    different grids or calendars, days of a variable that stand in two files, and days that are not daily.
+    different grids or calendars, days of a variable that are in two files, and steps that are not daily.
     """
     for path, times in Counter(map(path_of, files)).items():
         if times > 1:
@@ -100,7 +100,7 @@ def side(
     if nothing:
         raise ConvoyError(
             f"none of the variables wanted ({', '.join(wanted)}): {listing(nothing[:1])}", key=Param(SECTION),
-            hint=f"leave the file out, or say what they are called in {KEY}",
+            hint=f"leave the file out, or set their names in {KEY}",
         )  # fmt: skip
     grid = grid_of(found[0])
     for part in found:
@@ -117,7 +117,7 @@ def side(
 
 
 def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
-    """The days that all variables of all sides have, and how many of each variable are left out.
+    """The days that all variables of all sides have, and the number left out of each variable.
 
     Raises ConvoyError where there are none, or the calendars differ.
     """
@@ -141,9 +141,9 @@ def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
 
 
 def _refuse_repeats_and_gaps(variable: str, parts: Sequence[xr.Dataset]) -> None:
-    """Raise ConvoyError for a day in two files, and for steps of more than a day but between seasons.
+    """Raise ConvoyError for a day in two files, and for steps of more than a day, except between seasons.
 
-    A season is 28 days in a row or more.
+    A season has 28 consecutive days or more.
     """
     days = [days_of(part) for part in parts]
     ordinal = np.concatenate([one.ordinal for one in days])
@@ -158,7 +158,7 @@ def _refuse_repeats_and_gaps(variable: str, parts: Sequence[xr.Dataset]) -> None
     if (steps == 0).any():
         (day, path), (_, other) = (at(int(np.argmin(steps)) + more) for more in (0, 1))
         raise ConvoyError(
-            f"{variable} of {day} stands in {path} too", path=other, expected="each day in one file"
+            f"{variable} of {day} is in {path} too", path=other, expected="each day in one file"
         )
     gaps = np.flatnonzero(steps > 1)
     lengths = np.diff([-1, *gaps, len(steps)])
@@ -167,7 +167,7 @@ def _refuse_repeats_and_gaps(variable: str, parts: Sequence[xr.Dataset]) -> None
         (one, path), (other, _) = at(place), at(place + 1)
         rule = f", {np.median(steps):g} days as a rule" if np.median(steps) > 1 else ""
         raise ConvoyError(
-            f"{variable} goes on from {one} to {other}{rule}", path=path,
+            f"{variable}: {one} is followed by {other}{rule}", path=path,
             expected=f"daily values, and gaps only between seasons of {SEASON_DAYS} days in a row or more",
         )  # fmt: skip
 

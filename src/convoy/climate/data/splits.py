@@ -1,4 +1,4 @@
-"""Which days of real grids are for training, validation and test."""
+"""Splits of the days of real grids into training, validation and test."""
 
 import re
 from itertools import pairwise
@@ -18,8 +18,8 @@ FEWEST_YEARS = 4
 BLOCK_DAYS = 30
 FEWEST_BLOCKS = 4
 GAP_DAYS = 3
-# Block by block. In a year of twelve every split has blocks in the warm and in the cold half; with thirteen
-# in turn they wander through the seasons from year to year.
+# The splits of consecutive blocks. Every split has blocks in the warm and in the cold half of a year; since
+# there are thirteen, they move through the seasons from year to year.
 CYCLE = np.array([SPLITS.index({"T": "train", "V": "validation", "E": "test"}[c]) for c in "TVTETTEVTTTET"])
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -45,9 +45,9 @@ SplitBy: TypeAlias = Literal["years", "blocks", "ranges"]
 class SplitParams(Section):
     """Ranges of dates ("YYYY-MM-DD", both ends included) of each split; days in none of them are left out."""
 
-    train: Ranges = Field(description="Days to learn from.")
-    validation: Ranges = Field(description="Days that stop the training.")
-    test: Ranges = Field(description="Days that nothing is fitted to.")
+    train: Ranges = Field(description="Days for fitting.")
+    validation: Ranges = Field(description="Days for early stopping.")
+    test: Ranges = Field(description="Days for evaluation only.")
 
     @model_validator(mode="after")
     def _ranges_are_apart(self) -> "SplitParams":
@@ -62,11 +62,11 @@ class SplitParams(Section):
 
 
 def split(days: Days, domain: str, params: SplitParams | None) -> tuple[Parts, SplitBy]:
-    """Split name -> spans of days of `domain`, as storage.grids has them, and how they came to be.
+    """Split name -> spans of days of `domain`, in the form of the facts, and the method of splitting.
 
-    Default: whole years, 70% to train, then 10% to validate and 20% to test, where there are four or more
-    years; else blocks of 30 days in turn, with three days between blocks of different splits in none.
-    Raises ConvoyError for a range without a day, and for days too few to be split.
+    Default: whole years, 70% for training, then 10% for validation and 20% for testing, where there are four
+    or more years; else alternating blocks of 30 days, with gaps of three days between blocks of different
+    splits. Raises ConvoyError for a range without a day, and for days too few to be split.
     """
     labels = days.labels
     if params is not None:
@@ -91,7 +91,7 @@ def _given(labels: list[str], domain: str, name: str, ranges: Ranges) -> list[di
 
 
 def _by_years(days: Days, whole: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The split of each day by its year; what is left of a year at an end goes with its neighbour."""
+    """The split of each day by its year; an incomplete first or last year belongs to its neighbour's."""
     test, validation = max(1, len(whole) // 5), max(1, len(whole) // 10)
     first_test, first_validation = whole[-test], whole[-test - validation]
     return np.where(days.year >= first_test, 2, np.where(days.year >= first_validation, 1, 0))
@@ -106,7 +106,7 @@ def _by_blocks(days: Days) -> npt.NDArray[np.int64]:
             key="climate.grids",
             expected=f"{FEWEST_BLOCKS * BLOCK_DAYS} or more, or {SPLIT} with dates",
         )
-    # The days that are left over join the last block.
+    # Remaining days are added to the last block.
     block = np.minimum(np.arange(len(days)) // BLOCK_DAYS, blocks - 1)
     belongs = CYCLE[block % len(CYCLE)]
     for number in range(1, blocks):

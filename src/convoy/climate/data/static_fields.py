@@ -29,7 +29,7 @@ def elevation(raw: xr.Dataset, settings: Settings, grid: Grid) -> Fields:
     """Metres above the sea on `grid`, (lat, lon), from the orography of a file; 0 where it is missing.
 
     A finer orography is averaged over the cells, a coarser one interpolated; the sea floor becomes 0. Raises
-    ConvoyError for a file without one, or that does not reach over `grid`.
+    ConvoyError for a file without one, or that does not cover `grid`.
     """
     held = heights(raw, settings)
     own = grid_of(held)
@@ -39,7 +39,7 @@ def elevation(raw: xr.Dataset, settings: Settings, grid: Grid) -> Fields:
             raise ConvoyError(
                 f"the orography lies at {own.extent}, the fine grid at {grid.extent}",
                 path=path_of(raw),
-                expected="one that reaches over all of it",
+                expected="one that covers all of it",
             )
     height_m = above_sea_floor(fields_of(held, ELEVATION))
     if own.same(grid):
@@ -50,7 +50,7 @@ def elevation(raw: xr.Dataset, settings: Settings, grid: Grid) -> Fields:
 
 
 def above_sea_floor(height_m: Fields) -> Fields:
-    """Heights in metres with 0 where they are missing and, where they hold the sea floor, below the sea."""
+    """Heights in metres with 0 where they are missing and, for heights with the sea floor, below the sea."""
     height_m = np.nan_to_num(height_m)
     return np.maximum(height_m, 0) if height_m.min() < LOWEST_LAND_M else height_m
 
@@ -60,8 +60,8 @@ def static_fields(
 ) -> tuple[dict[str, Fields], dict[str, Fields]]:
     """Static fields of the fine and of the coarse grid. present: cells that ever have a value, (lat, lon).
 
-    With an orography those of `terrain_fields`; without one the height is 0 everywhere, and all that is known
-    is `latitude` and `land`, 1 where there are values. Cells that are missing are sea.
+    With an orography those of `terrain_fields`; without one the height is 0 everywhere, and the other fields
+    are only `latitude` and `land`, 1 where there are values. Missing cells are sea.
     """
     if height_m is not None:
         static = terrain_fields(height_m, fine, None if present.all() else present)
@@ -105,7 +105,7 @@ def terrain_fields(
 
 
 def _distance(inside: npt.NDArray[np.bool_], sampling: tuple[float, float]) -> npt.NDArray[np.float64]:
-    """Km to the nearest cell outside; 0 outside, and far away where there is no outside."""
+    """Km to the nearest cell outside; 0 outside, and very large where there is no outside."""
     if inside.all():
         return np.full(inside.shape, 1000.0)
     return ndimage.distance_transform_edt(inside, sampling=sampling)

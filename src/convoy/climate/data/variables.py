@@ -1,4 +1,4 @@
-"""The table of variables: names, CF attributes, units, synonyms and what values they can have on Earth.
+"""The table of variables: names, CF attributes, units, synonyms and ranges of values on Earth.
 
 Ingestion, gate and reports read the same rows. A variable that is not in the table may still be an input of a
 model, by any name, with the units that its file or the params state.
@@ -13,7 +13,7 @@ from convoy.core.params import Section
 
 SECTION = "climate.grids.variables"
 ELEVATION = "elevation"
-# No land lies lower (the Dead Sea: -430 m): heights below tell the sea floor.
+# No land is lower (the Dead Sea: -430 m): lower heights are the sea floor.
 LOWEST_LAND_M = -500.0
 Range = tuple[float, float]
 
@@ -23,9 +23,9 @@ class Variable:
     """A row of the table.
 
     values, mean: least and greatest value, and mean over all days and cells, that are possible on Earth, in
-    `units`, with room: beyond them a unit is wrong or a fill value not declared. round_off: how far below the
-    least value a number may lie that counts as it. intermittent: may stay the same for a month, as rain
-    may stay away. synonyms: names that other people's files have for it, in small letters.
+    `units`, with a margin: beyond them a unit is wrong or a fill value not declared. round_off: the distance
+    below the least value within which a number is set to it. intermittent: may be constant for a month, as
+    rain may be 0. synonyms: other names in files, in lower case.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Variable:
 
     @property
     def method(self) -> str:
-        """What the values are of a day, as `maximum`; empty for static fields."""
+        """The statistic of a day, such as `maximum`; empty for static fields."""
         return self.cell_methods.removeprefix("time: ")
 
     @property
     def monthly_mean(self) -> Range:
-        """The range of a month's mean: of a quantity that ends at zero a month may have next to none."""
+        """The range of monthly means, which may be near 0 for a quantity that cannot be negative."""
         return (0.0 if self.values[0] == 0 else self.mean[0]), self.mean[1]
 
 
@@ -105,19 +105,19 @@ DAILY = tuple(name for name in VARIABLES if name != ELEVATION)
 
 
 def row_of(name: str, units: str = "") -> Variable:
-    """The row of a name; for one that the table lacks a row with no bounds, in these units."""
+    """The row of a name; for one that is not in the table, a row without bounds, in these units."""
     return VARIABLES.get(name) or Variable(name, units, long_name=name.replace("_", " "), intermittent=True)
 
 
 def param(name: str, key: str, value: str = "...") -> Param:
-    """The param of a variable, for messages; without a value where it is itself at fault."""
+    """The param of a variable, for messages; without a value where the param itself is wrong."""
     return Param(SECTION, (name, key), value)
 
 
 class VariableParams(Section):
-    """What a file calls a variable of ours, and in which units it really is; a name alone will do."""
+    """The name of a variable in a file and its true units; a string is the name."""
 
-    name: str | None = Field(None, min_length=1, description="In the file; left out: one of the usual names.")
+    name: str | None = Field(None, min_length=1, description="In the file; left out: our name or a synonym.")
     units: str | None = Field(None, min_length=1, description="Where the file states none, or wrong ones.")
     level: str | None = Field(
         None, min_length=1, description="Of a file with several pressure levels or heights: `850 hPa`."

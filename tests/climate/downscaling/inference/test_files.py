@@ -267,7 +267,7 @@ def shifted(domain):
 TOGETHER = {
     "a day twice": (
         lambda home: {"a.nc": home.at(slice(0, 50)), "b.nc": home.at(slice(49, 90))},
-        "b.nc: tasmax of 2001-12-16 stands in a.nc too; expected each day in one file",
+        "b.nc: tasmax of 2001-12-16 is in a.nc too; expected each day in one file",
     ),
     "other grids": (
         lambda home: {"a.nc": of(home, "tasmax"), "b.nc": shifted(of(home, "psl", "huss"))},
