@@ -20,7 +20,7 @@ class Regridding:
     lon: npt.NDArray[np.float64]
 
     def __call__(self, field: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The field on the new grid, in its own precision; a missing cell makes its row and column missing."""
+        """The field on the new grid, in its precision; a missing cell makes its row and column missing."""
         dtype = field.dtype
         return self.lat.astype(dtype) @ field @ self.lon.T.astype(dtype)
 
