@@ -2,7 +2,7 @@
 
 They run on two cores, whatever the machine has, and with threads that wait as in the stages: processes
 inherit both. Each shows its parts as they begin and end. On a CPU with AVX2 alone (`--avx2` makes one of a
-newer CPU, and the results say so) each is to end within five minutes; a longer one is marked.
+newer CPU, and the results state it) each is to end within five minutes; a longer one is marked.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Bag of words against fastText: the time to the same accuracy on the default synthetic catalogue.
+"""Bag of words compared with fastText: the time to the same accuracy on the default synthetic catalogue.
 
 fastText (supervised, words only, 128 dimensions) trains once with its defaults, five epochs at rate 0.1, and
 once with the best of a few rates and epochs. Ours trains with its recipe, and with two other settings (fewer

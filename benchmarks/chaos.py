@@ -33,7 +33,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "chaos.json"
 VICTIMS = ("dvc", "stage", "both")
 HUNG_S = 1800.0
 PARTIAL, CHECKPOINTS = "data/**/.*.partial-*", "data/checkpoints/*"
-# What DVC says of a file that it was writing, in place, when it was killed.
+# Messages of DVC about a file that it was writing, in place, when it was killed.
 TORN = {
     "dvc.lock' validation failed": "torn dvc.lock",
     "dvc.lock' is invalid": "torn dvc.lock",
@@ -151,7 +151,7 @@ class Workspace:
         return [f"left behind: {path.relative_to(self.folder)}" for path in found]
 
     def differences(self, stage: str) -> list[str]:
-        """Whatever tells this workspace from the unbroken one, after `stage` has run to its end."""
+        """Differences of this workspace from the uninterrupted one, after `stage` has run to its end."""
         missing = [path for path in self.outputs(stage) if not (self.folder / path).exists()]
         found = [f"missing: {path}" for path in missing] + self.halves(stage)
         found += self.leftovers(PARTIAL, CHECKPOINTS)
@@ -210,7 +210,7 @@ def strike(run: Run, victim: str, delay_s: float) -> tuple[bool, list[psutil.Pro
     time.sleep(delay_s)
     stage = run.stage()
     targets = {"dvc": [run.dvc], "stage": stage, "both": [run.dvc, *stage]}.get(victim, [])
-    # Without its stage, DVC may be past the point from which an end by Ctrl-C can still be told.
+    # Without its stage, DVC may be past the point at which it still reports an end by Ctrl-C.
     living = run.dvc.poll() is None and (bool(stage) or victim in {"dvc", "both"})
     if victim == "interrupt" and living:
         os.killpg(run.dvc.pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Training and inference of the default downscaling network against a plain eager float32 loop of it.
+"""Training and inference of the default downscaling network compared with a plain eager float32 loop.
 
 Both sides are the same function with the same weights (checked here) and the same days, in training in the
 same batches; in inference plain has the largest of these, and ours its own. The plain one works at the fine
@@ -52,7 +52,8 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
     train, validation = home.at(slice(0, days)), home.at(slice(days, None))
     scale = scaling([train], "tasmax")
     unknown = replace(train, target=None)
-    examples, others, asked = (GridBatches([part], "tasmax", scale) for part in (train, validation, unknown))
+    parts = (train, validation, unknown)
+    examples, others, without_truth = (GridBatches([part], "tasmax", scale) for part in parts)
     with seeded(0):
         network = Downscaler(
             examples.weather.shape[1], len(scale.static_names), "residual", conserve="additive",
@@ -82,11 +83,11 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
         )
         for size in sizes
     }
-    ordered = plain.loader(asked, max(sizes), False)
+    ordered = plain.loader(without_truth, max(sizes), False)
     seconds["inference"] = in_turn(
         {
             "plain": lambda: plain.infer(same, ordered, device),
-            "ours": lambda: predict(network, asked, params),
+            "ours": lambda: predict(network, without_truth, params),
         },
         rounds, "inference",
     )  # fmt: skip

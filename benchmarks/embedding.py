@@ -1,4 +1,4 @@
-"""Embedding: from token ids to vectors, and from texts to Parquet, against the textbook forward pass.
+"""Embedding: from token ids to vectors, and from texts to Parquet, compared with the textbook forward pass.
 
 The textbook network has the same weights, in evaluation and inference mode, float32, on texts padded to 64
 tokens beforehand; its loop takes them from a DataLoader. Texts -> Parquet is everything from the catalogue

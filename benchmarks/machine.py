@@ -89,7 +89,7 @@ def report(
 ) -> Path:
     """Print `rows`, whose keys are the columns, and write all as JSON under the machine's name.
 
-    `measured`: sizes, single rounds and words that say what the rows mean; `libraries`: those whose versions
+    `measured`: sizes, single rounds and words that describe the rows; `libraries`: those whose versions
     matter.
     """
     here = machine()

@@ -28,7 +28,7 @@ FOREIGN = ("DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME", "GIT_DIR", "GIT_INDEX_FILE",
 
 
 def run(project: Path, rounds: int, results: Path = RESULTS) -> Path | None:
-    """Measure `project`; None, with a line that says why, where it is not up to date."""
+    """Measure `project`; None, with a line that gives the reason, where it is not up to date."""
     planned = dvc(project, "repro", "--dry")
     if NOTHING_TO_DO not in planned:
         stale = [line for line in planned.splitlines() if line.startswith("Running stage")]

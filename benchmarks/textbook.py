@@ -1,4 +1,4 @@
-"""The plain textbook TextCNN and its loops, written to be measured against; nothing is slow on purpose.
+"""The plain textbook TextCNN and its loops, written to be compared with; nothing is slow on purpose.
 
 PyTorch Dataset and DataLoader, one item at a time, batches of 256, no workers, float32, every text padded
 to 64 tokens, Adam.

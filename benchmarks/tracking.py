@@ -1,7 +1,7 @@
 """What live tracking costs a training: the stage of TextCNN with stores that are well, slow, ill or dead.
 
 Each side is one whole run of the stage's script on the same corpus, wall time; the sides take turns, and one
-begins when nothing of the one before is left. `off` has no process beside the training. The slow server
+begins when nothing of the one before is left. `off` has no process other than the training. The slow server
 answers every request 30 seconds late, the ill one with status 500; both are a proxy before a real MLflow
 server. `same weights` compares the bytes of the model folders.
 """

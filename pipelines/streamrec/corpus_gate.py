@@ -1,4 +1,4 @@
-"""Refuse a corpus in which a text stands on both sides of the split."""
+"""Validate the corpus: shapes, ranges, splits, and no text in two splits."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ DATA = Path("data/streamrec")
 
 
 def main() -> None:
-    """Judge data/streamrec/corpus; write corpus_gate.json only where it is sound."""
+    """Validate data/streamrec/corpus; write corpus_gate.json only where it passes."""
     folder = DATA / "corpus"
     verdict = judge(read(folder))
     print(verdict.summary(), flush=True)

@@ -7,7 +7,7 @@ from typing import Self
 from convoy.core.printable import cut, mask
 
 KEY = "{key}"
-"""Stands in a hint for the key."""
+"""Placeholder of the key in a hint."""
 _VALUE = 200  # characters of what was found, and of a key
 
 
@@ -40,7 +40,7 @@ class ConvoyError(Exception):
         PATH: KEY: MESSAGE; expected EXPECTED; found FOUND; HINT
 
     path: the file, folder or URI. key: the place in it, as `column 'x'`, or a param. Where the hint holds
-    `{key}`, the key stands there and not before the message. message: the problem in words. hint: what to do.
+    `{key}`, the key is written there and not before the message. message: the problem. hint: the remedy.
     A key or value found that is longer than 200 characters is cut.
 
     Entry points print the line (`convoy.core.printable`) and exit with code 2, without a traceback; any other

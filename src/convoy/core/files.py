@@ -207,7 +207,7 @@ def workspace_lock(folder: Path = Path(".")) -> Iterator[None]:
 
 
 def _partial(path: Path) -> Path:
-    """Return a free temporary name next to `path`; remove the leftovers of dead processes."""
+    """Return a free temporary name next to `path`; remove those of processes that have ended."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.partial-(\d+)-\d+")
     taken = set()
     for sibling in path.parent.iterdir():

@@ -99,7 +99,7 @@ def check(folder: Path, loaders: Collection[str], content: str | None = None) ->
     MLmodel has to name one of `loaders`, no code and nothing else to run; files that MLflow does not write
     must not be there; the manifest of the model folder has to be the one that MLmodel's metadata pins and,
     where given, the one with the sha256 `content`. Raises ConvoyError for the first of these that fails. The
-    files in the manifest are checked by whoever reads the model folder.
+    files in the manifest are checked when the model folder is read.
     """
     flavour, pin = _flavour(folder)
     described, loader, code = folder / MLMODEL, flavour.get("loader_module"), flavour.get("code")

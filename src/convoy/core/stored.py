@@ -1,7 +1,7 @@
 """Checks of a stored model: bounds of its config; names, types, shapes and value ranges of its tensors.
 
-Matching checksums do not make a folder trustworthy: whoever changes a file can renew them. Each task checks
-its models in its own `stored.py`, with these functions.
+Matching checksums do not make a folder trustworthy: they can be renewed after a file was changed. Each task
+checks its models in its own `stored.py`, with these functions.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class StoredConfig(Section):
 class Expected:
     """One tensor: a NumPy type by name, a shape, and bounds that all its values lie within.
 
-    gaps: NaN may stand where something is missing; otherwise every value is finite.
+    gaps: NaN is allowed, for missing values; otherwise every value is finite.
     """
 
     dtype: str

@@ -37,7 +37,7 @@ def read(path: Path = Path("dvc.lock")) -> dict[str, Entry]:
         ) from None
     except (ValueError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         raise ConvoyError(
-            "not a whole lock file", path=path, hint="run `make repro`, which mends it"
+            "not a whole lock file", path=path, hint="run `make repro`, which repairs it"
         ) from None
 
 

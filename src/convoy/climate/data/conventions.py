@@ -146,7 +146,7 @@ class _Conformed(BackendArray):
         chosen: dict[str, Any] = {**self.chosen, **dict(zip(self.order, time, strict=False))}
         values = self.raw[self.stored].variable.isel(chosen).transpose(*self.order).values
         values = values[..., self.rows[rows][:, None], self.columns[columns]]
-        hint = "if it stands for missing, declare it as the variable's _FillValue"
+        hint = "if it means missing, declare it as the variable's _FillValue"
         if (wrong := undeclared_fill(values, self.raw[self.stored].attrs)).any():
             value, place = self._first(wrong, values, spans)
             self._fail(f"holds {value} {place}", hint=hint)

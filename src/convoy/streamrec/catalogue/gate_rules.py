@@ -18,7 +18,7 @@ HTML_TAG = (
     r"(?i)</?(?:a|b|br|div|em|font|h[1-6]|i|img|li|ol|p|script|span|strong|style|table|td|tr|u|ul)"
     r"(?:\s[^<>]*)?/?>|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#x[0-9a-f]{1,6});"
 )
-# UTF-8 read as Latin-1 or Windows-1252, and the mark that stands for lost characters.
+# UTF-8 read as Latin-1 or Windows-1252, and the replacement character.
 MOJIBAKE = "[ÂÃ][\u0080-\u00bf]|â€|â\u0080|ðŸ|ï¿½|\ufffd"
 CONTROL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f\u0080-\u009f]"
 

@@ -74,7 +74,7 @@ def check_text(path: Path) -> None:
                 raise ConvoyError(
                     f"not UTF-8: byte {place} is 0x{error.object[error.start]:02x} ({error.reason})",
                     path=path,
-                    hint="save it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8` mends the commonest case)",
+                    hint="save it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8` corrects the commonest case)",
                 ) from None
             position += len(block)
 

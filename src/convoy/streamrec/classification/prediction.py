@@ -132,5 +132,5 @@ def _strings(name: str, texts: Texts) -> pa.Array | pa.ChunkedArray:
                 f"{name}, row {row}: expected a text or null, found {type(value).__name__} {repr(value)[:40]}"
             )
         if value is not None and _SURROGATE.search(value):
-            raise ConvoyError(f"{name}, row {row}: half a character (a lone surrogate); mend or remove it")
+            raise ConvoyError(f"{name}, row {row}: half a character (a lone surrogate); correct or remove it")
     return pa.array(values, pa.string())

@@ -129,7 +129,7 @@ def _truth(distribution: Distribution, recipe: Recipe, drawn: Draw, number: int)
 
 
 def _spelling(distribution: Distribution) -> pa.StringArray:
-    """Words by id as they stand within a part, followed by a blank; from N_WORDS on as they end one."""
+    """Words by id, followed by a blank; from N_WORDS on the same words without, for the end of a part."""
     return pa.array([word + " " for word in distribution.words] + distribution.words, pa.string())
 
 

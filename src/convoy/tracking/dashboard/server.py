@@ -224,7 +224,7 @@ def _with_first_visit(response: "Response") -> "Response":
     if request.path == "/" and response.status_code == 200 and response.mimetype == "text/html":
         response.direct_passthrough = False
         page = response.get_data(as_text=True)
-        # A script element ends at the first `</`, wherever it stands.
+        # A script element ends at the first `</`, also within a string.
         script = _SCRIPT % json.dumps(_first_visit()).replace("<", "\\u003c")
         response.set_data(page.replace("<head>", f"<head><script>{script}</script>", 1))
         for header in ("ETag", "Last-Modified", "Accept-Ranges"):

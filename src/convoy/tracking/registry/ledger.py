@@ -94,8 +94,8 @@ def read(model: str) -> list[Decision]:
         decision = _parsed(line)
         if decision is None and number < len(lines):
             raise ConvoyError(
-                f"{path()}, line {number}: expected a decision as JSON, found {line[:40]!r}; mend the file: "
-                "`git diff` and `git log` show its lines"
+                f"{path()}, line {number}: expected a decision as JSON, found {line[:40]!r}; correct the "
+                "file: `git diff` and `git log` show its lines"
             )
         if decision is not None and decision.model == model:
             decisions.append(decision)

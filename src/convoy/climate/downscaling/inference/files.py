@@ -198,10 +198,10 @@ def settings(names: Mapping[str, str], units: Mapping[str, str]) -> dict[str, Va
 def inputs_side(
     files: Sequence[xr.Dataset], stored: StoredModel, given: Mapping[str, VariableParams]
 ) -> Side:
-    """How the model's inputs lie in these files, variables and years in any order; `given` are `settings`.
+    """The model's inputs in these files, whose variables and years may be in any order.
 
-    Raises ConvoyError for what is no sound downscaling model, a name that it does not need, a file without
-    days, an input that is not there, and all that `sides.side` refuses.
+    given: see `settings`. Raises ConvoyError for an invalid downscaling model, a name that it does not need,
+    a file without days, an input that is not there, and all that `sides.side` refuses.
     """
     kind, inputs = stored.config.get("kind"), stored.config.get("inputs")
     if stored.config.get("task") != TASK or not inputs:
