@@ -1,4 +1,4 @@
-"""What commands share about their options: parsing, models by path or URI, and their names in errors."""
+"""Options of commands: parsing, models by path or URI, and their names in errors."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What commands share about the files and folders that they write."""
+"""Files and folders that commands write: errors about them, and clean-up after a failure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -1,1 +1,1 @@
-"""What a grid means: synthesis, baselines, networks, skill."""
+"""Climate: grids, the synthetic climate and downscaling."""

@@ -118,7 +118,7 @@ def parse(values: Any, model: type[S], where: str, section: str = "") -> S:
 
 
 def _problems(error: ValidationError, model: type[Section]) -> list[ConvoyError]:
-    """What is wrong with the values, an error without a path for each."""
+    """One error per faulty value, without a path."""
     problems = []
     errors = error.errors(include_url=False)
     # pydantic reports an invalid element of a list a second time, as a missing one.

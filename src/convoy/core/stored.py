@@ -25,7 +25,7 @@ AGAIN = "train the model again"
 
 
 class StoredConfig(Section):
-    """What every config.json holds; `seeds` is written with the folder."""
+    """The keys of every config.json; `seeds` is written with the folder."""
 
     version: Literal[1] = Field(alias="schema")
     kind: Name
@@ -63,7 +63,7 @@ def check(tensors: Mapping[str, npt.NDArray[Any]], expected: Mapping[str, Expect
 
 
 def _fault(tensor: npt.NDArray[Any], expected: Expected) -> tuple[str, str] | None:
-    """What was expected and what was found, in words."""
+    """The expected and the found values, in words."""
     # NumPy's ascontiguousarray, through which weights are stored, makes a single number an array of one.
     shape, found = expected.shape or (1,), tensor.shape or (1,)
     if tensor.dtype.name != expected.dtype or found != shape:

@@ -133,7 +133,7 @@ class _Server:
         raise self.failure("the server does not answer")
 
     def output(self) -> str:
-        """What the server has written to its standard output and error."""
+        """The text that the server has written to its standard output and error."""
         # pread: the file's position is shared with the server, which goes on writing.
         return os.pread(self.log.fileno(), 1 << 20, 0).decode("utf-8", errors="replace").strip()
 
