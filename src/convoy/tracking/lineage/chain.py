@@ -7,7 +7,7 @@ replaced since, cannot be compared and are marked "not here".
 import contextlib
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +221,10 @@ class _Chain:
         nodes = []
         with tempfile.TemporaryDirectory(prefix="convoy-lineage-") as scratch:
             for name, path in model.evaluation.items():
-                name, md5 = f"{EVALUATION}/{name}", outs.get(path.as_posix(), "")
+                name, md5 = f"{EVALUATION}/{name}", self._recorded_md5(path.as_posix(), outs)
+                if md5 is None:
+                    nodes.append(Node(f"artifact {name} of {path}", "not here"))
+                    continue
                 text = f"artifact {name}: md5 {md5[:SHORT]} of {path}"
                 try:
                     copy = Path(self.client().download_artifacts(run.info.run_id, name, scratch))
@@ -231,6 +234,14 @@ class _Chain:
                 else:
                     nodes.append(checked(text, None if found == md5 else f"md5 {found[:SHORT]} there"))
         return nodes
+
+    def _recorded_md5(self, path: str, outs: Mapping[str, str]) -> str | None:
+        """The md5 of an output, or of a file in an output folder that matches dvc.lock; None for others."""
+        if path in outs:
+            return outs[path]
+        folders = (name for name in outs if path.startswith(f"{name}/"))
+        whole = any(self.workspace.md5(name) == outs[name] for name in folders)
+        return self.workspace.md5(path) if whole else None
 
     def _in_the_workspace(self, content: str, run: "Run") -> list[Node]:
         """The model folder with this content, its inputs, and embeddings made with it."""
