@@ -93,7 +93,7 @@ def test_what_is_said_where_there_is_no_truth_does_not_matter() -> None:
         field[:, :4] = np.nan
 
     silent, loud = one("residual", says(change), sea), one("residual", says(lambda _field: None), sea)
-    assert silent.said == silent.asked == loud.asked == 80 * 12 * 20
+    assert silent.predicted == silent.values == loud.values == 80 * 12 * 20
     np.testing.assert_array_equal(daily_errors([silent]).squared_error, daily_errors([loud]).squared_error)
 
 
@@ -102,7 +102,7 @@ def test_where_a_pixel_was_never_seen_bicubic_interpolation_stands_in() -> None:
         field[:, 3, 6:10] = np.nan
 
     found = one("ridge", says(change, by=0.1))
-    assert (found.said, found.asked) == (80 * (320 - 4), 80 * 320)
+    assert (found.predicted, found.values) == (80 * (320 - 4), 80 * 320)
     squared = np.full(TEST.target.shape, 0.01)
     bicubic = baselines.predict("bicubic", {}, TEST)
     squared[:, 3, 6:10] = (bicubic - TEST.target)[:, 3, 6:10].astype(np.float64) ** 2
@@ -145,7 +145,7 @@ def test_a_day_without_an_input_counts_for_no_model(name: str) -> None:
     domain = holed(name, 40)
     for model, change in (("residual", nothing_on(40)), ("srcnn", lambda _field: None)):
         found = one(model, says(change), domain)
-        assert (found.days, found.said, found.asked) == (79, 79 * 320, 79 * 320)
+        assert (found.days, found.predicted, found.values) == (79, 79 * 320, 79 * 320)
         errors = daily_errors([found])
         assert np.flatnonzero(~errors.known).tolist() == [40]
         assert errors.rmse == pytest.approx(0.5, rel=1e-4)
