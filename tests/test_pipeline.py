@@ -64,6 +64,18 @@ def test_a_second_repro_has_nothing_to_do_and_says_so(project: Path) -> None:
     assert "Running stage" not in done.stdout
 
 
+def test_a_clone_without_its_data_is_known_to_be_up_to_date(project: Path, tmp_path: Path) -> None:
+    """The usual check of a CI that has no data."""
+    identity = "-c user.name=convoy -c user.email=convoy@example.org"
+    workspace.shell(f"git add --all && git {identity} commit --quiet --message made", project)
+    done = workspace.shell(
+        f"git clone --quiet . {tmp_path}/clone && cd {tmp_path}/clone && dvc repro --allow-missing --dry",
+        project,
+    )
+    assert "Data and pipelines are up to date." in done.stdout, done.stdout
+    assert not (tmp_path / "clone/data/climate/grids").exists()
+
+
 def test_no_output_names_this_machine_or_holds_a_leftover(project: Path) -> None:
     names = [path.name for path in (project / "data").rglob("*")]
     assert not [name for name in names if "partial" in name or name == "checkpoints"]
