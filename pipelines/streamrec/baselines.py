@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+from convoy.classifiers.evaluation.evaluate import EvaluateParams, evaluate
+from convoy.classifiers.evaluation.io import write_predictions
+from convoy.classifiers.evaluation.tables import tables
 from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report.io import write_plots
 from convoy.streamrec.catalogue.io import read_truth
+from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split
 from convoy.streamrec.classification.corpus.data import TEST, read
-from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams, evaluate
-from convoy.streamrec.classification.evaluation.io import write_predictions
-from convoy.streamrec.classification.evaluation.tables import tables
 from convoy.streamrec.classification.models.specs import MODELS, probabilities, train
 from convoy.tasks import names_of
 
@@ -25,13 +26,14 @@ def main() -> None:
     params = {name: load(f"streamrec.models.{name}", MODELS[name].params) for name in names}
     corpus = read(DATA / "corpus")
     truth = read_truth(DATA / "truth.parquet")
-    items = corpus.items(TEST)
+    cases = cases_of_test_split(corpus)
+    bayes = bayes_accuracies(truth, cases)
     for name in names:
         folder = DATA / "models" / name
         config, tensors, _ = train(name, params[name], corpus, (0,))
         artifact.write(folder, config, tensors, corpus.tokenizer_json)
-        predicted = probabilities(artifact.read(folder), corpus, items)
-        evaluation = evaluate(name, predicted, corpus, items, truth, evaluation_params)
+        predicted = probabilities(artifact.read(folder), corpus, corpus.items(TEST))
+        evaluation = evaluate(name, predicted, cases, evaluation_params, bayes)
         write_predictions(DATA / "predictions" / f"{name}.parquet", evaluation.predictions())
         write_plots(DATA / "plots" / name, tables(evaluation, None))
         write_json(DATA / "metrics" / f"{name}.json", evaluation.metrics)

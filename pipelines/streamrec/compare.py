@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
+from convoy.classifiers.comparison.compare import compare
+from convoy.classifiers.comparison.findings import findings, headline
+from convoy.classifiers.comparison.report import accuracy_picture, page
+from convoy.classifiers.evaluation.evaluate import EvaluateParams
+from convoy.classifiers.evaluation.io import read_predictions
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
-from convoy.streamrec.classification.comparison.compare import compare
-from convoy.streamrec.classification.comparison.findings import findings, headline
-from convoy.streamrec.classification.comparison.report import accuracy_picture, page
-from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams
-from convoy.streamrec.classification.evaluation.io import read_predictions
 from convoy.streamrec.classification.models.specs import MODELS
+from convoy.streamrec.classification.subject import SUBJECT
 from convoy.tasks import models_in_use
 
 DATA = Path("data/streamrec")
@@ -26,9 +27,9 @@ def main() -> None:
     predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
     tables = {model: read_plots(DATA / "plots" / model) for model in models}
     comparison = compare(metrics, predictions, params)
-    words = [headline(comparison), *findings(comparison)]
-    html = page(comparison, metrics, tables)
-    write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(comparison, LIGHT)})
+    words = [headline(SUBJECT, comparison), *findings(SUBJECT, comparison)]
+    html = page(SUBJECT, comparison, metrics, tables)
+    write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(SUBJECT, comparison, LIGHT)})
     write_json(DATA / "metrics" / "comparison.json", {**comparison, "words": words})
     write_text(DATA / "report.html", html)
     print("\n".join(words))

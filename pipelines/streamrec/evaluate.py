@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
+from convoy.classifiers.evaluation.evaluate import EvaluateParams, evaluate
+from convoy.classifiers.evaluation.io import write_predictions
+from convoy.classifiers.evaluation.plots import pictures
+from convoy.classifiers.evaluation.tables import tables
 from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.report.io import read_curve, write_plots
 from convoy.streamrec.catalogue.io import read_truth
+from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split, check_belongs
 from convoy.streamrec.classification.corpus.data import TEST, read
-from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams, check_belongs, evaluate
-from convoy.streamrec.classification.evaluation.io import write_predictions
-from convoy.streamrec.classification.evaluation.plots import pictures
-from convoy.streamrec.classification.evaluation.tables import tables
-from convoy.streamrec.classification.models.specs import checked, probabilities
+from convoy.streamrec.classification.models.specs import MODELS, checked, probabilities
 
 DATA = Path("data/streamrec")
 
@@ -25,11 +26,12 @@ def main(model: str) -> None:
     truth = read_truth(DATA / "truth.parquet")
     stored = checked(artifact.read(DATA / "models" / model))
     check_belongs(model, stored, corpus)
-    items = corpus.items(TEST)
-    evaluation = evaluate(model, probabilities(stored, corpus, items), corpus, items, truth, params)
+    cases = cases_of_test_split(corpus)
+    predicted = probabilities(stored, corpus, corpus.items(TEST))
+    evaluation = evaluate(model, predicted, cases, params, bayes_accuracies(truth, cases))
     files = tables(evaluation, read_curve(DATA / "models" / model))
     write_predictions(DATA / "predictions" / f"{model}.parquet", evaluation.predictions())
-    write_plots(DATA / "plots" / model, {**files, **pictures(model, files, evaluation.categories)})
+    write_plots(DATA / "plots" / model, {**files, **pictures(MODELS[model], files, cases.categories)})
     write_json(DATA / "metrics" / f"{model}.json", evaluation.metrics)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.streamrec.catalogue.io import TRUTH
 from convoy.streamrec.classification.corpus.data import TEST, TRAIN, Corpus
-from convoy.streamrec.classification.evaluation.io import Predictions
 
 
 def corpus(test_labels, categories=("a", "b", "c"), train_labels=(0, 0, 1)):

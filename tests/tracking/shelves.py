@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from mlflow import MlflowClient
 
+from convoy.classifiers.evaluation import io as predictions
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.core import artifact as models
 from convoy.core import statistics
 from convoy.core.files import MANIFEST, sha256, write_json
-from convoy.streamrec.classification.evaluation import io as predictions
-from convoy.streamrec.classification.evaluation.io import Predictions
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
 from convoy.tasks import TaskSpec
 from convoy.tracking import store

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from convoy.classifiers.comparison.promotion import difference
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.core import params
 from convoy.core.errors import ConvoyError
 from convoy.projects import task_of
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.classification.corpus import data as corpus
-from convoy.streamrec.classification.evaluation.io import Predictions
 from convoy.streamrec.classification.models import specs as models
-from convoy.streamrec.classification.promotion import difference
 from convoy.tasks import PromotionParams
 from convoy.tracking import dvclock, store
 from convoy.tracking.registry.decisions import rollback

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic.fields import FieldInfo
 
+from convoy.classifiers.evaluation.evaluate import EvaluateParams
 from convoy.climate.downscaling.data import GridsParams
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams as ClimateEvaluateParams
 from convoy.climate.downscaling.models.specs import MODELS as CLIMATE_MODELS
@@ -19,7 +20,6 @@ from convoy.streamrec.catalogue.build import CatalogueParams
 from convoy.streamrec.catalogue.gate_rules import GateParams
 from convoy.streamrec.classification.corpus.build import CorpusParams
 from convoy.streamrec.classification.embedding import EmbedParams
-from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.streamrec.classification.sweep import SweepParams
 from convoy.tasks import ModelSpec, PromotionParams, names_of

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convoy.classifiers.comparison import promotion
+from convoy.classifiers.comparison.findings import findings, headline
+from convoy.classifiers.evaluation.io import read_predictions
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue.io import read
-from convoy.streamrec.classification import promotion, serving
-from convoy.streamrec.classification.comparison.findings import findings, headline
-from convoy.streamrec.classification.evaluation.io import read_predictions
+from convoy.streamrec.classification import serving
 from convoy.streamrec.classification.models.specs import MODELS
+from convoy.streamrec.classification.promotion import remeasure
+from convoy.streamrec.classification.subject import SUBJECT
 from convoy.tasks import (
     METRICS,
     Charts,
@@ -111,7 +114,7 @@ def table_row(evaluated: Evaluated) -> tuple[str, ...]:
 
 
 def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:
-    return headline(content), findings(content)
+    return headline(SUBJECT, content), findings(SUBJECT, content)
 
 
 def _read_catalogue(path: Path) -> "pa.Table":
@@ -178,7 +181,7 @@ TASK = TaskSpec(
         figure=promotion.figure,
         source="catalogue.parquet",
         read_source=_read_catalogue,
-        remeasure=promotion.remeasure,
+        remeasure=remeasure,
     ),
     serving=Serving(serving.LOADER, serving.serve, examples),
 )

@@ -1,17 +1,20 @@
 """Pictures of one model's evaluation: confusion, reliability, learning curve."""
 
 from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from convoy.classifiers.evaluation.tables import CONFUSION, CURVE, RELIABILITY
 from convoy.report import charts
 from convoy.report.io import Columns, columns
 from convoy.report.themes import LIGHT, Theme
-from convoy.streamrec.classification.evaluation.tables import CONFUSION, CURVE, RELIABILITY
-from convoy.streamrec.classification.models.specs import MODELS
+from convoy.tasks import ModelSpec
+
+Spec: TypeAlias = ModelSpec[Any, Any]
 
 
-def pictures(model: str, tables: Mapping[str, str], categories: tuple[str, ...]) -> dict[str, bytes]:
+def pictures(model: Spec, tables: Mapping[str, str], categories: tuple[str, ...]) -> dict[str, bytes]:
     """PNG of each table of a model's evaluation, by file name."""
     read = {name: columns(text, name) for name, text in tables.items()}
     found = {
@@ -33,21 +36,21 @@ def confusion_picture(table: Columns, categories: tuple[str, ...], theme: Theme)
     return charts.confusion(counts, categories, theme)
 
 
-def calibration(model: str, table: Columns) -> charts.Calibration:
+def calibration(model: Spec, table: Columns) -> charts.Calibration:
     """The reliability diagram's points from a table of `tables`."""
     number = {name: [float(cell) for cell in cells] for name, cells in table.items()}
     return charts.Calibration(
-        name=MODELS[model].label,
+        name=model.label,
         confidence=number["confidence"],
         accuracy=number["accuracy"],
         low=number["accuracy_low"],
         high=number["accuracy_high"],
         n=[int(cell) for cell in table["n"]],
-        colour=MODELS[model].colour,
+        colour=model.colour,
     )
 
 
-def learning_curve(model: str, table: Columns) -> charts.Curve:
+def learning_curve(model: Spec, table: Columns) -> charts.Curve:
     """A learning curve from its table, one row per epoch."""
     values = {name: [float(cell) for cell in cells] for name, cells in table.items()}
-    return charts.Curve(MODELS[model].label, values, MODELS[model].colour)
+    return charts.Curve(model.label, values, model.colour)

@@ -2,9 +2,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from convoy.classifiers.evaluation import io as predictions
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.core.errors import ConvoyError
-from convoy.streamrec.classification.evaluation import io as predictions
-from convoy.streamrec.classification.evaluation.io import Predictions
 
 THREE = Predictions(
     pa.array(["x", "y", "z"]),

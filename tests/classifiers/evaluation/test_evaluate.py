@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from convoy.core.errors import ConvoyError
-from convoy.core.params import parse
-from convoy.core.statistics import wilson
-from convoy.streamrec.catalogue.io import TRUTH
-from convoy.streamrec.classification.corpus.data import TEST
-from convoy.streamrec.classification.evaluation.evaluate import (
+from convoy.classifiers.evaluation.evaluate import (
     HEADLINES,
     EvaluateParams,
     evaluate,
     reliability,
 )
+from convoy.core.errors import ConvoyError
+from convoy.core.params import parse
+from convoy.core.statistics import wilson
+from convoy.streamrec.catalogue.io import TRUTH
+from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split
 from tests.support import scored
 
 REAL = TRUTH.empty_table()
@@ -25,8 +25,8 @@ LABELS = RNG.integers(0, 3, 2000)
 
 
 def score(labels, tables, truth=REAL, params=PARAMS, **options):
-    corpus = scored.corpus(labels, **options)
-    return evaluate("bow", tables, corpus, corpus.items(TEST), truth, params)
+    cases = cases_of_test_split(scored.corpus(labels, **options))
+    return evaluate("bow", tables, cases, params, bayes_accuracies(truth, cases))
 
 
 def test_figures_agree_with_scikit_learn():

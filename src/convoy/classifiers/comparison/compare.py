@@ -1,4 +1,4 @@
-"""Comparison of models: paired differences on the same test items."""
+"""Comparison of classifiers: paired differences on the same test cases."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from convoy.classifiers.evaluation.evaluate import EvaluateParams
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.core import statistics
 from convoy.core.errors import ConvoyError
-from convoy.streamrec.classification.evaluation.evaluate import EvaluateParams
-from convoy.streamrec.classification.evaluation.io import Predictions
-from convoy.streamrec.classification.models.specs import MODELS
 
 TIE = "tie"
 SIGNIFICANT = 1 - statistics.CONFIDENCE
@@ -26,13 +25,13 @@ def compare(
     """Paired accuracy differences with intervals and exact McNemar p, the Bayes accuracies, and the winner.
 
     A model is better than another only where the 95% confidence interval of the difference (paired bootstrap
-    of items and seeds) excludes zero and McNemar's p, for the first seeds, is below 0.05; else the pair is a
+    of cases and seeds) excludes zero and McNemar's p, for the first seeds, is below 0.05; else the pair is a
     tie. The winner is the most accurate model where it ties with no other, else "tie" between `best`.
-    Models are listed in the registry's order; of each pair the later one is subtracted from the earlier.
-    Raises ConvoyError where two models were scored on different items.
+    Models are listed in the order of `predictions`; of each pair the later is subtracted from the earlier.
+    Raises ConvoyError where two models were scored on different cases.
     """
-    models = [model for model in MODELS if model in predictions]
-    correct = _correct({model: predictions[model] for model in models})
+    models = list(predictions)
+    correct = _correct(predictions)
     drawn = _resampled_accuracies(correct, params)
     pairs = {
         f"{first}-{second}": _pair(first, second, correct, drawn[first] - drawn[second])

@@ -1,7 +1,7 @@
 """Tables of one model's evaluation as CSV text: confusion, reliability, learning curve; first seed only."""
 
+from convoy.classifiers.evaluation.evaluate import Evaluation, reliability
 from convoy.report.io import csv_text
-from convoy.streamrec.classification.evaluation.evaluate import Evaluation, reliability
 
 CONFUSION, RELIABILITY, CURVE = "confusion.csv", "reliability.csv", "curve.csv"
 
@@ -12,8 +12,8 @@ def tables(evaluation: Evaluation, curve: str | None) -> dict[str, str]:
     `curve` is the model's learning curve as CSV text; None for a baseline, which has none.
     """
     first = next(iter(evaluation.predicted.values()))
-    actual = evaluation.names(evaluation.labels).to_pylist()
-    predicted = evaluation.names(first).to_pylist()
+    actual = evaluation.cases.names(evaluation.cases.labels).to_pylist()
+    predicted = evaluation.cases.names(first).to_pylist()
     bins = reliability(evaluation)
     found = {
         CONFUSION: csv_text(["actual", "predicted"], zip(actual, predicted, strict=True)),

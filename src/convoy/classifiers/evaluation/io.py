@@ -1,4 +1,4 @@
-"""Predictions of each training seed for the test items, as one Parquet file per model."""
+"""Predictions of each training seed for the test cases, as one Parquet file per model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _PREFIX = "predicted_"
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test items in corpus order: id, true category, and the predicted category per training seed."""
+    """Test cases: id, true category, and the predicted category per training seed."""
 
     item_ids: pa.Array
     category: pa.Array

@@ -4,75 +4,76 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from convoy.classifiers.comparison.compare import TIE
+from convoy.classifiers.comparison.findings import findings, headline, networks_of
+from convoy.classifiers.comparison.subject import Comparison, Subject
+from convoy.classifiers.evaluation.plots import calibration, confusion_picture, learning_curve
+from convoy.classifiers.evaluation.tables import CONFUSION, CURVE, RELIABILITY
 from convoy.report import charts
 from convoy.report.io import Columns
 from convoy.report.numbers import p_value, percent, points
 from convoy.report.page import Section, Table, picture, render
 from convoy.report.themes import Theme
-from convoy.streamrec.classification.comparison.compare import TIE
-from convoy.streamrec.classification.comparison.findings import findings, headline, networks_of
-from convoy.streamrec.classification.evaluation.plots import calibration, confusion_picture, learning_curve
-from convoy.streamrec.classification.evaluation.tables import CONFUSION, CURVE, RELIABILITY
-from convoy.streamrec.classification.models.specs import MODELS
 
 VERDICT_RULE = (
     "A model is better where the 95% confidence interval of the difference (paired bootstrap) excludes zero "
     "and the exact p of McNemar's test is below 0.05; otherwise the pair is a tie. The p values are not "
     "corrected for multiple comparisons."
 )
-WEIGHTS_KEPT = (
-    "First seed. The stored weights are those of the epoch with the lowest validation loss. Label smoothing "
-    "and word dropout apply to the training loss only, which may therefore be higher."
-)
 ONE_TRAINING = (
-    "Each network was trained once: the intervals cover the variation between items, not between trainings."
+    "Each network was trained once: the intervals cover the variation between cases, not between trainings."
 )
-BAYES = (
-    "The Bayes accuracies are those of the Bayes rules on the same test items, which are known exactly since "
-    "the catalogue is synthetic: one rule uses the order of words, the other does not."
-)
-
 Metrics = Mapping[str, Mapping[str, Any]]
 
 
-def page(comparison: Mapping[str, Any], metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) -> str:
+def page(
+    subject: Subject, comparison: Comparison, metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]
+) -> str:
     """HTML of the whole report; `metrics` and `plots` (tables by file name) are by model."""
     categories = tuple(row["category"] for row in _any(metrics)["categories"])
     sections = [
-        _accuracies(comparison, metrics),
-        _pairs(comparison),
-        _curves(comparison, plots),
-        _confusions(comparison, plots, categories),
-        _calibrations(metrics, plots),
-        _categories(comparison, metrics),
-        _precision_recall(metrics),
-        _method(comparison, metrics),
+        _accuracies(subject, comparison, metrics),
+        _pairs(subject, comparison),
+        _curves(subject, comparison, plots),
+        _confusions(subject, comparison, plots, categories),
+        _calibrations(subject, metrics, plots),
+        _categories(subject, comparison, metrics),
+        _precision_recall(subject, metrics),
+        _method(subject, comparison, metrics),
     ]
-    found = findings(comparison)
-    return render(headline(comparison), found, [section for section in sections if section is not None])
+    found = findings(subject, comparison)
+    return render(
+        headline(subject, comparison), found, [section for section in sections if section is not None]
+    )
 
 
-def accuracy_picture(comparison: Mapping[str, Any], theme: Theme) -> bytes:
+def accuracy_picture(subject: Subject, comparison: Comparison, theme: Theme) -> bytes:
     """PNG of each model's accuracy with its interval and both Bayes accuracies, or the majority's."""
     rows = [
-        charts.Rate(MODELS[model].label, rate["value"], rate["low"], rate["high"], MODELS[model].colour)
+        charts.Rate(
+            subject.models[model].label,
+            rate["value"],
+            rate["low"],
+            rate["high"],
+            subject.models[model].colour,
+        )
         for model, rate in comparison["accuracy"].items()
     ]
     bayes = comparison["bayes"]
     if bayes is None:
-        marks = {"most frequent category": comparison["majority"]["accuracy"]}
+        marks = {f"most frequent {subject.category}": comparison["majority"]["accuracy"]}
     else:
-        marks = {"order-blind Bayes accuracy": bayes["order_blind"], "Bayes accuracy": bayes["full"]}
+        marks = {label: bayes[rule] for rule, label in subject.bayes.items()}
     return charts.rates(rows, marks, theme)
 
 
-def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
+def _accuracies(subject: Subject, comparison: Comparison, metrics: Metrics) -> Section:
     bayes = comparison["bayes"]
     rates = comparison["accuracy"].items()
-    alt = "; ".join(f"{MODELS[model].label} {percent(rate['value'])}" for model, rate in rates)
+    alt = "; ".join(f"{subject.models[model].label} {percent(rate['value'])}" for model, rate in rates)
     header = ["model", "accuracy", "macro-F1", "log-loss", "calibration error"]
     if bayes is not None:
-        header += ["of order-blind Bayes accuracy", "of Bayes accuracy"]
+        header += [f"of {label}" for label in subject.bayes.values()]
     table = []
     for model in comparison["accuracy"]:
         test = metrics[model]["test"]
@@ -83,24 +84,24 @@ def _accuracies(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
             _number(test, "ece"),
         ]
         shares = comparison["share_of_bayes"][model] or {}
-        cells += [_share(shares[rule]) for rule in ("order_blind", "full") if shares]
-        table.append([MODELS[model].label, *cells])
+        cells += [_share(shares[rule]) for rule in subject.bayes if shares]
+        table.append([subject.models[model].label, *cells])
     return Section(
-        "Test items classified correctly",
+        f"Test {subject.cases} classified correctly",
         ["Lines at the ends of the bars, and second lines in the table, are 95% confidence intervals."],
-        [picture(partial(accuracy_picture, comparison), f"Accuracies: {alt}")],
+        [picture(partial(accuracy_picture, subject, comparison), f"Accuracies: {alt}")],
         [Table(header, table)],
     )
 
 
-def _pairs(comparison: Mapping[str, Any]) -> Section:
+def _pairs(subject: Subject, comparison: Comparison) -> Section:
     rows = []
     for key, pair in comparison["pairs"].items():
         first, second = key.split("-")
-        won = TIE if pair["verdict"] == TIE else MODELS[pair["verdict"]].label
+        won = TIE if pair["verdict"] == TIE else subject.models[pair["verdict"]].label
         rows.append(
             [
-                f"{MODELS[first].label} – {MODELS[second].label}",
+                f"{subject.models[first].label} – {subject.models[second].label}",
                 won,
                 f"{points(pair['difference'])}\n{points(pair['low'])} to {points(pair['high'])}",
                 p_value(pair["mcnemar_p"]).removeprefix("p = ").removeprefix("p "),
@@ -117,32 +118,37 @@ def _pairs(comparison: Mapping[str, Any]) -> Section:
         "only second correct",
     ]
     return Section(
-        "Paired differences on the same items",
+        f"Paired differences on the same {subject.cases}",
         [VERDICT_RULE],
         tables=[Table(header, rows, words=2)],
     )
 
 
-def _curves(comparison: Mapping[str, Any], plots: Mapping[str, Mapping[str, Columns]]) -> Section | None:
-    networks = [model for model in networks_of(comparison) if CURVE in plots[model]]
-    rows = [learning_curve(model, plots[model][CURVE]) for model in networks]
+def _curves(
+    subject: Subject, comparison: Comparison, plots: Mapping[str, Mapping[str, Columns]]
+) -> Section | None:
+    networks = [model for model in networks_of(subject, comparison) if CURVE in plots[model]]
+    rows = [learning_curve(subject.models[model], plots[model][CURVE]) for model in networks]
     if not rows:
         return None
     shown = picture(partial(charts.curves, rows), "Loss and validation accuracy of the networks over epochs")
-    return Section("Learning curves", [WEIGHTS_KEPT], [shown])
+    return Section("Learning curves", [subject.weights_note], [shown])
 
 
 def _confusions(
-    comparison: Mapping[str, Any], plots: Mapping[str, Mapping[str, Columns]], categories: tuple[str, ...]
+    subject: Subject,
+    comparison: Comparison,
+    plots: Mapping[str, Mapping[str, Columns]],
+    categories: tuple[str, ...],
 ) -> Section:
     """Confusion matrices of all networks, and before them of a baseline that won."""
-    winner, networks = comparison["winner"], networks_of(comparison)
+    winner, networks = comparison["winner"], networks_of(subject, comparison)
     shown = networks if winner in (TIE, *networks) else (winner, *networks)
     pictures = [
         picture(
             partial(confusion_picture, plots[model][CONFUSION], categories),
-            f"Confusion matrix of {MODELS[model].label}",
-            caption=MODELS[model].label,
+            f"Confusion matrix of {subject.models[model].label}",
+            caption=subject.models[model].label,
             wide=True,
         )
         for model in shown
@@ -150,65 +156,66 @@ def _confusions(
     return Section("Confusion matrices", pictures=pictures)
 
 
-def _calibrations(metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) -> Section:
-    rows = [calibration(model, plots[model][RELIABILITY]) for model in metrics]
+def _calibrations(subject: Subject, metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]) -> Section:
+    rows = [calibration(subject.models[model], plots[model][RELIABILITY]) for model in metrics]
     bins = _any(metrics)["calibration_bins"]
     errors = ", ".join(
-        f"{MODELS[model].label} {found['test']['ece']:.3f}" for model, found in metrics.items()
+        f"{subject.models[model].label} {found['test']['ece']:.3f}" for model, found in metrics.items()
     )
     text = (
         "On the dashed line a model is perfectly calibrated: its accuracy equals its confidence. The bars "
-        "are a histogram of the items. "
+        f"are a histogram of the {subject.cases}. "
         f"Expected calibration error over {bins} equal-width bins: {errors}."
     )
     shown = picture(partial(charts.reliability, rows), f"Reliability diagrams. Calibration error: {errors}")
     return Section("Calibration", [text], [shown])
 
 
-def _categories(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
+def _categories(subject: Subject, comparison: Comparison, metrics: Metrics) -> Section:
     models = sorted(metrics, key=lambda model: -comparison["accuracy"][model]["value"])
     rows = []
     for number, row in enumerate(_any(metrics)["categories"]):
         cells = [_figure(metrics[model]["categories"][number]["f1"]) for model in models]
         rows.append([row["category"], str(number + 1), f"{row['n']:,}", *cells])
-    header = ["category", "no.", "items", *(MODELS[model].label for model in models)]
+    header = [subject.category, "no.", subject.cases, *(subject.models[model].label for model in models)]
     text = "F1, the harmonic mean of precision and recall. A dash: the category did not occur."
-    return Section("F1 by category", [text], tables=[Table(header, rows)])
+    return Section(f"F1 by {subject.category}", [text], tables=[Table(header, rows)])
 
 
-def _precision_recall(metrics: Metrics) -> Section:
+def _precision_recall(subject: Subject, metrics: Metrics) -> Section:
     tables = []
     for figure in ("precision", "recall"):
         rows = [
             [row["category"], *(_figure(found["categories"][number][figure]) for found in metrics.values())]
             for number, row in enumerate(_any(metrics)["categories"])
         ]
-        tables.append(Table([figure, *(MODELS[model].label for model in metrics)], rows))
+        tables.append(Table([figure, *(subject.models[model].label for model in metrics)], rows))
     return Section(
-        "Precision and recall by category",
-        ["A dash: the category was never predicted, or has no test item."],
+        f"Precision and recall by {subject.category}",
+        ["A dash: the category was never predicted, or has no test case."],
         tables=tables, folded=True,
     )  # fmt: skip
 
 
-def _method(comparison: Mapping[str, Any], metrics: Metrics) -> Section:
+def _method(subject: Subject, comparison: Comparison, metrics: Metrics) -> Section:
     seeds = max(comparison["seeds"].values(), key=len)
     n, resamples = comparison["n"], _any(metrics)["resamples"]
+    cases = subject.cases
     text = (
-        f"All figures are for the same {n:,} test items, which no model was fitted on. 95% confidence "
-        f"intervals are from {resamples:,} bootstrap resamples, or Wilson's where all items or none are "
-        "correct. All models are fitted on the same tokens."
+        f"All figures are for the same {n:,} test {cases}, which no model was fitted on. 95% confidence "
+        f"intervals are from {resamples:,} bootstrap resamples, or Wilson's where all {cases} or none are "
+        f"correct. {subject.method}"
     )
     several = (
-        f"Figures are means over {len(seeds)} trainings of each network; seeds and items are resampled "
+        f"Figures are means over {len(seeds)} trainings of each network; seeds and {cases} are resampled "
         "together, so that intervals cover the variation of both. McNemar's test, the confusion matrices and "
         "the reliability diagrams are for the first seed."
     )
     paragraphs = [text, several if len(seeds) > 1 else ONE_TRAINING]
-    rows = [[MODELS[model].label, MODELS[model].summary] for model in metrics]
+    rows = [[subject.models[model].label, subject.models[model].summary] for model in metrics]
     return Section(
         "Method",
-        paragraphs + ([BAYES] if comparison["bayes"] else []),
+        paragraphs + ([subject.bayes_method] if comparison["bayes"] else []),
         tables=[Table(["model", "what it computes"], rows, words=2)],
     )
 

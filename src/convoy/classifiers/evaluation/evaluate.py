@@ -1,4 +1,4 @@
-"""Metrics of one model on the test split with confidence intervals, and the Bayes accuracies."""
+"""Metrics of one classifier on the test split with confidence intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,9 @@ import pyarrow as pa
 from pydantic import Field
 from scipy import sparse
 
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.core import statistics
-from convoy.core.artifact import StoredModel
-from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
-from convoy.streamrec.classification.corpus.data import TRAIN, Corpus
-from convoy.streamrec.classification.evaluation.io import Predictions
-from convoy.streamrec.synthetic.bayes import accuracy_bayes
 
 HEADLINES = ("accuracy", "macro_f1", "log_loss", "ece")
 
@@ -29,6 +25,23 @@ class EvaluateParams(Section):
 
 
 @dataclass(frozen=True, eq=False)
+class Cases:
+    """The n test cases: their ids, and the indices of their categories, (n,).
+
+    `majority` is the index of the category that is most frequent in the training split.
+    """
+
+    ids: pa.Array
+    labels: np.ndarray
+    categories: tuple[str, ...]
+    majority: int
+
+    def names(self, indices: np.ndarray) -> pa.Array:
+        """The names of category indices."""
+        return pa.array(self.categories, pa.string()).take(pa.array(indices))
+
+
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Metrics and predictions of one model: `predicted` maps seeds to category indices (n,).
 
@@ -36,76 +49,57 @@ class Evaluation:
     """
 
     metrics: dict[str, Any]
-    categories: tuple[str, ...]
-    item_ids: pa.Array
-    labels: np.ndarray
+    cases: Cases
     predicted: dict[int, np.ndarray]
     probabilities: np.ndarray
 
-    def names(self, indices: np.ndarray) -> pa.Array:
-        """The names of category indices."""
-        return pa.array(self.categories, pa.string()).take(pa.array(indices))
-
     def predictions(self) -> Predictions:
-        """Predicted category names per item and seed, as they are stored."""
-        named = {seed: self.names(indices) for seed, indices in self.predicted.items()}
-        return Predictions(self.item_ids, self.names(self.labels), named)
-
-
-def check_belongs(model: str, stored: StoredModel, corpus: Corpus) -> None:
-    """Raise ConvoyError where a model was trained on another corpus."""
-    for what, own, other in (
-        ("categories", tuple(stored.config["categories"]), corpus.categories),
-        ("tokens", stored.tokenizer_json, corpus.tokenizer_json),
-    ):
-        if own != other:
-            raise ConvoyError(
-                f"{model}: trained on other {what} than the corpus has; run `dvc repro` to train it again"
-            )
+        """Predicted category names per case and seed, as they are stored."""
+        names = self.cases.names
+        named = {seed: names(indices) for seed, indices in self.predicted.items()}
+        return Predictions(self.cases.ids, names(self.cases.labels), named)
 
 
 def evaluate(
     model: str,
     probabilities: Mapping[int, np.ndarray],
-    corpus: Corpus,
-    items: np.ndarray,
-    truth: pa.Table,
+    cases: Cases,
     params: EvaluateParams,
+    bayes: Mapping[str, float] | None = None,
 ) -> Evaluation:
-    """Score `probabilities` (seed -> (n, C), rows summing to 1) of the corpus's `items`.
+    """Score `probabilities` (seed -> (n, C), rows summing to 1) of the cases.
 
-    Figures are means over seeds, with 95% confidence intervals by a bootstrap of items and seeds. Raises
-    ConvoyError where there are no items, ValueError for invalid probabilities.
+    `bayes` are the accuracies of the Bayes rules on these cases, by name; None where they are not known.
+    Figures are means over seeds, with 95% confidence intervals by a bootstrap of cases and seeds. Raises
+    ValueError where there are no cases, and for invalid probabilities.
     """
-    if len(items) == 0:
-        raise ConvoyError("the test split holds no item: about 1 in 10 texts goes there; add items")
-    labels, classes = corpus.labels[items], len(corpus.categories)
+    labels, classes = cases.labels, len(cases.categories)
+    if len(labels) == 0:
+        raise ValueError("expected at least one case")
     for seed, table in probabilities.items():
-        _check(table, (len(items), classes), f"{model}, seed {seed}")
-    item_ids = corpus.item_ids.take(pa.array(items))
-    names = np.asarray(corpus.categories, dtype=object)
-    bayes = accuracy_bayes(truth, item_ids, names[labels])
+        _check(table, (len(labels), classes), f"{model}, seed {seed}")
     counts = _Counts(labels, classes, params.calibration_bins)
     test, by_seed, rows = _figures(list(probabilities.values()), counts, params)
     metrics: dict[str, Any] = {
         "model": model,
-        "n": len(items),
+        "n": len(labels),
         "seeds": list(probabilities),
-        "test": {**test, "n": len(items)},
+        "test": {**test, "n": len(labels)},
         "by_seed": dict(zip((str(seed) for seed in probabilities), by_seed, strict=True)),
-        "bayes": bayes,
+        "bayes": None if bayes is None else dict(bayes),
         "share_of_bayes": _shares(test["accuracy"], bayes),
-        "majority": _majority(corpus, labels),
-        "categories": [{"category": name, **row} for name, row in zip(corpus.categories, rows, strict=True)],
+        "majority": {
+            "category": cases.categories[cases.majority],
+            "accuracy": float(np.mean(labels == cases.majority)),
+        },
+        "categories": [{"category": name, **row} for name, row in zip(cases.categories, rows, strict=True)],
         "confidence": statistics.CONFIDENCE,
         "resamples": params.resamples,
         "calibration_bins": params.calibration_bins,
     }
     return Evaluation(
         metrics=statistics.rounded(metrics),
-        categories=corpus.categories,
-        item_ids=item_ids,
-        labels=labels,
+        cases=cases,
         predicted={seed: table.argmax(axis=1) for seed, table in probabilities.items()},
         probabilities=next(iter(probabilities.values())),
     )
@@ -115,7 +109,7 @@ def reliability(evaluation: Evaluation) -> list[dict[str, float]]:
     """Per occupied bin of confidence: its bounds, items, mean confidence, accuracy and Wilson interval."""
     bins = evaluation.metrics["calibration_bins"]
     confidence = evaluation.probabilities.max(axis=1)
-    correct = evaluation.probabilities.argmax(axis=1) == evaluation.labels
+    correct = evaluation.probabilities.argmax(axis=1) == evaluation.cases.labels
     place = statistics.calibration_bin(confidence, bins)
     n = np.bincount(place, minlength=bins)
     total = np.bincount(place, weights=confidence, minlength=bins)
@@ -221,15 +215,8 @@ def _category_rows(measured: dict[str, np.ndarray], counts: _Counts) -> list[dic
     return rows
 
 
-def _majority(corpus: Corpus, labels: np.ndarray) -> dict[str, Any]:
-    """Accuracy of always predicting the category that is most frequent in the training split."""
-    train = corpus.labels[corpus.items(TRAIN)]
-    named = int(np.bincount(train, minlength=len(corpus.categories)).argmax())
-    return {"category": corpus.categories[named], "accuracy": float(np.mean(labels == named))}
-
-
-def _shares(accuracy: float, bayes: dict[str, float] | None) -> dict[str, float | None] | None:
-    """The accuracy as a share of each Bayes accuracy; None where that is 0, possible for very few items."""
+def _shares(accuracy: float, bayes: Mapping[str, float] | None) -> dict[str, float | None] | None:
+    """The accuracy as a share of each Bayes accuracy; None where that is 0, possible for very few cases."""
     if bayes is None:
         return None
     return {rule: accuracy / best if best > 0 else None for rule, best in bayes.items()}

@@ -1,0 +1,1 @@
+"""Evaluation, comparison and promotion of classifiers, whatever they classify."""

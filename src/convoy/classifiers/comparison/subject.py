@@ -1,0 +1,40 @@
+"""A task of classification for its report: models, names, and the sentences that it alone needs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from convoy.tasks import ModelSpec
+
+Comparison: TypeAlias = Mapping[str, Any]
+"""The content of a comparison file, as `convoy.classifiers.comparison.compare.compare` returns it."""
+
+
+def _nothing(_comparison: Comparison) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A task of classification in the words of its report."""
+
+    models: Mapping[str, ModelSpec[Any, Any]]
+    """The registry; its order is that of tables."""
+    cases: str
+    """Plural of what is classified, such as `items`."""
+    category: str
+    """What a category is called, such as `category` or `regime`."""
+    bayes: Mapping[str, str] = field(default_factory=dict)
+    """The label of each Bayes accuracy that the metrics may hold, by its key there."""
+    bound: Mapping[str, str] = field(default_factory=dict)
+    """The key of the Bayes accuracy that is an upper bound for a model, by the model's name."""
+    bayes_sentence: Callable[[Comparison], str | None] = _nothing
+    """The meaning of the Bayes accuracies of a comparison; None: no sentence."""
+    tie_sentence: Callable[[Comparison], str | None] = _nothing
+    """Why the networks tie; None where they do not."""
+    weights_note: str = ""
+    """Which weights are stored and which figures the learning curves show."""
+    method: str = ""
+    """Facts of the task for the section on the method."""
+    bayes_method: str = ""
+    """How the Bayes accuracies are computed."""
