@@ -13,6 +13,7 @@ from convoy.nn.convolution import (
     conv1d_as_matmul,
     conv2d_matrix,
     kernel_strides,
+    network_receptive_field,
     output_size,
     parameter_count,
     receptive_field,
@@ -232,3 +233,49 @@ def test_pooling_closed_forms():
     # Average pooling is a convolution with the constant kernel 1 / k^2.
     matrix = conv2d_matrix(np.full((1, 1, 2, 2), 0.25), 4, 4, stride=2)
     assert (matrix @ ramp.numpy().ravel()).tolist() == [2.5, 4.5, 10.5, 12.5]
+
+
+class Branches(nn.Module):
+    """Two branches of reach 5 and 3 after a stride of 2, added, and a global average that scales them."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(1, 2, 3, stride=2)
+        self.wide = nn.Conv2d(2, 2, 5, padding=2)
+        self.narrow = nn.Conv2d(2, 2, 3, padding=1)
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(2, 2, 1))
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = self.wide(x) + self.narrow(x)
+        return x * self.gate(x)
+
+
+def test_the_largest_of_branches_counts():
+    # (5 - 1) * 2 on top of the stem's 3.
+    assert network_receptive_field(Branches()) == 3 + 4 * 2
+    assert network_receptive_field(nn.Linear(3, 3)) == 1
+    assert network_receptive_field(nn.Sequential(pyramid())) == receptive_field(kernel_strides(pyramid()))
+
+
+class Functional(nn.Module):
+    def forward(self, x):
+        return F.max_pool2d(x, 2)
+
+
+class Undecided(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        (Functional(), "expected pooling and convolution as modules; found the function max_pool2d"),
+        (Undecided(), "Undecided: torch.fx cannot trace it"),
+        (nn.Conv2d(1, 1, (3, 5)), "expected the same on every axis"),
+    ],
+)
+def test_networks_whose_receptive_field_is_not_in_their_modules(network, found):
+    with pytest.raises(ConvoyError, match=found):
+        network_receptive_field(network)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from convoy.core.errors import ConvoyError
-from convoy.nn.convolution import parameter_count
+from convoy.nn.convolution import network_receptive_field, parameter_count
 from convoy.nn.images import (
     IMAGE_MODELS,
     TORCHVISION_MODELS,
@@ -149,6 +149,55 @@ def test_pre_activation_has_an_identity_path_from_stem_to_head():
         assert torch.equal(network.stages[0](first), first)
         features = F.relu(network.stages(first) / (1 + 1e-5) ** 0.5)
         torch.testing.assert_close(network(images), network.classifier(features.mean((2, 3))))
+
+
+# Araujo, Norris and Sim (2019), "Computing receptive fields of CNNs", for AlexNet and
+# VGG-16; the others by hand.
+@pytest.mark.parametrize(
+    ("name", "field"), [("alexnet", 195), ("vgg16", 212), ("vgg19", 268), ("lenet5", 16), ("resnet18", 435)]
+)  # fmt: skip
+def test_receptive_fields(name, field):
+    with torch.device("meta"):
+        network = IMAGE_MODELS[name]()
+    assert network_receptive_field(network) == field
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_every_network_has_a_receptive_field(name):
+    with torch.device("meta"):
+        network = IMAGE_MODELS[name]()
+    if name.startswith(("plain", "resnet_cifar")):
+        blocks = (int(name[-2:]) - 2) // 6
+        # Two 3x3 convolutions a block at jumps 1, 2 and 4; the first of a stage is at the jump before.
+        expected = 3 + 2 * (2 * blocks * (1 + 2 + 4) - 1 - 2)
+        assert network_receptive_field(network) == expected
+    assert network_receptive_field(network) > 15
+
+
+def reach(network, side):
+    """The side of the box of input pixels that one feature before global pooling depends on."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+    if len(network.stem) == 4 and isinstance(network.stem[3], nn.MaxPool2d):
+        network.stem[3] = nn.AvgPool2d(3, 2, 1)  # of equal values the maximum has one gradient only
+    image = torch.ones(1, 3, side, side, requires_grad=True)
+    features = network.stages(network.stem(image))
+    middle = features.shape[2] // 2
+    features[0, :, middle, middle].sum().backward()
+    seen = torch.nonzero(image.grad[0, 0].amax(0))
+    return int(seen[-1] - seen[0]) + 1
+
+
+@pytest.mark.parametrize(
+    ("network", "side"),
+    [
+        (ResNetCifar(20), 128), (ResNetCifar(14, pre_activation=True), 96),
+        (SimpleCNN(10, (1, 1, 1, 1), width=2), 512), (SimpleCNN(10, (2, 1, 1, 2), True, width=2), 320),
+    ],
+)  # fmt: skip
+def test_the_receptive_field_is_the_reach_of_the_gradient(network, side):
+    assert reach(network.eval(), side) == network_receptive_field(network)
 
 
 @pytest.mark.parametrize("depth", [2, 19, 21])

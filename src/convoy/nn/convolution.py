@@ -1,9 +1,11 @@
 """Convolution itself: as a matrix, its output sizes, its receptive field."""
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
+import torch.fx
 from torch import nn
 
 from convoy.core.errors import ConvoyError
@@ -92,10 +94,43 @@ def kernel_strides(network: nn.Module) -> list[tuple[int, int]]:
 
     A dilated kernel counts with its extent, dilation * (k - 1) + 1. Adaptive pooling has no kernel of its own
     and is left out: the receptive field is that of the features which it pools. Layers are taken in the order
-    in which they are registered; of a network with branches, pass the longest branch. Raises ConvoyError for
-    kernels, strides or dilations that differ between axes, and for transposed convolutions.
+    in which they are registered; for networks with branches use `network_receptive_field`. Raises
+    ConvoyError for kernels, strides or dilations that differ between axes, and for transposed convolutions.
     """
     return [_kernel_stride(module) for module in network.modules() if isinstance(module, _WINDOWED)]
+
+
+def network_receptive_field(network: nn.Module) -> int:
+    """Number of input positions along one axis that one feature before global pooling may depend on.
+
+    Follows the calls of `forward`, so that of parallel branches the one with the largest field counts.
+    Squeeze-and-excitation and other global pooling inside a branch have no kernel and are left out. Raises
+    ConvoyError as `kernel_strides` does, and for networks that torch.fx cannot trace or that call pooling
+    or convolution as functions, whose kernels are not in a module.
+    """
+    try:
+        traced = torch.fx.symbolic_trace(nn.Sequential(network))  # a layer alone is a call of a module, too
+    except (TypeError, ValueError, torch.fx.proxy.TraceError) as error:
+        raise ConvoyError(f"{type(network).__name__}: torch.fx cannot trace it: {error}") from error
+    modules = dict(traced.named_modules())
+    reached: dict[torch.fx.Node, tuple[int, int]] = {}  # field, and input positions between neighbours
+    for node in traced.graph.nodes:
+        inputs = [reached[each] for each in node.all_input_nodes]
+        field, jump = (
+            max((each[0] for each in inputs), default=1),
+            max((each[1] for each in inputs), default=1),
+        )
+        module = modules.get(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, _WINDOWED):
+            kernel, stride = _kernel_stride(module)
+            field, jump = field + (kernel - 1) * jump, jump * stride
+        elif node.op == "call_function" and _WINDOWED_FUNCTION.search(getattr(node.target, "__name__", "")):
+            raise ConvoyError(
+                key=type(network).__name__, expected="pooling and convolution as modules",
+                found=f"the function {node.target.__name__}",
+            )  # fmt: skip
+        reached[node] = field, jump
+    return field
 
 
 def parameter_count(network: nn.Module) -> int:
@@ -107,6 +142,7 @@ _POOLING = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d
 _CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _WINDOWED = (*_POOLING, *_CONVOLUTION, *_TRANSPOSED)
+_WINDOWED_FUNCTION = re.compile("conv|^(?!adaptive).*pool")
 
 
 def _kernel_stride(module: nn.Module) -> tuple[int, int]:
