@@ -34,7 +34,11 @@ from convoy.training.batches import Batch
 from convoy.training.devices import Device
 from convoy.training.loop import fit, predict, seeded
 
-REQUIRED = {"cpu": {"training": 3, "inference": 5}, "cuda": {"training": 10, "inference": 5}}
+REQUIRED = {
+    "float32": {"training": 2, "inference": 3},
+    "bfloat16": {"training": 3, "inference": 5},
+    "cuda": {"training": 10, "inference": 5},
+}
 FIELDS_REQUIRED = {"cpu": None, "cuda": 100_000}
 DAYS = {"cpu": 960, "cuda": 16_000}
 BATCHES = {"cpu": (16,), "cuda": (16, 256)}  # of training; the largest is that of plain inference
@@ -93,11 +97,16 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
     )  # fmt: skip
     with part("limits of the machine"):
         limits = measure_limits(device)
-    rows = [_row(phase, values, days, device, network, examples, limits) for phase, values in seconds.items()]
+    precision = "bfloat16" if Device(params).bfloat16 else "float32"
+    required = REQUIRED["cuda" if device == "cuda" else precision]
+    rows = [
+        _row(phase, values, days, EPOCHS[device], required, network, examples, limits)
+        for phase, values in seconds.items()
+    ]
     measured = {
         "what": " ".join((__doc__ or "").split()), "days": days,
         "epochs of ours": EPOCHS[device],
-        "precision of ours": "bfloat16" if Device(params).bfloat16 else "float32",
+        "precision of ours": precision,
         "largest difference, K": gap,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "million multiplications a field": _multiplications(network, examples) / 1e6,
@@ -122,17 +131,17 @@ def _largest_gap(network: Downscaler, same: plain.PlainDownscaler, examples: Gri
 
 
 def _row(
-    phase: str, seconds: dict[str, list[float]], days: int, device: str, network: Downscaler,
-    examples: GridBatches, limits: Figures,
+    phase: str, seconds: dict[str, list[float]], days: int, epochs: int, required: dict[str, int],
+    network: Downscaler, examples: GridBatches, limits: Figures,
 ) -> dict[str, Any]:  # fmt: skip
     kind = phase.partition(",")[0]
-    epochs = EPOCHS[device] if kind == "training" else 1
+    epochs = epochs if kind == "training" else 1
     own, straight = median(seconds["ours"]) / epochs, median(seconds["plain"])
     operations = 2 * _multiplications(network, examples) * (3 if kind == "training" else 1)
     field = examples.coarse[0].numel() * 5 + examples.surface.elevation_km[0].numel()
     return {
         "phase": phase, "plain, fields/s": days / straight, "ours, fields/s": days / own,
-        "times": straight / own, "required": REQUIRED[device][kind],
+        "times": straight / own, "required": required[kind],
         "share of arithmetic limit": operations * days / own / limits["operations/s"],
         "share of bandwidth": 4 * field * days / own / limits["bytes/s"],
     }  # fmt: skip

@@ -150,32 +150,3 @@ def test_edges_and_linear_interpolation_are_those_of_pytorch():
         expected = F.interpolate(field, size=size, mode="bilinear", align_corners=False)
         found = _through(field, _linear(5, size[0], field), _linear(4, size[1], field))
         torch.testing.assert_close(found, expected)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [{}, {"layers": 1}, {"layers": 3, "spread": "normal"}, {"pixels": (24, 20)}],
-    ids=["default", "one layer", "three layers and a spread", "per-pixel effects"],
-)
-@pytest.mark.parametrize("surfaces", [1, 2])
-def test_day_by_day_outputs_and_gradients_are_those_of_all_days_at_once(
-    arguments: dict, surfaces: int
-) -> None:
-    x = inputs(days=5)
-    x = x._replace(
-        surface=Surface(*(field[:surfaces] for field in x.surface)),
-        domain=torch.tensor([0, 1, 1, 0, 1]) % surfaces,
-    )
-    made = network(**{"conserve": "additive", **arguments}).train()
-    found = []
-    for made.by_day in (False, True):
-        with torch.enable_grad():
-            outputs = made(x)
-            made.zero_grad()
-            outputs.square().sum().backward()
-        gradients = {name: parameter.grad.clone() for name, parameter in made.named_parameters()}
-        found.append((outputs.detach(), gradients))
-        assert made.eval()(x).shape == outputs.shape
-        torch.testing.assert_close(made.train()(x), outputs.detach())
-    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
-    assert any(gradient.abs().max() > 1 for gradient in found[0][1].values())

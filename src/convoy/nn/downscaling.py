@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convoy.nn.blocks import DepthwiseSeparableConv, ResidualBlock
-from convoy.nn.fine_head import day_by_day
 
 Conserve: TypeAlias = Literal["none", "additive", "softmax"]
 Spread: TypeAlias = Literal["none", "normal"]
@@ -65,8 +64,6 @@ class Downscaler(nn.Module):
     factors (Harder et al. 2023; for grids that nest).
     """
 
-    by_day = True  # the head on a CPU in float32: see convoy.nn.fine_head; False: all days at once
-
     def __init__(
         self, channels: int, static_fields: int, trunk: Trunk = "residual", width: int = 32, depth: int = 2,
         hidden: int = 64, layers: int = 2, conserve: Conserve = "none", spread: Spread = "none",
@@ -113,16 +110,10 @@ class Downscaler(nn.Module):
         geometry, weather = inputs.geometry, inputs.weather
         season = inputs.season[:, :, None, None].expand(-1, -1, *weather.shape[-2:])
         features = torch.cat([weather, season], dim=1)
-        by_day = self.by_day and weather.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        if by_day:
-            features = features.contiguous(memory_format=torch.channels_last)
         features = self.from_weather(self.trunk(features).permute(0, 2, 3, 1))
         surface = self.from_surface(inputs.surface.static.permute(0, 2, 3, 1))
         if self.per_pixel is not None:
             surface = surface + self.per_pixel.to(surface.dtype)
-        if by_day:
-            layers = (*self.layers, self.out)
-            return day_by_day(features, surface, inputs.domain, geometry.up_lat, geometry.up_lon, layers)
         # In place: these tensors are the largest, and each pass over them takes as long as a product.
         sampled = _sampled(features, geometry)
         x = F.relu(sampled.add_(_of_days(surface, inputs.domain)), inplace=True)
