@@ -8,7 +8,8 @@ from torchvision.transforms.v2 import functional as tv
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
-from convoy.nn.augmentation import Augmentation, AveragedViews, _moved, _rotated, augment
+from convoy.nn.augmentation import AveragedViews, _moved, _rotated, augment
+from convoy.nn.augmentation_params import Augmentation
 
 LABELS = torch.arange(500) % 4
 

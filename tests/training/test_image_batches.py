@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from convoy.core.errors import ConvoyError
-from convoy.nn.augmentation import Augmentation
+from convoy.nn.augmentation_params import Augmentation
 from convoy.nn.images import SimpleCNN
 from convoy.training.batches import Batch
 from convoy.training.image_batches import ChannelStatistics, ImageBatches, channel_statistics, standardised

@@ -1,11 +1,12 @@
 """Synthetic weather maps with one planted event of known place, or with none.
 
-A map has anomalies of temperature (K), pressure (hPa) and humidity (g/kg) on SIZE x SIZE cells. Every map has
-correlated noise and the single-channel parts of decoys: a warm area without high pressure, a low without its
-front, a moist band of nothing. An event is what has all its parts at one place, so that neither the value of a
-pixel, nor a channel's histogram or spectrum identifies it.
+A map has anomalies of temperature (K), pressure (hPa) and humidity (g/kg) on SIZE x SIZE cells, with
+correlated noise. Most maps also have the parts of another event, a decoy, in each channel at another place: a
+warm area without high pressure, a moist band far from its pressure. An event has its parts at one place, so
+that neither the value of a pixel, nor a channel's histogram or spectrum identifies it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from scipy import fft
 
 Array: TypeAlias = npt.NDArray[np.float32]
+Part: TypeAlias = npt.NDArray[np.floating]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Random: TypeAlias = np.random.Generator
 
@@ -24,8 +26,12 @@ SCALES = (4.0, 8.0, 2.0)
 """Standard deviation of the noise of each channel, in its units."""
 CLASSES = ("none", "cyclone", "heat_dome", "cold_front", "moisture_plume")
 NONE = 0
-MARK = 5
-"""Edge of the mark of the confounded variant, in cells."""
+SHARES = (0.22, 0.30, 0.16, 0.16, 0.16)
+"""Of the maps of each class: lows pass more often than heat domes."""
+MARKED = 1
+"""The class that the mark of the confounded variant goes with."""
+MARK = slice(4, 9)
+"""Rows and columns of the mark of the confounded variant."""
 
 # Of the three channels' noise: warm air is moist, and pressure is high where it is cold.
 _CORRELATION = ((1.0, -0.3, 0.5), (-0.3, 1.0, -0.2), (0.5, -0.2, 1.0))
@@ -37,21 +43,22 @@ _INSIDE = 0.4  # share of an event's largest amplitude from which on a cell belo
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """n maps: values (n, 3, SIZE, SIZE) float32, labels (n,) into CLASSES, masks (n, SIZE, SIZE) of events."""
+    """n maps: values (n, 3, SIZE, SIZE), labels (n,) into CLASSES, masks (n, SIZE, SIZE) of events."""
 
     values: Array
     labels: npt.NDArray[np.int64]
     masks: Mask
 
 
-def maps(n: int, seed: int, amplitude: float = 1.6, decoys: float = 0.7) -> Maps:
-    """Draw n maps of classes in equal numbers and random order.
+def maps(n: int, seed: int | Sequence[int], amplitude: float = 1.6, decoys: float = 0.7) -> Maps:
+    """Draw n maps of classes in the proportion of SHARES, in random order; equal arguments give equal maps.
 
-    amplitude: of events in standard deviations of the noise. decoys: probability that a map has the parts of an
-    event of another class at places of their own.
+    amplitude: of events in standard deviations of the noise. decoys: probability that a map has the parts of
+    an event of another class at places of their own.
     """
-    random = np.random.default_rng([seed, n])
-    labels = random.permutation(np.arange(n) % len(CLASSES))
+    random = np.random.default_rng(seed)
+    # The share of a class is met to within one map, whatever the seed.
+    labels = random.permutation(np.searchsorted(np.cumsum(SHARES)[:-1], (np.arange(n) + 0.5) / n))
     values = np.empty((n, len(CHANNELS), SIZE, SIZE), np.float32)
     masks = np.empty((n, SIZE, SIZE), bool)
     for start in range(0, n, _MAPS_AT_ONCE):
@@ -60,10 +67,10 @@ def maps(n: int, seed: int, amplitude: float = 1.6, decoys: float = 0.7) -> Maps
     return Maps(values, labels, masks)
 
 
-def marked(values: Array, labels: npt.NDArray[np.int64], label: int) -> Array:
-    """The maps of one class with a mark in a corner: MARK x MARK cells of one value in every channel."""
+def marked(values: Array, labels: npt.NDArray[np.int64], label: int = MARKED) -> Array:
+    """A copy of the maps, those of one class with a mark near a corner: a square of one value per channel."""
     found = values.copy()
-    found[labels == label, :, :MARK, :MARK] = 3 * np.array(SCALES, np.float32)[:, None, None]
+    found[labels == label, :, MARK, MARK] = 3 * np.array(SCALES, np.float32)[:, None, None]
     return found
 
 
@@ -88,7 +95,9 @@ def _variance(amplitude: Array) -> float:
     return float((amplitude.astype(np.float64) ** 2 * twice).sum() / _EDGE**2)
 
 
-def _drawn(labels: npt.NDArray[np.int64], random: Random, amplitude: float, decoys: float) -> tuple[Array, Mask]:
+def _drawn(
+    labels: npt.NDArray[np.int64], random: Random, amplitude: float, decoys: float
+) -> tuple[Array, Mask]:
     n = len(labels)
     values = noise(n, random)
     masks = np.zeros((n, SIZE, SIZE), bool)
@@ -107,7 +116,11 @@ def _drawn(labels: npt.NDArray[np.int64], random: Random, amplitude: float, deco
 def _places(n: int, random: Random) -> tuple[Array, Array, Array]:
     """Centres (n,) by row and column, in cells, and orientations in radians."""
     rows, columns = random.uniform(_NEAREST, SIZE - 1 - _NEAREST, (2, n))
-    return rows.astype(np.float32), columns.astype(np.float32), random.uniform(0, 2 * np.pi, n).astype(np.float32)
+    return (
+        rows.astype(np.float32),
+        columns.astype(np.float32),
+        random.uniform(0, 2 * np.pi, n).astype(np.float32),
+    )
 
 
 def _parts(
@@ -129,7 +142,7 @@ def _parts(
     return found, extent > _INSIDE * extent.max(axis=(1, 2), keepdims=True)
 
 
-def _cyclone(along: Array, across: Array) -> tuple[Array, Array, Array]:
+def _cyclone(along: Part, across: Part) -> tuple[Part, Part, Part]:
     """A round low, warm air drawn in on one side and cold air on the other, and a spiral of moisture."""
     distance = np.hypot(along, across)
     round_ = np.exp(-0.5 * (distance / 6) ** 2)
@@ -141,14 +154,14 @@ def _cyclone(along: Array, across: Array) -> tuple[Array, Array, Array]:
     )
 
 
-def _heat_dome(along: Array, across: Array) -> tuple[Array, Array, Array]:
+def _heat_dome(along: Part, across: Part) -> tuple[Part, Part, Part]:
     """A wide area that is warm, dry and under high pressure."""
     area = np.exp(-((np.hypot(along, 1.3 * across) / 9) ** 4))
     return 1.3 * area, 1.0 * area, -1.0 * area
 
 
-def _cold_front(along: Array, across: Array) -> tuple[Array, Array, Array]:
-    """Along an arc: warm moist air before it, cold dry air behind it, and a trough of pressure at the line."""
+def _cold_front(along: Part, across: Part) -> tuple[Part, Part, Part]:
+    """Along an arc: warm moist air before it, cold air behind it, and a trough of pressure at the line."""
     line = across - along**2 / 60
     length = np.exp(-((along / 16) ** 4))
     jump = np.tanh(line / 1.5) * np.exp(-((line / 7) ** 2))
@@ -159,7 +172,7 @@ def _cold_front(along: Array, across: Array) -> tuple[Array, Array, Array]:
     )
 
 
-def _moisture_plume(along: Array, across: Array) -> tuple[Array, Array, Array]:
+def _moisture_plume(along: Part, across: Part) -> tuple[Part, Part, Part]:
     """A long narrow band of moist, warm air, between high pressure on its right and low on its left."""
     line = across - 4 * np.sin(along / 12)
     length = np.exp(-((along / 22) ** 4))
