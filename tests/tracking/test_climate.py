@@ -238,6 +238,58 @@ def test_mlflow_s_scoring_takes_and_gives_json(published):
     with pytest.raises(MlflowException, match="Model is missing inputs"):
         asked([{"date": "2004-01-01"}])
 
+    def values(answer):
+        return [row["tasmax"] for row in json.loads(answer.response)["predictions"]]
+
+    whole = [{**row, "psl": [round(value) for value in row["psl"]]} for row in records]
+    assert np.isfinite(np.array(values(asked(whole)))).all()
+    # Of a day without any value of an input there is no answer; a hole is filled from its neighbours.
+    one, two = values(
+        asked([{**records[0], "huss": [None] * 64}, {**records[1], "huss": [None, *records[1]["huss"][1:]]}])
+    )
+    assert one is None
+    assert np.isfinite(np.array(two)).all()
+    # Every format of a request gets the same answer, or one line.
+    schema, table = loaded.metadata.get_input_schema(), {"columns": list(records[0])}
+    for body in (
+        {"dataframe_split": {**table, "data": [list(row.values()) for row in records]}},
+        {"instances": records},
+        {"inputs": {name: [row[name] for row in records] for name in records[0]}},
+    ):
+        response = invocations(json.dumps(body), "application/json", loaded, schema)
+        np.testing.assert_array_equal(np.array(values(response), np.float32), found)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("tasmax", lambda x: x - 273.15, r"tasmax, row 1: is \S+ at lat .*expected 150 to 350 K"),
+        ("tasmax", lambda x: x + 100, "expected 150 to 350 K"),
+        ("psl", lambda x: x / 100, "psl, row 1: .*expected 80000 to 115000 Pa"),
+        ("psl", lambda x: 0 * x, "expected 80000 to 115000 Pa"),
+        ("psl", lambda x: 0 * x + 1e26, "expected 80000 to 115000 Pa"),
+        ("huss", lambda x: 1000 * x, "huss, row 1: .*expected 0 to 0.06 kg kg-1"),
+        ("huss", lambda x: 0 * x - 9999, "expected 0 to 0.06 kg kg-1"),
+        ("huss", lambda x: np.where(np.arange(64) == 3, np.inf, x), r"is inf at lat .*\(the first of 1\)"),
+        ("huss", lambda x: np.where(np.arange(64) == 3, 1e39, x), r"is 1e\+39 at lat"),
+        ("psl", lambda x: ["101325"] * 64, "found no list of numbers"),
+        ("psl", lambda x: [True] * 64, "found no list of numbers"),
+        ("psl", lambda x: [{}] * 64, "found no list of numbers"),
+        ("psl", lambda x: [10**400] * 64, "found no list of numbers"),
+        ("psl", lambda x: 101325.0, "found no list of numbers"),
+        ("date", lambda x: "２００４-01-11", "date, row 1: expected a day"),
+    ],
+)
+def test_a_day_that_the_command_refuses_is_refused_by_the_served_model(residual, name, change, words):
+    """By the table of variables, as `convoy downscale` does."""
+    _, table = days(2)
+    first = table.iloc[0].to_dict()
+    changed = change(np.array(first[name]) if name != "date" else first[name])
+    first[name] = changed.tolist() if isinstance(changed, np.ndarray) else changed
+    with pytest.raises(ConvoyError, match=words) as refused:
+        residual.predict(pd.DataFrame([first]))
+    assert "\n" not in str(refused.value)
+
 
 @pytest.fixture
 def residual(project):

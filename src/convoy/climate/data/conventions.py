@@ -153,8 +153,8 @@ class _Conformed(BackendArray):
         scale, offset = self.conversion
         if (scale, offset) != (1, 0):
             values = (values.astype(np.float64) * scale + offset).astype(np.float32)
-        least, greatest = self.row.values
-        if (wrong := (values < least - self.row.round_off) | (values > greatest)).any():
+        if (wrong := self.row.impossible(values)).any():
+            least, greatest = self.row.values
             value, place = self._first(wrong, values, spans)
             self._fail(
                 f"is {value} {self.our_units} {place}", key=param(self.name, "units"),
@@ -204,13 +204,6 @@ def check_mean(part: xr.Dataset, name: str, mean: float) -> None:
             f"{called(name, stored)} is {mean:.4g} {row_of(name).units} on average", path=path_of(part),
             key=param(name, "units"), expected=f"{least:g} to {greatest:g}", hint=advice(units),
         )  # fmt: skip
-
-
-def without_round_off(name: str, values: Fields) -> tuple[Fields, int]:
-    """The values with those raised that are below the least possible one by rounding; and their number."""
-    below = values < row_of(name).values[0]
-    count = int(below.sum())
-    return (np.where(below, np.float32(row_of(name).values[0]), values) if count else values), count
 
 
 def advice(units: str) -> str:

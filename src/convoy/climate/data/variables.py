@@ -5,7 +5,10 @@ model, by any name, with the units that its file or the params state.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from convoy.core.errors import Param
@@ -58,6 +61,18 @@ class Variable:
     def monthly_mean(self) -> Range:
         """The range of monthly means, which may be near 0 for a quantity that cannot be negative."""
         return (0.0 if self.values[0] == 0 else self.mean[0]), self.mean[1]
+
+    def impossible(self, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
+        """Mask of values, in `units`, that are not possible on Earth; NaN is missing, and possible."""
+        least, greatest = self.values
+        found: npt.NDArray[np.bool_] = (values < least - self.round_off) | (values > greatest)
+        return found
+
+    def without_round_off(self, values: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], int]:
+        """The values, those below the least possible one by rounding raised to it, and their number."""
+        below = values < self.values[0]
+        count = int(below.sum())
+        return (np.where(below, np.float32(self.values[0]), values) if count else values), count
 
 
 def _temperature(name: str, method: str, *synonyms: str) -> Variable:

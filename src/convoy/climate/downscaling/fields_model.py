@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
+from convoy.climate.data.packing import undeclared_fill
+from convoy.climate.data.variables import row_of
 from convoy.climate.downscaling.models.specs import Downscaling, checked, home
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
@@ -18,7 +20,7 @@ from convoy.tasks import Column
 
 DATE = "date"
 SPREAD = "_sd"  # after the target's name: the column of its standard deviation
-_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_DAY = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _PROBED = "2001-07-01"
 
 
@@ -41,7 +43,9 @@ class FieldsModel:
 
         `model_input` has a column `date` (YYYY-MM-DD) and one per input variable; each of its values is the
         coarse field of the day as one list, row by row from south to north, each from west to east, in SI
-        units. Fine fields are given likewise. Raises ConvoyError for other columns, lengths and dates.
+        units, None where a value is missing. Fine fields are given likewise; None for a day on which an input
+        is missing in all cells. Raises ConvoyError for other columns, lengths and dates, and for values that
+        `convoy downscale` refuses.
         """
         if not isinstance(model_input, pd.DataFrame):
             raise ConvoyError(f"input: expected a table, found {type(model_input).__name__}")
@@ -51,11 +55,13 @@ class FieldsModel:
             raise ConvoyError(f"input: expected the columns {', '.join(expected)}, found {', '.join(names)}")
         days = self._days(model_input[DATE].tolist())
         fields = {name: self._fields(name, model_input[name].tolist()) for name in self.inputs}
-        answer = {DATE: days.labels}
+        absent = np.logical_or.reduce([np.isnan(field).all(axis=(1, 2)) for field in fields.values()])
+        answer: dict[str, list[Any]] = {DATE: days.labels}
         found = self._found(days, fields)
         for name, field in zip((self.target, f"{self.target}{SPREAD}"), found, strict=True):
             if field is not None:
-                answer[name] = [day.ravel().astype(np.float32) for day in field]
+                fine = [day.ravel().astype(np.float32) for day in field]
+                answer[name] = [None if no else day for day, no in zip(fine, absent, strict=True)]
         return pd.DataFrame(answer, index=model_input.index)
 
     @cached_property
@@ -98,7 +104,7 @@ class FieldsModel:
     def _fields(self, name: str, values: list[Any]) -> Fields:
         """(T, h, w)."""
         height, width = self._coarse.shape
-        fields = np.empty((len(values), height * width), np.float32)
+        fields = np.empty((len(values), height * width))
         for row, value in enumerate(values, 1):
             numbers = _numbers(value)
             if numbers is None or numbers.shape != (height * width,):
@@ -108,14 +114,40 @@ class FieldsModel:
                     f"north of {width} from west to east; found {found}"
                 )
             fields[row - 1] = numbers
-        return fields.reshape(-1, height, width)
+        self._refuse_impossible(name, fields.reshape(-1, height, width))
+        return row_of(name).without_round_off(fields.reshape(-1, height, width).astype(np.float32))[0]
+
+    def _refuse_impossible(self, name: str, fields: npt.NDArray[np.float64]) -> None:
+        """Raise ConvoyError for values that are refused in a file as well."""
+        row, units = row_of(name), self._stored.config.get("units", {}).get(name, "")
+        wrong = undeclared_fill(fields, {}) | row.impossible(fields)
+        if not wrong.any():
+            return
+        day, lat, lon = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+        value = fields[day, lat, lon]
+        place = f"lat {self._coarse.lat.centres[lat]:.6g}, lon {self._coarse.lon.centres[lon]:.6g}"
+        raise ConvoyError(
+            f"{name}, row {day + 1}: is {value:.7g} at {place} (the first of {int(wrong.sum()):,})",
+            expected=f"{row.values[0]:g} to {row.values[1]:g} {row.units or units}".rstrip(),
+            hint="a missing value is null",
+        )
 
 
 def _numbers(value: Any) -> npt.NDArray[np.float64] | None:
-    try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
+    """The numbers of a list or array, None in it as NaN; None for anything else."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return value.astype(np.float64)
+    if not isinstance(value, list | tuple | np.ndarray) or not all(map(_is_number, value)):
         return None
+    try:
+        return np.array([np.nan if cell is None else float(cell) for cell in value])
+    except OverflowError:
+        return None
+
+
+def _is_number(cell: Any) -> bool:
+    numeric = isinstance(cell, int | float | np.integer | np.floating) and not isinstance(cell, bool)
+    return cell is None or numeric
 
 
 def _ordinal(date: Any, row: int, calendar: str) -> int:

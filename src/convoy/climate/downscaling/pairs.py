@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from convoy.climate.data.conventions import check_mean, check_names, without_round_off
+from convoy.climate.data.conventions import check_mean, check_names
 from convoy.climate.data.domains import Axis, Days, Domain, Fields, Grid
 from convoy.climate.data.regridding import Regridding, area_mean, filled_mean, whole_ratio
 from convoy.climate.data.sides import SOURCE, Side, common_days, side
 from convoy.climate.data.splits import split
 from convoy.climate.data.static_fields import elevation, static_fields
-from convoy.climate.data.variables import DAILY, VARIABLES
+from convoy.climate.data.variables import DAILY, VARIABLES, row_of
 from convoy.climate.downscaling.data import FilesParams, GridsParams, target_first
 from convoy.core.errors import ConvoyError
 
@@ -131,7 +131,7 @@ def _fields(
     for name in target_first(target, coarse.parts):
         inputs[name] = np.full((len(days), *shape), np.nan, np.float32)
         for at, field in coarse.slices(name, days):
-            field, count = without_round_off(name, field)
+            field, count = row_of(name).without_round_off(field)
             at_zero[name] = at_zero.get(name, 0) + count
             inputs[name][at] = field if down is None else filled_mean(down, field)
             if down is not None and name == target:
@@ -139,7 +139,7 @@ def _fields(
         _check_mean(coarse, name, inputs[name])
     if down is None:
         for at, field in fine.slices(target, days):
-            truth[at], count = without_round_off(target, field)
+            truth[at], count = row_of(target).without_round_off(field)
             at_zero[target] += count
         _check_mean(fine, target, truth)
     return truth, inputs, {name: count for name, count in at_zero.items() if count}

@@ -56,11 +56,12 @@ def save(
 
 def _schema(columns: tuple[Column, ...]) -> "Schema":
     from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import AnyType
 
+    # As Array("double") MLflow refuses whole numbers and nulls before the model sees them.
     return Schema(
         [
-            ColSpec("string" if column.kind == "text" else Array("double"), column.name, column.required)
+            ColSpec("string" if column.kind == "text" else AnyType(), column.name, column.required)
             for column in columns
         ]
     )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from convoy.climate.data.conventions import check_mean, check_names, path_of, without_round_off
+from convoy.climate.data.conventions import check_mean, check_names, path_of
 from convoy.climate.data.domains import Days, Domain, Fields, Grid
 from convoy.climate.data.netcdf import time_of
 from convoy.climate.data.sides import Side, common_days, side
@@ -85,7 +85,7 @@ class Application:
         """An input on these days, (T, h, w)."""
         fields = np.full((len(days), *self._side.grid.shape), np.nan, np.float32)
         for at, found in self._side.slices(name, days):
-            fields[at], _ = without_round_off(name, found)
+            fields[at], _ = row_of(name).without_round_off(found)
         self._means[name].note(fields)
         return fields
 
