@@ -219,13 +219,13 @@ class PromotionParams(Section):
 
     margin: float = Field(
         0.005, ge=0, lt=1,
-        description="accuracy: the 95% interval of the difference must exclude a larger loss",
+        description="classification: the 95% confidence interval must exclude a larger loss of accuracy",
     )  # fmt: skip
     rmse_margin: float = Field(
         0.01, ge=0, lt=1,
-        description="downscaling: the same of 1 - RMSE / RMSE of the champion",
+        description="downscaling: the same for 1 - RMSE / RMSE of the champion",
     )  # fmt: skip
-    max_ece: float = Field(0.1, ge=0, le=1, description="expected calibration error on the test split")
+    max_ece: float = Field(0.1, ge=0, le=1, description="largest expected calibration error")
     resamples: int = Field(
         2000, ge=100, le=100_000, description="bootstrap samples of items and seeds, or of blocks of days"
     )

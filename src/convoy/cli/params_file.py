@@ -26,11 +26,11 @@ from convoy.tasks import ModelSpec, PromotionParams, names_of
 from convoy.training.params import TrainParams
 
 HEAD = """\
-# All params, written by `make params` from the code that reads them; your values stay, missing keys return.
+# All params. `make params` rewrites this file: your values stay, missing keys get their defaults.
 # For one run: dvc exp run -S streamrec.models.textcnn.training.epochs=3
 """
 TRAINED = "Those of `models` that are trained"
-COMPARED = "Those that networks are compared with; all are fitted"
+COMPARED = "Those in the comparison; all are fitted"
 WIDTH, COMMENT_COLUMN, LONG_LIST = 110, 40, 60
 Tree = Mapping[str, Any]
 
@@ -121,9 +121,15 @@ def _section(
         if inner is not None and (value is inner or isinstance(value, dict) or value is None):
             departs = None if type(inner)() == inner else inner
             chosen = value if isinstance(value, dict) else None
-            yield from _section(key, type(inner), departs, chosen, f"{indent}  ", field.description or "")
+            yield from _section(key, type(inner), departs, chosen, f"{indent}  ", _description(model, key))
         else:
-            yield from _line(f"{indent}  ", key, _plain(value), field.description or "", leaf=True)
+            yield from _line(f"{indent}  ", key, _plain(value), _description(model, key), leaf=True)
+
+
+def _description(model: type[Section], key: str) -> str:
+    """The description of a field, or of the field that it overrides in a base class."""
+    fields = (base.model_fields.get(key) for base in model.__mro__ if issubclass(base, Section))
+    return next((field.description for field in fields if field is not None and field.description), "")
 
 
 def _default(field: FieldInfo, key: str, default: Section | None) -> Any:

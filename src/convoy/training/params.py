@@ -42,27 +42,30 @@ class TrainingParams(Section):
     rates: ClassVar[Mapping[Recipe, Rates]] = RATES
 
     recipe: Recipe = "adamw_one_cycle"
-    learning_rate: float | None = Field(None, gt=0, le=10, description="peak; None: the recipe's own")
-    weight_decay: float | None = Field(None, ge=0, le=10, description="None: the recipe's own")
+    learning_rate: float | None = Field(None, gt=0, le=10, description="peak value; null: the recipe's own")
+    weight_decay: float | None = Field(None, ge=0, le=10, description="null: the recipe's own")
     batch_size: int = Field(256, ge=2, le=65536)
     epochs: int | None = Field(
-        14, ge=1, le=10000, description="at most; None: 6, on few examples as many as make 1,300 steps"
+        14, ge=1, le=10000, description="largest number; null: 6, or more where 6 make fewer than 1,300 steps"
     )
     patience: int | None = Field(
-        4, ge=1, le=10000, description="epochs without a better validation loss; None: all are run"
+        4,
+        ge=1,
+        le=10000,
+        description="training stops after so many epochs without a lower validation loss; null: never",
     )
     average_epochs: float = Field(
         0.0,
         ge=0,
         le=1000,
-        description="weights are an exponential mean over so many epochs; 0: the last step's",
+        description="weights are an exponential moving average over so many epochs; 0: no average",
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 where it helps"
+        "auto", description="auto: bfloat16 where the hardware computes in it"
     )
-    threads: int = Field(2, ge=1, le=256, description="on a CPU; results change with it")
-    checkpoint_seconds: float = Field(15, ge=0, le=86400, description="at least so long between checkpoints")
+    threads: int = Field(2, ge=1, le=256, description="on a CPU; results depend on it")
+    checkpoint_seconds: float = Field(15, ge=0, le=86400, description="shortest time between checkpoints")
 
     @model_validator(mode="before")
     @classmethod
@@ -94,7 +97,7 @@ class TrainingParams(Section):
 class ClassificationParams(TrainingParams):
     """One training run for `convoy.training.objectives.Classification`, with that objective's options."""
 
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the labels in training")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="in the training loss")
 
 
 class TrainParams(Section):
@@ -102,7 +105,7 @@ class TrainParams(Section):
 
     seeds: tuple[int, ...] = Field(
         (0,), min_length=1, max_length=100,
-        description="each network is trained once per seed; the first one's weights are published",
+        description="each network is trained once per seed; the weights of the first seed are published",
     )  # fmt: skip
 
     @field_validator("seeds")

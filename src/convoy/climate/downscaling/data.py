@@ -53,18 +53,20 @@ Source: TypeAlias = Annotated[
 class GridsParams(Section):
     """Source of the grids, variables and splits."""
 
-    source: Source = Field(SYNTHETIC, description="`synthetic`, or files: {fine, factor}, {fine, coarse}.")
+    source: Source = Field(SYNTHETIC, description="`synthetic`, or files: {fine, factor} or {fine, coarse}.")
     folder: str = Field(
-        SYNTHETIC, min_length=1, description="The file or folder of the source's paths, which DVC watches."
+        SYNTHETIC, min_length=1, description="The file or folder with the source's files, which DVC watches."
     )
     target: str = Field("tasmax", description="The variable to downscale.")
     inputs: tuple[Name, ...] | None = Field(
-        None, min_length=1, description="Input variables of the models; left out: all that exist."
+        None, min_length=1, description="Input variables of the models; null: all that exist."
     )
     variables: dict[str, VariableParams] = Field(
-        {}, description="By our name: the name and units in files, where they differ."
+        {}, description="Per variable: its name and units in the files, where they differ."
     )
-    split: SplitParams | None = Field(None, description="Left out: by years, or in blocks of 30 days.")
+    split: SplitParams | None = Field(
+        None, description="null: by years, or in blocks of 30 days where there are few years."
+    )
     synthetic: scenarios.SyntheticParams = Field(
         scenarios.SyntheticParams.model_validate({}), description="For `source: synthetic`."
     )

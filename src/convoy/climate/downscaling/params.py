@@ -24,17 +24,23 @@ class DownscalingTraining(TrainingParams):
 
 
 class NetworkParams(Section):
-    """A network of convoy.nn.downscaling and how it is fitted; its trunk is named by the model."""
+    """A network of a trunk on the coarse grid and a head on the fine one, and how it is fitted."""
 
-    width: int = Field(32, ge=1, le=4096, description="channels of the coarse trunk")
+    width: int = Field(32, ge=1, le=4096, description="channels of the trunk")
     depth: int = Field(2, ge=1, le=64, description="blocks of the trunk; levels of the U-Net")
-    hidden: int = Field(64, ge=1, le=4096, description="channels of the fine head")
-    layers: int = Field(2, ge=1, le=16, description="of the fine head")
+    hidden: int = Field(64, ge=1, le=4096, description="channels of the head")
+    layers: int = Field(2, ge=1, le=16, description="of the head")
     conserve: Literal["none", "additive", "softmax", "auto"] = Field(
-        "auto", description="auto: additive where the area means of the truth are the coarse input"
+        "auto",
+        description="area means equal the coarse input by a shift (additive) or by weights (softmax); "
+        "auto: additive where those of the truth do, else none",
     )
-    spread: Literal["none", "normal"] = Field("none", description="normal: a standard deviation as well")
+    spread: Literal["none", "normal"] = Field(
+        "none", description="normal: predicts a standard deviation as well"
+    )
     per_pixel: Literal["none", "pixel", "auto"] = Field(
-        "auto", description="pixel: learnt for each fine cell, for one terrain only; auto: where there is one"
+        "auto",
+        description="pixel: learns effects of each fine cell, for one terrain only; "
+        "auto: pixel where training has one terrain",
     )
     training: DownscalingTraining = DownscalingTraining()

@@ -26,22 +26,22 @@ FARTHEST_K = 15.0
 
 
 class GateParams(Section):
-    """Section `climate.gate`."""
+    """Limits of the gate on the grids."""
 
     future_in_training: Literal["fail", "warn"] = Field(
-        "fail", description="effect of training days after test days, where years are split"
+        "fail", description="warn or fail where training days follow test days in a split by years"
     )
     min_correlation: float = Field(
-        0.5, ge=-1, le=1, description="of anomalies, coarse with area means of fine"
+        0.5, ge=-1, le=1, description="of anomalies, between coarse input and area means of the fine truth"
     )
     max_mean_error: float = Field(
         0.05,
         gt=0,
         le=100,
-        description="K (RMSE) between coarse and area means of fine, where coarse is that mean",
+        description="RMSE in K between area means of the fine truth and coarse inputs made as such means",
     )
     max_gaps: float = Field(
-        0.0, ge=0, le=1, description="share of a month's values that may be missing on some days only"
+        0.0, ge=0, le=1, description="largest share of a month's values missing on some of its days only"
     )
 
 

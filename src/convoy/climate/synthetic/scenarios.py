@@ -38,7 +38,7 @@ class SyntheticParams(Section):
     """Size of the synthetic climate, and whether its coarse fields are perfect."""
 
     seed: int = Field(0, ge=0, lt=2**32)
-    years: int = Field(10, ge=4, le=60, description="of the home region; a quarter of them per other terrain")
+    years: int = Field(10, ge=4, le=60, description="of the main terrain; each other terrain has a quarter")
     inputs: Literal["perfect", "imperfect"] = Field(
         "perfect", description="imperfect: a coarse model with a bias and a smoothed orography of its own"
     )

@@ -28,37 +28,48 @@ class Columns(Section):
     """Column names of the source, where they differ from ours."""
 
     item_id: str | None = Field(
-        default=None, min_length=1, description="Left out: `item_id`, else the row number."
+        default=None, min_length=1, description="null: `item_id` if the file has it, else the row number."
     )
-    title: str | None = Field(default=None, min_length=1, description="Titles; may be empty.")
-    synopsis: str | None = Field(default=None, min_length=1, description="Synopses.")
-    category: str | None = Field(default=None, min_length=1, description="Categories, or lists of labels.")
+    title: str | None = Field(default=None, min_length=1, description="null: `title`; values may be empty.")
+    synopsis: str | None = Field(default=None, min_length=1, description="null: `synopsis`.")
+    category: str | None = Field(
+        default=None, min_length=1, description="null: `category`; a label or a list of them."
+    )
 
 
 class CatalogueParams(Section):
     """Where the catalogue comes from and how it is cleaned."""
 
     source: str = Field(
-        default=SYNTHETIC, min_length=1, description="`synthetic`, or a path: CSV, JSON lines, Parquet."
+        default=SYNTHETIC,
+        min_length=1,
+        description="`synthetic`, or the path of a CSV, JSON lines or Parquet file.",
     )
     columns: Columns = Field(
-        default=Columns(), description="For a file: its names of our columns, where they differ."
+        default=Columns(), description="For a file: the name in the file of each column, where it differs."
     )
     category_separator: str | None = Field(
-        default=None, min_length=1, description="Between the labels of one row; the first label counts."
+        default=None,
+        min_length=1,
+        description="Text between several labels of a row, of which the first is used.",
     )
     min_category_size: int = Field(
-        default=1, ge=1, le=1_000_000, description="Items; smaller categories are small."
+        default=1,
+        ge=1,
+        le=1_000_000,
+        description="Categories with fewer items are small, see `small_categories`.",
     )
     small_categories: Literal["fold", "drop"] = Field(
         default="fold",
-        description="fold: into `other`, and a row without a category is refused; drop: both are left out.",
+        description="fold: small categories become `other`, a row without a category is an error; "
+        "drop: items of both kinds are left out.",
     )
     max_characters: int = Field(
-        default=20_000, ge=10, le=200_000, description="Of a title and of a synopsis."
+        default=20_000, ge=10, le=200_000, description="Longer titles and synopses are cut."
     )
     synthetic: SyntheticParams = Field(
-        default=SyntheticParams.model_validate({}), description="For `source: synthetic`."
+        default=SyntheticParams.model_validate({}),
+        description="For `source: synthetic`; null: the value of the preset.",
     )
 
     def column_names(self) -> dict[str, str]:

@@ -24,19 +24,27 @@ CONTROL = "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f\u0080-\u009f]"
 
 
 class GateParams(Section):
-    """Section `streamrec.gate`. A share is out of all items of the catalogue."""
+    """Limits of the gate on the catalogue. A share is out of all items unless stated otherwise."""
 
     leaked_label: Literal["warn", "fail"] = Field(
-        "warn", description="effect of a label that occurs in its own texts"
+        "warn", description="warn or fail where a label is leaked: its own texts contain it too often"
     )
-    leaked_label_share: float = Field(0.2, ge=0, le=1, description="texts of a label that may contain it")
-    leaked_label_ratio: float = Field(5.0, ge=1, le=1000, description="own share over the share elsewhere")
-    max_empty_share: float = Field(0.5, ge=0, le=1, description="items that may have no synopsis")
-    max_unclean_share: float = Field(0.01, ge=0, le=1, description="texts with HTML, mojibake, controls left")
-    max_repeated_share: float = Field(0.5, ge=0, le=1, description="texts that may repeat an earlier one")
-    max_categories_share: float = Field(0.75, gt=0, le=1, description="categories over items, from 10 on")
-    max_category_characters: int = Field(200, ge=1, le=10_000)
-    max_characters: int = Field(200_000, ge=1, le=10_000_000, description="of a title or synopsis")
+    leaked_label_share: float = Field(
+        0.2, ge=0, le=1, description="leaked: in more than this share of its texts"
+    )
+    leaked_label_ratio: float = Field(
+        5.0, ge=1, le=1000, description="and so many times as often as in other texts"
+    )
+    max_empty_share: float = Field(0.5, ge=0, le=1, description="largest share of items without a synopsis")
+    max_unclean_share: float = Field(
+        0.01, ge=0, le=1, description="largest share of texts with HTML, mojibake, control characters"
+    )
+    max_repeated_share: float = Field(0.5, ge=0, le=1, description="largest share of texts that repeat one")
+    max_categories_share: float = Field(
+        0.75, gt=0, le=1, description="most categories, relative to items; 10 always pass"
+    )
+    max_category_characters: int = Field(200, ge=1, le=10_000, description="longest name of a category")
+    max_characters: int = Field(200_000, ge=1, le=10_000_000, description="longest title or synopsis")
 
 
 def shape_rules() -> list[Rule]:

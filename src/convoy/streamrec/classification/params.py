@@ -34,20 +34,20 @@ class BowTraining(NetworkTraining):
     average_epochs: float = Field(0.0, ge=0, le=1000)
     label_smoothing: float = Field(0.5, ge=0, lt=1)
     # Steps are short: a second thread gains a fifth at best, and loses far more on a busy machine.
-    threads: int = Field(1, ge=1, le=256, description="on a CPU; results change with it")
+    threads: int = Field(1, ge=1, le=256)
 
 
 class TextCNNParams(Section):
     """The network of convoy.nn.text.TextCNN and how it is fitted."""
 
     embedding_dim: int = Field(128, ge=1, le=4096)
-    embedding_std: float = Field(0.1, gt=0, le=10, description="of the initial embeddings")
+    embedding_std: float = Field(0.1, gt=0, le=10, description="standard deviation of initial embeddings")
     num_filters: int = Field(100, ge=1, le=4096, description="per kernel size")
     kernel_sizes: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
-        (3, 4, 5), min_length=1, max_length=8
+        (3, 4, 5), min_length=1, max_length=8, description="in words"
     )
     dropout: float = Field(0.5, ge=0, lt=1)
-    word_dropout: float = Field(0.1, ge=0, lt=1, description="share of words that turn unknown in training")
+    word_dropout: float = Field(0.1, ge=0, lt=1, description="share of words made unknown in training")
     training: NetworkTraining = NetworkTraining()
 
     def arguments(self) -> dict[str, Any]:
@@ -58,9 +58,9 @@ class BowParams(Section):
     """The network of convoy.nn.text.BagOfWordsModel and how it is fitted."""
 
     embedding_dim: int = Field(128, ge=1, le=4096)
-    embedding_std: float = Field(0.5, gt=0, le=10, description="of the initial embeddings")
+    embedding_std: float = Field(0.5, gt=0, le=10, description="standard deviation of initial embeddings")
     dropout: float = Field(0.0, ge=0, lt=1)
-    word_dropout: float = Field(0.2, ge=0, lt=1, description="share of words that turn unknown in training")
+    word_dropout: float = Field(0.2, ge=0, lt=1, description="share of words made unknown in training")
     training: BowTraining = BowTraining()
 
     def arguments(self) -> dict[str, Any]:
@@ -72,17 +72,17 @@ class MajorityParams(Section):
 
 
 class LinearParams(Section):
-    """TF-IDF and logistic regression, its strength of regularisation chosen on the validation split."""
+    """TF-IDF and logistic regression with the `C` that has the lowest validation loss."""
 
     C: tuple[float, ...] = Field(
         default=(1.0, 3.0, 10.0, 30.0, 100.0),
         min_length=1,
         max_length=20,
-        description="Inverse strengths of the L2 penalty, ascending: tried until the validation loss rises.",
+        description="Inverse strengths of the L2 penalty, tried in order until the validation loss rises.",
     )
-    max_iter: int = Field(default=100, ge=1, le=10_000, description="Newton steps at most, for each C.")
+    max_iter: int = Field(default=100, ge=1, le=10_000, description="Most Newton steps for each C.")
     min_documents: int = Field(
-        default=2, ge=1, le=1_000_000, description="Training items that a word or pair has to occur in."
+        default=2, ge=1, le=1_000_000, description="Words and pairs in fewer training items are left out."
     )
 
     @field_validator("C")

@@ -41,15 +41,17 @@ Fidelities = Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(mi
 
 
 class SweepParams(Section):
-    """The grid of catalogues, which have default params otherwise."""
+    """A grid of synthetic catalogues whose other params are the defaults."""
 
-    networks: bool = Field(False, description="bow and textcnn as well, by their default recipes; minutes")
-    items: int = Field(8000, ge=1000, le=200_000, description="of each cell's catalogue")
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="of every cell's distribution, items and networks")
-    phrase_fidelity: Fidelities = Field((0.0, 0.5, 0.9), description="along each panel of the picture")
-    word_fidelity: Fidelities = Field((0.15, 0.35), description="a row of panels each")
+    networks: bool = Field(
+        False, description="true: bow and textcnn as well, with default params; takes minutes"
+    )
+    items: int = Field(8000, ge=1000, le=200_000, description="in each catalogue")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of each catalogue and network")
+    phrase_fidelity: Fidelities = Field((0.0, 0.5, 0.9), description="x axis of each panel of the figure")
+    word_fidelity: Fidelities = Field((0.15, 0.35), description="one row of panels each")
     synonyms: tuple[Annotated[int, Field(ge=1, le=MAX_SYNONYMS)], ...] = Field(
-        (1, 8), min_length=1, max_length=4, description="a column of panels each"
+        (1, 8), min_length=1, max_length=4, description="one column of panels each"
     )
     C: float = Field(3.0, ge=1e-6, le=1e6, description="inverse strength of the baselines' L2 penalty")
 

@@ -38,22 +38,28 @@ class SyntheticParams(Section):
     """A preset and changes to it: a key that is left out or null has the preset's value."""
 
     preset: Literal["default", "chapter"] = Field(
-        "default", description="chapter: the textbook's case, in which word order has no information"
+        "default", description="default: word order matters; chapter: word order has no information"
     )
     items: int = Field(45_000, ge=1, le=5_000_000, description="Number of items.")
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Of the distribution and the items.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the distribution and of the items.")
     categories: int | None = Field(None, ge=2, le=len(words.CATEGORIES), description="Number of categories.")
-    signature_share: float | None = Field(None, ge=0, le=1, description="Of all words, signature words.")
+    signature_share: float | None = Field(
+        None, ge=0, le=1, description="Share of words that are signature words."
+    )
     word_fidelity: float | None = Field(
         None, ge=0, le=1, description="Probability that a signature word is one of the category's own 50."
     )
-    phrase_share: float | None = Field(None, ge=0, le=1, description="Of the triples of words, phrases.")
+    phrase_share: float | None = Field(
+        None, ge=0, le=1, description="Share of words in phrases of three words."
+    )
     phrase_fidelity: float | None = Field(
         None, ge=0, le=1, description="Probability that a phrase has the category's own word order."
     )
-    synonyms: int | None = Field(None, ge=1, le=words.MAX_SYNONYMS, description="Words for each phrase slot.")
+    synonyms: int | None = Field(
+        None, ge=1, le=words.MAX_SYNONYMS, description="Synonyms of each word of a phrase."
+    )
     zipf_exponent: float | None = Field(
-        None, ge=0, le=2, description="The noise word of rank r has weight r ** -exponent; 0 is uniform."
+        None, ge=0, le=2, description="All other words: rank r has weight r ** -exponent; 0: uniform."
     )
 
     @model_validator(mode="after")

@@ -32,15 +32,15 @@ class CorpusParams(Section):
         default="word", description="word: lower-cased words; bpe: pieces of words, for any script."
     )
     vocab_size: int = Field(
-        default=30_000, ge=3, le=1_000_000, description="Ids at most, padding and unknown included."
+        default=30_000, ge=3, le=1_000_000, description="Most ids, including padding and unknown."
     )
     min_count: int = Field(
         default=2,
         ge=1,
         le=1_000_000,
-        description="Occurrences in the training split needed for an id.",
+        description="Fewest occurrences in the training split for an id.",
     )
-    max_tokens: int = Field(default=256, ge=1, le=10_000, description="Later tokens of a text are cut.")
+    max_tokens: int = Field(default=256, ge=1, le=10_000, description="Longer texts are cut.")
 
     @model_validator(mode="after")
     def _room_for_bytes(self) -> "CorpusParams":
