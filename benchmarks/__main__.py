@@ -15,7 +15,8 @@ from benchmarks.machine import AVX2
 from convoy.core import threads
 
 NAMES = (
-    "generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century", "noop",
+    "generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century", "gradcam",
+    "augmentation", "noop",
 )  # fmt: skip
 MOST_SECONDS = 300
 

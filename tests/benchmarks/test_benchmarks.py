@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from benchmarks import (
+    augmentation,
     bow,
     century,
     century_files,
     downscaling,
     embedding,
     generation,
+    gradcam,
     larger,
     machine,
     memory,
@@ -26,6 +28,7 @@ from benchmarks import (
     workload,
 )  # fmt: skip
 from benchmarks.__main__ import NAMES
+from convoy.training.batches import Batch
 from convoy.training.devices import _bfloat16_pays
 from tests.conftest import ROOT
 
@@ -108,6 +111,31 @@ def test_downscaling(tmp_path):
         assert 0 < row["share of arithmetic limit"] < 1
     assert found["measured"]["precision of ours"] == ("bfloat16" if _bfloat16_pays("cpu") else "float32")
     assert 0 < found["measured"]["largest difference, K"] < 1e-2
+
+
+def test_gradcam(tmp_path):
+    found = facts(gradcam.run(images=2, rounds=1, results=tmp_path), "gradcam")
+    assert {row["network"] for row in found["rows"]} == set(gradcam.NETWORKS)
+    for row in found["rows"]:
+        assert row["times"] == pytest.approx(row["maps, s"] / row["forward and backward, s"])
+        assert (row["at most"] is not None) == (row["maps by"] == "Grad-CAM")
+    assert found["measured"]["tensors left after 50 calls"] <= 0
+
+
+def test_augmentation(tmp_path):
+    found = facts(augmentation.run({4: 130}, rounds=1, results=tmp_path), "augmentation-cpu")
+    assert [row["images"] for row in found["rows"]] == [130, 130]
+    for row in found["rows"]:
+        assert row["times"] == pytest.approx(row["ours, images/s"] / row["plain, images/s"])
+    assert 0 < found["rows"][0]["ours: share of limit"] < 1
+
+
+def test_both_sides_of_the_augmentation_have_images_alike():
+    examples = augmentation._examples(2000, 0)
+    plain = torch.cat([images for images, _ in augmentation._loader(examples)])
+    ours, _ = examples.draw(Batch(torch.arange(2000), (2000,)), training=True)
+    for measure in (lambda images: images.mean((0, 2, 3)), lambda images: images.std((0, 2, 3))):
+        torch.testing.assert_close(measure(plain), measure(ours), atol=0.05, rtol=0)
 
 
 def test_the_limit_is_the_better_product_and_emulated_bfloat16_is_none():
