@@ -1,12 +1,14 @@
 """Other people's files: what is in them, days of them, and one line for every broken one."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import psutil
 import pytest
@@ -178,6 +180,37 @@ def test_fill_values_that_are_not_declared_are_refused_with_their_place(
     assert "at 2001-01-13, lat 41.5, lon 3.5 (the first of 2)" in message
     assert "declare it as the variable's _FillValue" in message
     np.testing.assert_array_equal(found[:12], values[:12])
+
+
+def test_a_file_that_reads_other_files_is_refused(reader, tmp_path):
+    """DVC watches the named file alone, and what its links lead to may be anything."""
+    secret = tmp_path / "secret.nc"
+    with h5py.File(secret, "w") as file:
+        file["tas"] = np.arange(4.0)
+    raw = tmp_path / "values.bin"
+    raw.write_bytes(np.arange(4.0).tobytes())
+
+    def external_link(file):
+        file["tas"] = h5py.ExternalLink(str(secret), "/tas")
+
+    def link_in_a_group(file):
+        file.create_group("deep")["tas"] = h5py.ExternalLink(str(secret), "/tas")
+        file["deep"]["again"] = file["/"]
+
+    def virtual(file):
+        layout = h5py.VirtualLayout((4,), "f8")
+        layout[:] = h5py.VirtualSource(str(secret), "tas", (4,))
+        file.create_virtual_dataset("tas", layout)
+
+    def raw_storage(file):
+        file.create_dataset("tas", (4,), "f8", external=[(str(raw), 0, 32)])
+
+    for number, make in enumerate((external_link, link_in_a_group, virtual, raw_storage)):
+        path = tmp_path / f"{number}.nc"
+        with h5py.File(path, "w") as file:
+            file["own"] = np.arange(4.0)
+            make(file)
+        assert re.search("(a link into|are in) another file", refusal(reader.open, path)), make.__name__
 
 
 @pytest.mark.parametrize("kind", ["NETCDF4", *CLASSIC])

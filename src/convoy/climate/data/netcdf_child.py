@@ -50,6 +50,7 @@ def _open(path: str) -> Any:
     As stored: no dates, no fill values, no scaling. Those are applied where they can be reported.
     """
     if not Path(path).is_dir():
+        _refuse_other_files(path)
         dataset = netCDF4.Dataset(path, keepweakref=True)  # else it would stay open in a reference cycle
         dataset.set_auto_maskandscale(False)
         return dataset
@@ -61,6 +62,29 @@ def _open(path: str) -> Any:
     return xarray.open_dataset(
         path, engine="zarr", consolidated=False, decode_cf=False, chunks=None, cache=False
     )
+
+
+def _refuse_other_files(path: str) -> None:
+    """Raise PermissionError for a file whose values HDF5 would read from other files, without a word."""
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        return
+    with h5py.File(path, "r") as file:
+        groups, seen = [file], set()
+        while groups:
+            group = groups.pop()
+            if group.id in seen:  # groups may contain each other
+                continue
+            seen.add(group.id)
+            for name in group:
+                if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+                    raise PermissionError(f"'{name}' is a link into another file")
+                held = group.get(name)
+                if isinstance(held, h5py.Group):
+                    groups.append(held)
+                elif isinstance(held, h5py.Dataset) and (held.is_virtual or held.external):
+                    raise PermissionError(f"the values of '{name}' are in another file")
 
 
 def _header(path: str) -> tuple[Header, dict[str, Any]]:
