@@ -47,9 +47,12 @@ def test_the_order_of_days_counts():
     assert not torch.allclose(network(x), network(x[:, :, torch.randperm(365)]), atol=1e-3)
 
 
-def test_logits_are_those_of_the_rectified_embedding():
+def test_logits_are_those_of_the_rectified_embedding_of_standardised_anomalies():
     torch.manual_seed(0)
     network, x = SeriesClassifier(num_classes=5, dropout=0.5).eval(), torch.randn(2, 6, 365)
-    embedding = network.get_embedding(x)
-    assert embedding.shape == (2, 128)
-    torch.testing.assert_close(network(x), network.classifier(embedding.relu()))
+    cycle, whitening = torch.randn(6, 365), torch.randn(6, 6)
+    network.standardise(cycle, whitening)
+    anomalies = torch.einsum("vw,nwt->nvt", whitening, x - cycle)
+    embedding = network.encoder(anomalies)
+    torch.testing.assert_close(network.get_embedding(x), embedding, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(network(x), network.classifier(embedding.relu()), rtol=1e-4, atol=1e-5)

@@ -1,5 +1,6 @@
 """Networks for series: one value of each variable a day."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,20 +34,34 @@ class TemporalCNN(nn.Module):
 
 
 class SeriesClassifier(nn.Module):
-    """A TemporalCNN with a linear head: (N, n_variables, T) -> (N, num_classes) logits."""
+    """A TemporalCNN with a linear head: (N, n_variables, days) -> (N, num_classes) logits.
+
+    The encoder sees standardised anomalies: `whitening_VV` @ (series - `cycle_VT`), which are part of the
+    weights and are set from the training data by `standardise`.
+    """
+
+    cycle_VT: Tensor  # noqa: N815
+    whitening_VV: Tensor  # noqa: N815
 
     def __init__(
         self, num_classes: int, n_variables: int = 6, n_filters: int = 64, kernel_size: int = 5,
-        n_layers: int = 4, output_dim: int = 128, dropout: float = 0.0,
+        n_layers: int = 4, output_dim: int = 128, dropout: float = 0.0, days: int = 365,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.register_buffer("cycle_VT", torch.zeros(n_variables, days))
+        self.register_buffer("whitening_VV", torch.eye(n_variables))
         self.encoder = TemporalCNN(n_variables, n_filters, kernel_size, n_layers, output_dim)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(output_dim, num_classes)
+
+    def standardise(self, cycle_VT: Tensor, whitening_VV: Tensor) -> None:
+        """Set the mean cycle and the matrix that scales the anomalies from it."""
+        self.cycle_VT.copy_(cycle_VT)
+        self.whitening_VV.copy_(whitening_VV)
 
     def forward(self, series_NVT: Tensor) -> Tensor:
         return self.classifier(self.dropout(F.relu(self.get_embedding(series_NVT))))
 
     def get_embedding(self, series_NVT: Tensor) -> Tensor:
-        """(N, n_variables, T) -> (N, output_dim): the encoder's output."""
-        return self.encoder(series_NVT)
+        """(N, n_variables, days) -> (N, output_dim): the encoder's output."""
+        return self.encoder(self.whitening_VV @ (series_NVT - self.cycle_VT))

@@ -1,0 +1,1 @@
+"""Site series: the climate regime of a site from one year of daily weather."""

@@ -1,0 +1,1 @@
+"""Synthetic site-years and their exact Bayes accuracy."""
