@@ -130,13 +130,13 @@ def _baselines(subject: Subject, comparison: Comparison) -> list[str]:
 
 
 def _conclusion(subject: Subject, networks: Sequence[str], beaten: Mapping[str, Sequence[str]]) -> list[str]:
-    """Networks that are not worth their cost, since a baseline beats them."""
+    """Networks that a baseline beats."""
     if not beaten:
         return []
     if len(beaten) == len(networks) > 1:
-        return ["So no network is worth its cost here: a baseline is more accurate than each of them."]
+        return ["So no network is the best choice here: a baseline is more accurate than each of them."]
     return [
-        capital(f"{_phrase(subject, network)} is not worth its cost here: {listed(better)} "
+        capital(f"{_phrase(subject, network)} is not the best choice here: {listed(better)} "
                  f"{'is' if len(better) == 1 else 'are'} more accurate.")
         for network, better in beaten.items()
     ]  # fmt: skip

@@ -21,7 +21,7 @@ VERDICT_RULE = (
     "corrected for multiple comparisons."
 )
 ONE_TRAINING = (
-    "Each network was trained once: the intervals cover the variation between cases, not between trainings."
+    "Each network was trained once: the intervals cover the variation between {cases}, not between trainings."
 )
 Metrics = Mapping[str, Mapping[str, Any]]
 
@@ -73,7 +73,7 @@ def _accuracies(subject: Subject, comparison: Comparison, metrics: Metrics) -> S
     alt = "; ".join(f"{subject.models[model].label} {percent(rate['value'])}" for model, rate in rates)
     header = ["model", "accuracy", "macro-F1", "log-loss", "calibration error"]
     if bayes is not None:
-        header += [f"of {label}" for label in subject.bayes.values()]
+        header += [f"share of {label}" for label in subject.bayes.values()]
     table = []
     for model in comparison["accuracy"]:
         test = metrics[model]["test"]
@@ -88,7 +88,7 @@ def _accuracies(subject: Subject, comparison: Comparison, metrics: Metrics) -> S
         table.append([subject.models[model].label, *cells])
     return Section(
         f"Test {subject.cases} classified correctly",
-        ["Lines at the ends of the bars, and second lines in the table, are 95% confidence intervals."],
+        ["Error bars, and the second lines in the table, are 95% confidence intervals."],
         [picture(partial(accuracy_picture, subject, comparison), f"Accuracies: {alt}")],
         [Table(header, table)],
     )
@@ -178,7 +178,10 @@ def _categories(subject: Subject, comparison: Comparison, metrics: Metrics) -> S
         cells = [_figure(metrics[model]["categories"][number]["f1"]) for model in models]
         rows.append([row["category"], str(number + 1), f"{row['n']:,}", *cells])
     header = [subject.category, "no.", subject.cases, *(subject.models[model].label for model in models)]
-    text = "F1, the harmonic mean of precision and recall. A dash: the category did not occur."
+    text = (
+        f"F1, the harmonic mean of precision and recall. A dash: no test {subject.cases} are of this "
+        f"{subject.category} or were predicted as it."
+    )
     return Section(f"F1 by {subject.category}", [text], tables=[Table(header, rows)])
 
 
@@ -192,7 +195,7 @@ def _precision_recall(subject: Subject, metrics: Metrics) -> Section:
         tables.append(Table([figure, *(subject.models[model].label for model in metrics)], rows))
     return Section(
         f"Precision and recall by {subject.category}",
-        ["A dash: the category was never predicted, or has no test case."],
+        [f"A dash: no test {subject.cases} were predicted as this {subject.category}, or none are of it."],
         tables=tables, folded=True,
     )  # fmt: skip
 
@@ -203,15 +206,15 @@ def _method(subject: Subject, comparison: Comparison, metrics: Metrics) -> Secti
     cases = subject.cases
     text = (
         f"All figures are for the same {n:,} test {cases}, which no model was fitted on. 95% confidence "
-        f"intervals are from {resamples:,} bootstrap resamples, or Wilson's where all {cases} or none are "
-        f"correct. {subject.method}"
+        f"intervals are from {resamples:,} bootstrap resamples, or Wilson score intervals where all or none "
+        f"of the {cases} are correct. {subject.method}"
     )
     several = (
         f"Figures are means over {len(seeds)} trainings of each network; seeds and {cases} are resampled "
         "together, so that intervals cover the variation of both. McNemar's test, the confusion matrices and "
         "the reliability diagrams are for the first seed."
     )
-    paragraphs = [text, several if len(seeds) > 1 else ONE_TRAINING]
+    paragraphs = [text, several if len(seeds) > 1 else ONE_TRAINING.format(cases=cases)]
     rows = [[subject.models[model].label, subject.models[model].summary] for model in metrics]
     return Section(
         "Method",

@@ -20,16 +20,16 @@ def _bayes_sentence(comparison: Comparison) -> str:
     if bayes is None:
         return "On a real catalogue the Bayes accuracy is not known."
     blind, full = bayes["order_blind"], bayes["full"]
-    blind_too = "" if blind == full else f", or {percent(blind)} if it ignores the order of words"
-    best = f"At best a model can classify {percent(full)} of these items correctly{blind_too}"
-    text = f"{best}: the Bayes accuracies are exact."
+    text = f"The best possible rule classifies {percent(full)} of these items correctly"
+    text += "." if blind == full else f", and the best that ignores the order of words {percent(blind)}."
     above = [
         MODELS[model].phrase
         for model in _networks(comparison)
         if MODELS[model].bayes == "full" and comparison["accuracy"][model]["low"] > blind
     ]
     if full - blind >= SAME_BAYES and above:
-        text += f" {capital(listed(above))} {'is' if len(above) == 1 else 'are'} above the order-blind one."
+        verb = "exceeds" if len(above) == 1 else "exceed"
+        text += f" {capital(listed(above))} {verb} the second figure, so the order of words was learned."
     return text
 
 
@@ -69,9 +69,10 @@ SUBJECT = Subject(
     bound={name: model.bayes for name, model in MODELS.items()},
     bayes_sentence=_bayes_sentence,
     tie_sentence=_tie_sentence,
-    weights_note="First seed. The stored weights are those of the epoch with the lowest validation loss. "
-    "Label smoothing and word dropout apply to the training loss only, which may therefore be higher.",
+    weights_note="Curves of the first seed. The stored weights are those of the epoch with the lowest "
+    "validation loss. Label smoothing and word dropout apply to the training loss only, which may therefore "
+    "be higher.",
     method="All models are fitted on the same tokens.",
-    bayes_method="The Bayes accuracies are those of the Bayes rules on the same test items, which are known "
-    "exactly since the catalogue is synthetic: one rule uses the order of words, the other does not.",
+    bayes_method="The Bayes accuracies are those of the two Bayes rules on the same test items: one uses "
+    "the order of words, the other ignores it. Both are exact, since the catalogue is synthetic.",
 )

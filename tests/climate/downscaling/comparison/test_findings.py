@@ -31,7 +31,7 @@ def test_words_where_the_network_wins_everywhere(parts):
         "That is 66.7% (66.7% to 66.7%) of the way from that baseline to the noise floor of 0.200 K."
     )
     assert said[4] == (
-        "So the residual network is worth its cost on the test days, on unseen terrain and in the climates "
+        "So the residual network is the best choice on the test days, on unseen terrain and in the climates "
         "2 K and 4 K warmer."
     )
     assert len(said) == 5
@@ -55,7 +55,7 @@ def test_a_baseline_that_wins_somewhere_comes_first(parts):
         "On the test days", "On unseen terrain", "In the climate 2 K warmer",
     ]  # fmt: skip
     assert said[4] == (
-        "So the residual network is worth its cost on the test days, on unseen terrain and in the climate "
+        "So the residual network is the best choice on the test days, on unseen terrain and in the climate "
         "2 K warmer; in the climate 4 K warmer a baseline is better."
     )
 
@@ -64,7 +64,7 @@ def test_no_network_is_worth_its_cost(parts):
     found = compared({"ridge": always(0.5), "unet": always(0.6), "srcnn": always(0.9)}, parts)
     assert headline(found) == "A baseline beats every network on every split"
     said = findings(found)
-    assert said[4] == "So no network is worth its cost here: a baseline is better."
+    assert said[4] == "So no network is the best choice here: a baseline is better."
     assert said[5] == (
         "Of the other networks, SRCNN is worse than the best baseline on the test days, on unseen terrain "
         "and in the climates 2 K and 4 K warmer."

@@ -161,7 +161,11 @@ def test_without_heights_the_page_says_nothing_of_sea_surface_and_coast(parts):
         return words(page(*given)), given[1]["residual"]["test"]["by_elevation"]
 
     shore = np.where(np.arange(20) < 5, 0.0, 600.0) * np.ones((16, 1))
-    known = ("the one of which elevation explains least", "; the line is the coast", "band is the sea")
+    known = (
+        "the one on which elevation explains least of the field",
+        "; the line is the coast",
+        "band is the sea",
+    )
     said, bands = told(shore)
     assert all(text in said for text in (*known, "Errors by season and elevation"))
     assert [row["from_m"] for row in bands] == [None, 500]

@@ -30,7 +30,8 @@ def compare(
     """Per split the ranking, the best baseline and network, their paired difference, and who wins.
 
     metrics: of the models in use, as `evaluation.evaluate` makes them; daily: daily errors of these models
-    and of all baselines, in use or not, among which the best one is chosen; facts: of the folder of grids.
+    and of all baselines, in climate.baselines or not, among which the best one is chosen; facts: of the
+    folder of grids.
 
     A network wins on a split only where the 95% confidence interval of the difference of both RMSEs (paired
     bootstrap of 30-day blocks) lies below zero, a baseline where it lies above; else it is a tie, or unknown

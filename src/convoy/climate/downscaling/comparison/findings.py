@@ -157,15 +157,15 @@ def _share(comparison: Comparison, split: str) -> str:
 
 
 def _conclusion(comparison: Comparison) -> list[str]:
-    """Whether a network is worth its cost; empty where the days are too few."""
+    """Where a network is the best choice; empty where the days are too few."""
     lost, tied, won = (splits_with(comparison, verdict) for verdict in (BASELINE, TIE, NETWORK))
     if not lost and not tied:
-        return [f"So {_winner(comparison)} is worth its cost {places(won)}."] if won else []
+        return [f"So {_winner(comparison)} is the best choice {places(won)}."] if won else []
     better = " or ".join(["better"] * bool(lost) + ["not significantly worse"] * bool(tied))
     if not won:
-        return [f"So no network is worth its cost here: a baseline is {better}."]
+        return [f"So no network is the best choice here: a baseline is {better}."]
     elsewhere = f"{places([*lost, *tied])} a baseline is {better}"
-    return [f"So {_winner(comparison)} is worth its cost {places(won)}; {elsewhere}."]
+    return [f"So {_winner(comparison)} is the best choice {places(won)}; {elsewhere}."]
 
 
 def _baselines_alone(comparison: Comparison) -> list[str]:

@@ -24,17 +24,17 @@ from convoy.report.themes import Theme
 MEASURES = {
     "mae": ("mean absolute error", True),
     "bias": ("bias", True),
-    "p02_bias": ("bias of cold days (P02)", True),
-    "p98_bias": ("bias of hot days (P98)", True),
+    "p02_bias": ("bias of the 2nd percentile (cold days)", True),
+    "p98_bias": ("bias of the 98th percentile (hot days)", True),
     "txx_bias": ("bias of the annual maximum", True),
-    "summer_days_bias": ("bias of summer days, days a year", False),
+    "summer_days_bias": ("bias of the number of days above 25 °C a year", False),
     "anomaly_correlation": ("correlation of anomalies", False),
-    "sd_ratio": ("ratio of standard deviations", False),
-    "high_frequency_ratio": ("fine-scale power, share", False),
-    "log_spectral_distance": ("spectral distance, dB", False),
-    "ssim": ("structural similarity", False),
-    "coarse_error": ("difference from the coarse input", True),
-    "change_error": ("error of the change", True),
+    "sd_ratio": ("standard deviation of anomalies / that of the truth", False),
+    "high_frequency_ratio": ("fine-scale power / that of the truth", False),
+    "log_spectral_distance": ("log-spectral distance, dB", False),
+    "ssim": ("structural similarity (SSIM)", False),
+    "coarse_error": ("RMS difference of area means from the coarse input", True),
+    "change_error": ("RMS error of the change of the mean", True),
     "crps": ("CRPS", True),
     "spread_skill": ("spread-skill ratio", False),
 }
@@ -42,8 +42,8 @@ MEASURES = {
 
 PLAIN = Measure(1e-1)
 ERRORS = (
-    "Lower is better. Diamonds are networks, discs are baselines (blue: the best one of a split). Bars, and "
-    "second lines in the table, are 95% confidence intervals."
+    "Lower is better. Diamonds are networks, discs are baselines (blue: the best on a split). Error bars, "
+    "and the second lines in the table, are 95% confidence intervals."
 )
 FLOOR_LINE = " The dashed line is the noise floor, the lowest expected error given the day's coarse fields."
 DAYS = (
@@ -52,25 +52,34 @@ DAYS = (
     "or coasts are systematic; speckle may be random."
 )
 PER_PIXEL = "Bias (blue: too low, orange: too high) and RMSE of each cell over all test days."
-UNEXPLAINED = "the one of which elevation explains least"
+UNEXPLAINED = "the one on which elevation explains least of the field"
 UNLIKE = "the one least like its coarse field"
 COAST = "; the line is the coast"
-PARTS = "RMSE on the test days. DJF is December to February, and so on{bands}."
+PARTS = (
+    "RMSE on the test days. DJF is December to February, MAM March to May, JJA June to August, SON September "
+    "to November{bands}."
+)
 BANDS = "; the lowest band is the sea"
 SPECTRA = (
     "Power of the maps by wavelength, averaged over the test days. A curve below the truth at short "
     "wavelengths means that fields are too smooth. The coarse grid does not resolve wavelengths right of the "
     "dashed line; there even the best estimate, a conditional mean, has less power than the truth."
 )
-CURVES = "First training. The stored weights are those of the epoch with the lowest validation loss."
+CURVES = (
+    "Curves of the first training. The stored weights are those of the epoch with the lowest validation loss."
+)
+MEASURED = (
+    "Bias is model minus truth, averaged over area and days. Anomalies are departures from each cell's mean "
+    "seasonal cycle. Fine-scale power is that of wavelengths which the coarse grid does not resolve."
+)
 VERDICTS = (
     "Network and baseline are compared by a paired bootstrap, with the same resampled days. A winner is "
     "named only where the interval of their difference excludes zero; otherwise they tie."
 )
 CHOICE = (
-    "The best baseline of a split is the one with the lowest RMSE on it, among all baselines, in use or not; "
-    "the best network likewise. Both are chosen on the test days themselves, so that their errors are "
-    "slightly optimistic."
+    "The best baseline of a split is the one with the lowest RMSE on it, among all baselines, also those "
+    "that climate.baselines leaves out; the best network is chosen likewise. Both are chosen on the test days "
+    "themselves, so that their errors are slightly optimistic."
 )
 ONE_TRAINING = (
     "Intervals cover the variation between days, not between trainings: each network was trained once, with "
@@ -82,10 +91,10 @@ TRAININGS = (
     "of the first training, whose weights are published."
 )
 NOISE_FLOOR = (
-    "The noise floor is exact. The synthetic climate is the sum of a function of the coarse fields and a "
-    "Gaussian part, whose best estimate is its conditional mean given the area means of the same day. The "
-    "noise floor is the root of the conditional variance. It is an expectation: on few days a model's RMSE "
-    "may be lower."
+    "The noise floor is exact. The coarse fields are the area means of the truth, and the synthetic climate "
+    "is the sum of a function of the coarse fields and a Gaussian part, whose best estimate is its "
+    "conditional mean given the area means of the same day. The noise floor is the square root of the "
+    "conditional variance. It is an expectation: on few days a model's RMSE may be lower."
 )
 
 
@@ -122,7 +131,7 @@ def _subject(comparison: Comparison, mapped: Mapping[str, Arrays]) -> str:
     name = row_of(target).long_name
     fields = target if name == target else f"{name[:1].lower()}{name[1:]} ({target})"
     cell = pictures.cell_degrees(next(iter(mapped.values())))
-    wide = "" if comparison["factor"] is None else f" from cells {comparison['factor']} times as wide"
+    wide = "" if comparison["factor"] is None else f" from cells of {comparison['factor'] * cell:.3g}°"
     return f"Downscaled: {fields}, to cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."
 
 
@@ -183,7 +192,9 @@ def _relative(comparison: Comparison) -> Section:
     text = f"Skill is 1 - RMSE / RMSE of the best baseline: {best}. It is negative where the model is worse."
     networks = [model for model in models if MODELS[model].is_network]
     if comparison["noise_floor"] is not None and networks:
-        tables.append(_shares(comparison, "way to the noise floor, %", "noise_floor_share", networks))
+        tables.append(
+            _shares(comparison, "share of the way to the noise floor, %", "noise_floor_share", networks)
+        )
         text += " The second table shows the share of the way from that baseline's RMSE to the noise floor."
     return Section("Relative to the best baseline", [text], tables=tables)
 
@@ -278,7 +289,7 @@ def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
         ]
         heading = f"All measures: {split_phrase(split)}"
         header = ["measure", *(MODELS[model].label for model in models)]
-        sections.append(Section(heading, tables=[Table(header, rows)], folded=True))
+        sections.append(Section(heading, [MEASURED], tables=[Table(header, rows)], folded=True))
     return sections
 
 
