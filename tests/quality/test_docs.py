@@ -50,6 +50,8 @@ def test_two_runs_give_the_same_bytes_and_every_rule_in_words():
     assert len(rules) + 3 == 30  # and the three rules of swapped columns, whose bounds come from the data
     assert sum("are swapped" in text for text in found.text) == 3
     assert any(text.startswith("row 3 (item_id 's3'): ") for text in found.text)
+    assert "100% pass" in found.text  # no label is leaked
+    assert "% null" not in page
     # no times, run ids, random ids, paths or foreign hosts
     assert not re.search(r"https?:|//|\b20\d\d-|\d\d:\d\d|[0-9a-f]{8}-[0-9a-f]{4}|/tmp|__none__", page)
     assert found.addresses == [f"#section-{n}" for n in range(1, len(found.addresses) + 1)]

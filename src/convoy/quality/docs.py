@@ -42,6 +42,7 @@ def render(title: str, verdict: Verdict, answers: Sequence[Answer]) -> str:
     )
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(results)
     document.sections = _in_order(document.sections, answers)
+    _name_passes(document.sections)
     view = DefaultJinjaPageView()
     view.env.loader = ChoiceLoader(
         [DictLoader({FRAME: PAGE}), PackageLoader("great_expectations", "render/view/templates")]
@@ -73,6 +74,15 @@ def _in_order(sections: Sequence[Any], answers: Sequence[Answer]) -> list[Any]:
     table_level = [section for name, section in named.items() if name.startswith("Table-Level")]
     columns = dict.fromkeys(answer.rule.column for answer in answers if answer.rule.column is not None)
     return [overview, *table_level, *(named[column] for column in columns)]
+
+
+def _name_passes(sections: Sequence[Any]) -> None:
+    """Write `% pass` for `% null`: the columns expected to be null hold faults of a row, null where none."""
+    for section in sections:
+        for block in section.content_blocks:
+            for row in getattr(block, "table", None) or ():
+                if isinstance(row[-1], str):
+                    row[-1] = row[-1].replace("% null", "% pass")
 
 
 PAGE = """<!DOCTYPE html>

@@ -187,7 +187,9 @@ def test_coarse_that_is_not_the_mean_of_fine(sound, tmp_path):
     folder = stored.edited(sound, tmp_path / "grids", warmer)
     (finding,) = verdict_of(folder).failures
     assert (finding.name, str(finding.examples[0])) == ("coarse_mean", "domain 'far': 0.06")
-    assert finding.words == "tasmax (coarse) is the area mean of tasmax (fine) within 0.05 K"
+    assert finding.words == (
+        "The RMSE between tasmax (coarse) and the area means of tasmax (fine) is at most 0.05 K"
+    )
     with_facts(folder, tmp_path / "told", factor=None)
     verdict = verdict_of(tmp_path / "told")
     assert verdict.success

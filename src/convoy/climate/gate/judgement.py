@@ -139,13 +139,22 @@ def _rule(column: str, statistic: str, params: GateParams) -> Rule | None:
         ),
         "low": (f"No {column} is below {low:g}{unit}", {"min_value": low}),
         "high": (f"No {column} is above {high:g}{unit}", {"max_value": high}),
-        "spread": (f"{column} varies over the cells and days of each month", strictly_above_0),
-        "change": (f"{column} changes from day to day in each month", strictly_above_0),
-        "missing": (f"{column} has values in each month", {"max_value": 1, "strict_max": True}),
+        "spread": (
+            f"The standard deviation of {column} over cells and days is above 0 in each month",
+            strictly_above_0,
+        ),
+        "change": (
+            f"The mean absolute change of {column} from day to day is above 0 in each month",
+            strictly_above_0,
+        ),
+        "missing": (
+            f"The share of missing values of {column} is below 1 in each month",
+            {"max_value": 1, "strict_max": True},
+        ),
         "gaps": (
             (
-                f"The same cells lack {column} on all days of a month, "
-                f"except for at most {params.max_gaps:.2%} of its values"
+                f"The share of values of {column} in each month that are missing on some of its days only is "
+                f"at most {params.max_gaps:g}"
             ),
             {"max_value": params.max_gaps},
         ),
@@ -162,7 +171,9 @@ def _days_parts(times: Mapping[tuple[str, str], Times]) -> Iterator[Part]:
     for (domain, side), of_side in times.items():
         for month, count in of_side.surplus.items():
             surplus[label("time", side)][f"{domain} {month // 12:04d}-{month % 12 + 1:02d}"] = count
-    words = "Each month from the first day to the last has exactly the days of its calendar"
+    words = (
+        "The number of days of each month, minus that of its calendar, is 0 from the first day to the last"
+    )
     bounds = {"min_value": 0, "max_value": 0}
     rules = [
         Rule(
@@ -248,7 +259,7 @@ def _together_parts(
         if unit != "K":
             # A bound for any variable: 1% of its standard deviation, as 0.05 K is of 5 K.
             most = _short(0.01 * max(pair.spread for pair in together.values()))
-        words = f"{name} is the area mean of {target} within {most:g} {unit}".rstrip()
+        words = f"The RMSE between {name} and the area means of {target} is at most {most:g} {unit}".rstrip()
         rule = Rule("coarse_mean", "ExpectColumnValuesToBeBetween", words, name, {"max_value": most})
         yield _part("coarse mean", "domain", {name: errors}, [rule])
 
