@@ -78,8 +78,8 @@ VERDICTS = (
 )
 CHOICE = (
     "The best baseline of a split is the one with the lowest RMSE on it, among all baselines, also those "
-    "that climate.baselines leaves out; the best network is chosen likewise. Both are chosen on the test days "
-    "themselves, so that their errors are slightly optimistic."
+    "that climate.baselines leaves out; the best network is chosen likewise. Both are chosen on the test "
+    "days themselves, so that their errors are slightly optimistic."
 )
 ONE_TRAINING = (
     "Intervals cover the variation between days, not between trainings: each network was trained once, with "
