@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from convoy.tracking import live, store
+from convoy.tracking.runs import NOTHING
 from convoy.training import event_log
 from tests.tracking.servers import (
     convoy,
@@ -236,6 +239,37 @@ def test_system_metrics_arrive_under_mlflows_names(empty: Path) -> None:
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"} <= keys
     params = dict(query(store, "SELECT key, value FROM params"))
     assert params["a.b"] == "1"
+
+
+def test_what_has_been_sent_is_not_sent_again(
+    empty: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long training would otherwise cost its follower more at every epoch."""
+    monkeypatch.chdir(empty)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(empty_store, empty / 'mlflow.db')}")
+    facts = {"task": "streamrec/text", "model": "long", "key": "long", "seeds": [0], "device": "cpu"}
+    monkeypatch.setenv("CONVOY_TRACKING", "off")
+    with event_log.recorded({**facts, "params": {}}, "convoy.tracking.live") as log:
+        client, sent = store.client(), NOTHING
+        points: list[int] = []
+        log_batch = client.log_batch
+
+        def counted(run_id: str, **parts: Any) -> None:
+            points.append(len(parts.get("metrics", ())))
+            log_batch(run_id, **parts)
+
+        monkeypatch.setattr(client, "log_batch", counted)
+        for epoch in range(1, 4):
+            log.epoch(0, {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 2 / epoch})
+            with live.system_file(log.path).open("a") as file:
+                file.write(json.dumps({"time": epoch, "cpu_utilization_percentage": 50.0}) + "\n")
+            record = event_log.read(log.path)
+            assert record is not None
+            sent = live.deliver(client, record, sent)
+    assert sent[1:] == (3, 3)
+    assert [count for count in points if count] == [2, 1] * 3
+    same_points(empty / "mlflow.db", empty)
 
 
 def test_an_event_log_without_mlflow_is_read_back(empty: Path) -> None:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from convoy.core.errors import ConvoyError
 from convoy.core.printable import mask, one_line
 from convoy.tracking import runs, store
-from convoy.tracking.runs import Sample
+from convoy.tracking.runs import NOTHING, Sample, Sent
 from convoy.training import event_log
 from convoy.training.event_log import Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LOOK, SAMPLE = 1.0, 5.0  # seconds between looks at the event log, and between samples of the machine
+LOOK, SAMPLE = 1.0, 10.0  # seconds between looks at the event log, and between samples of the machine
 LONGEST_PAUSE = 60.0  # seconds between attempts while a store does not answer
 
 
@@ -67,22 +67,23 @@ def sent_file(path: Path) -> Path:
 
 
 def _follow(path: Path) -> None:
-    client, shown, pause, next_try = None, None, 0.0, 0.0
+    client, sent, shown, pause, next_try = None, NOTHING, None, 0.0, 0.0
     while True:
         record = event_log.read(path)
         if record is None:
             return
         over = record.status != "RUNNING"
-        state = (len(record.epochs), record.status, len(samples(path)))
+        state = (len(record.epochs), record.status, _size(system_file(path)))
         if over or (state != shown and time.monotonic() >= next_try):
             try:
                 if client is None:
                     client = store.client(store.LIVE_TIMEOUT)
                     deliver_all(client)  # event logs whose training and follower were killed
-                deliver(client, record)
+                sent = deliver(client, record, sent)
                 shown, pause = state, 0.0
             except ConvoyError as error:
                 print(one_line(error), flush=True)
+                sent = NOTHING  # a store that was away may have lost some of it, and drops what it has
                 pause = min(LONGEST_PAUSE, 2 * pause + 1)
                 next_try = time.monotonic() + pause
         if over:
@@ -90,12 +91,21 @@ def _follow(path: Path) -> None:
         time.sleep(LOOK)
 
 
-def deliver(client: "MlflowClient", record: Record) -> None:
-    """Send the event log so far; one that has ended is marked as sent."""
+def _size(path: Path) -> int:
+    """Bytes in a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def deliver(client: "MlflowClient", record: Record, sent: Sent = NOTHING) -> Sent:
+    """Send what of the event log was not yet sent; one that has ended is marked as sent."""
     with store.reachable(), store.turn(record.id):
-        runs.send(client, record, samples(record.path))
+        sent = runs.send(client, record, samples(record.path), sent)
         if record.status != "RUNNING":
             sent_file(record.path).write_text(store.mark(), encoding="utf-8")
+    return sent
 
 
 def deliver_all(client: "MlflowClient") -> int:

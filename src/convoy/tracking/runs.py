@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convoy.tracking import store
 from convoy.training.event_log import Event, Record
@@ -149,13 +149,13 @@ class Sample:
     figures: Mapping[str, float]
 
 
-def system_points(samples: Iterable[Sample]) -> "list[Metric]":
-    """System metrics under the names that MLflow's pages expect."""
+def system_points(samples: Sequence[Sample], first: int) -> "list[Metric]":
+    """System metrics from sample number `first` on, under the names that MLflow's pages expect."""
     from mlflow.entities import Metric
 
     return [
         Metric(f"system/{key}", value, sample.time, step)
-        for step, sample in enumerate(samples)
+        for step, sample in enumerate(samples[first:], first)
         for key, value in sample.figures.items()
     ]
 
@@ -181,8 +181,29 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def send(client: "MlflowClient", record: Record, samples: Sequence[Sample]) -> "Run":
-    """Send the events of an event log to its run: points with their own times, and the status."""
+class Sent(NamedTuple):
+    """What of an event log has reached the store: its run, and the number of epochs and of samples."""
+
+    run: "Run | None" = None
+    epochs: int = 0
+    samples: int = 0
+
+
+NOTHING = Sent()
+
+
+def send(client: "MlflowClient", record: Record, samples: Sequence[Sample], sent: Sent = NOTHING) -> Sent:
+    """Send what is new of an event log to its run: points with their own times, and the status."""
+    run = sent.run or _run_of(client, record)
+    log(client, run, points(record.epochs[sent.epochs :], record.start["seeds"][0]))
+    log(client, run, system_points(samples, sent.samples))
+    if record.status != "RUNNING" and run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, record.status, record.last_time)
+    return Sent(run, len(record.epochs), len(samples))
+
+
+def _run_of(client: "MlflowClient", record: Record) -> "Run":
+    """The run of an event log with its tags and params, made where there is none."""
     start = record.start
     task = experiment(client, start["task"])
     tags = {
@@ -201,10 +222,7 @@ def send(client: "MlflowClient", record: Record, samples: Sequence[Sample]) -> "
         "mlflow.user": start["user"],
     }
     run = sole(client, task, start["time"], f"{start['model']} · live", tags)
-    log(client, run, points(record.epochs, start["seeds"][0]), flat(start["params"]))
-    log(client, run, system_points(samples))
-    if record.status != "RUNNING" and run.info.status == "RUNNING":
-        client.set_terminated(run.info.run_id, record.status, record.last_time)
+    log(client, run, params=flat(start["params"]))
     return run
 
 
