@@ -1,11 +1,12 @@
 """The tasks of both projects, in the order of MLflow's pages."""
 
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
+from convoy.climate.series.task import TASK as SERIES
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
 from convoy.tasks import TaskSpec
 
-TASKS = (CLASSIFICATION, DOWNSCALING)
+TASKS = (CLASSIFICATION, DOWNSCALING, SERIES)
 
 
 def task_of(registered: str) -> TaskSpec:

@@ -21,8 +21,12 @@ PACKAGE = "convoy"
 
 
 # Imports inside functions of the registries and of what checks stored models -> stages that call these.
-NETWORKS = {"streamrec-train", "streamrec-evaluate", "streamrec-sweep", "climate-train", "climate-evaluate"}
+NETWORKS = {
+    *("streamrec-train", "streamrec-evaluate", "streamrec-sweep", "climate-train", "climate-evaluate"),
+    *("climate-series-train", "climate-series-evaluate", "climate-series-embed"),
+}
 _TEXTS, _FIELDS = "convoy.streamrec.classification", "convoy.climate.downscaling"
+_SERIES = "convoy.climate.series"
 ON_DEMAND = {
     (f"{_TEXTS}.models.specs", f"{_TEXTS}.networks.fit"): NETWORKS,
     (f"{_TEXTS}.models.specs", "convoy.training.seeds"): NETWORKS,
@@ -31,6 +35,8 @@ ON_DEMAND = {
     (f"{_FIELDS}.models.specs", f"{_FIELDS}.networks.fit"): NETWORKS,
     (f"{_FIELDS}.models.specs", "convoy.training.seeds"): NETWORKS,
     (f"{_FIELDS}.models.stored", "convoy.nn.downscaling"): NETWORKS,
+    (f"{_SERIES}.models.specs", f"{_SERIES}.networks.fit"): NETWORKS,
+    (f"{_SERIES}.models.specs", "convoy.training.seeds"): NETWORKS,
 }
 
 

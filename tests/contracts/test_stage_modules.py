@@ -8,6 +8,7 @@ import pytest
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from convoy.climate.downscaling.models import specs as downscaling
+from convoy.climate.series.models import specs as series
 from convoy.streamrec.classification.models import specs as classification
 from convoy.tasks import names_of
 from tests.contracts import stage_modules
@@ -181,9 +182,10 @@ def test_a_change_in_tracking_or_the_cli_reruns_publish_alone(file):
 
 @pytest.mark.parametrize("file", [file for file in SOURCES if "/report/" in file])
 def test_a_change_of_how_figures_and_pages_look_reruns_no_training(file):
-    trains = {"streamrec-train", "climate-train", "climate-baselines"}
-    # The baselines of StreamRec write tables of their evaluation; only the writer of such folders is theirs.
-    trains |= set() if file == "src/convoy/report/io.py" else {"streamrec-baselines"}
+    trains = {"streamrec-train", "climate-train", "climate-baselines", "climate-series-train"}
+    # Baselines of classifiers write tables of their evaluation; only the writer of such folders is theirs.
+    classifiers = {"streamrec-baselines", "climate-series-baselines"}
+    trains |= set() if file == "src/convoy/report/io.py" else classifiers
     assert not stale(file) & trains
 
 
@@ -203,10 +205,29 @@ def test_a_change_in_a_downscaling_network_retrains_the_networks_of_its_task_alo
     assert stale(file) == {"climate-train", "climate-evaluate", "climate-compare", "publish"}
 
 
+SITES = "src/convoy/climate/series"
+
+
+@pytest.mark.parametrize(
+    "file", ["src/convoy/nn/temporal.py", f"{SITES}/networks/fit.py", f"{SITES}/networks/batches.py"]
+)
+def test_a_change_in_a_series_network_retrains_the_networks_of_its_task_alone(file):
+    assert stale(file) == {
+        *("climate-series-train", "climate-series-evaluate", "climate-series-compare", "climate-series-embed"),
+        "publish",
+    }
+
+
+@pytest.mark.parametrize("file", [file for file in SOURCES if file.startswith(f"{SITES}/")])
+def test_a_change_in_the_series_reruns_no_stage_of_another_task(file):
+    assert all(name.startswith("climate-series") or name == "publish" for name in stale(file))
+
+
 def test_outputs_of_the_baselines_are_those_of_the_registries():
     """So that a new baseline is in the pipeline, or this test tells."""
     definitions = stage_modules.stages((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    for stage, models in (("streamrec", classification.MODELS), ("climate", downscaling.MODELS)):
+    tasks = {"streamrec": classification, "climate": downscaling, "climate-series": series}
+    for stage, models in ((name, specs.MODELS) for name, specs in tasks.items()):
         outs = stage_modules.outputs(definitions[f"{stage}-baselines"])
         folders = {path.rpartition("/")[2] for path in outs if "/models/" in path}
         metrics = {path.rpartition("/")[2].removesuffix(".json") for path in outs if "/metrics/" in path}

@@ -13,6 +13,9 @@ from convoy.climate.downscaling.data import GridsParams
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams as ClimateEvaluateParams
 from convoy.climate.downscaling.models.specs import MODELS as CLIMATE_MODELS
 from convoy.climate.gate.judgement import GateParams as ClimateGateParams
+from convoy.climate.series.data import SeriesParams
+from convoy.climate.series.gate import GateParams as SeriesGateParams
+from convoy.climate.series.models.specs import MODELS as SERIES_MODELS
 from convoy.core.files import write_text
 from convoy.core.params import PARAMS, Section, check_sections, parse
 from convoy.core.yaml_io import read_yaml
@@ -62,6 +65,15 @@ def tree() -> Tree:
             "models": _models(CLIMATE_MODELS),
             "train": TrainParams,
             "evaluate": ClimateEvaluateParams,
+            "series": {
+                "data": SeriesParams,
+                "gate": SeriesGateParams,
+                "networks": (names_of(SERIES_MODELS, "network"), TRAINED),
+                "baselines": (names_of(SERIES_MODELS, "baseline"), COMPARED),
+                "models": _models(SERIES_MODELS),
+                "train": TrainParams,
+                "evaluate": EvaluateParams,
+            },
         },
         "promotion": PromotionParams,
     }

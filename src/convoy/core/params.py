@@ -20,7 +20,7 @@ SECTIONS = {
         "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
         "sweep",
     ),
-    "climate": ("grids", "gate", "networks", "baselines", "models", "train", "evaluate"),
+    "climate": ("grids", "gate", "networks", "baselines", "models", "train", "evaluate", "series"),
     "promotion": (),
 }  # fmt: skip
 _SHOWN = 80  # characters of a value in a message

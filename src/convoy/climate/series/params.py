@@ -12,10 +12,10 @@ from convoy.training.params import RATES, ClassificationParams, Rates
 class SeriesTraining(ClassificationParams):
     """The training loop's params with defaults tuned for site-years."""
 
-    rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(4e-3, 5e-2)})
+    rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(2e-3, 5e-2)})
 
     batch_size: int = Field(32, ge=2, le=65536)
-    epochs: int | None = Field(6, ge=1, le=10000)
+    epochs: int | None = Field(5, ge=1, le=10000)
     patience: int | None = Field(None, ge=1, le=10000)
 
 

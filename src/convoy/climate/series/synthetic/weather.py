@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 DAYS = 365
 # Standard deviations of (mean, cosine, sine) between the sites of a regime and between the years of a site,
 # in units of the weather's standard deviation.
-SITE_SD = np.array([[0.60], [0.40], [0.25]])
+SITE_SD = np.outer([0.60, 0.40, 0.25], [1.0, 0.4, 1.0, 1.0, 1.0, 1.0])
 YEAR_SD = np.array([[0.15], [0.15], [0.15]])
 
 # u = 0: the yearly cycle of all sites. Temperature in K, pressure in Pa, logit of the relative humidity,

@@ -1,0 +1,40 @@
+"""Stage climate-series-compare: compare the models, also with the Bayes accuracy; write the report."""
+
+from pathlib import Path
+
+from convoy.classifiers.comparison.compare import compare
+from convoy.classifiers.comparison.findings import findings, headline
+from convoy.classifiers.comparison.report import accuracy_picture, page
+from convoy.classifiers.evaluation.evaluate import EvaluateParams
+from convoy.classifiers.evaluation.io import read_predictions
+from convoy.climate.series.models.specs import MODELS
+from convoy.climate.series.subject import SUBJECT
+from convoy.core.files import read_json, write_json, write_text
+from convoy.core.params import load
+from convoy.core.stage import run
+from convoy.report.io import read_plots, write_plots
+from convoy.report.themes import LIGHT
+from convoy.tasks import models_in_use
+
+DATA = Path("data/climate/series")
+METRICS = Path("data/climate/metrics/series")
+
+
+def main() -> None:
+    """Write comparison.json and report.html from the metrics, predictions and plots of the models in use."""
+    params = load("climate.series.evaluate", EvaluateParams)
+    models = models_in_use("climate.series", MODELS)
+    metrics = {model: read_json(METRICS / f"{model}.json") for model in models}
+    predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
+    tables = {model: read_plots(DATA / "plots" / model) for model in models}
+    comparison = compare(metrics, predictions, params)
+    words = [headline(SUBJECT, comparison), *findings(SUBJECT, comparison)]
+    html = page(SUBJECT, comparison, metrics, tables)
+    write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(SUBJECT, comparison, LIGHT)})
+    write_json(METRICS / "comparison.json", {**comparison, "words": words})
+    write_text(DATA / "report.html", html)
+    print("\n".join(words))
+
+
+if __name__ == "__main__":
+    run(main)
