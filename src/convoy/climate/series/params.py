@@ -15,7 +15,7 @@ class SeriesTraining(ClassificationParams):
     rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(2e-3, 5e-2)})
 
     batch_size: int = Field(32, ge=2, le=65536)
-    epochs: int | None = Field(5, ge=1, le=10000)
+    epochs: int | None = Field(7, ge=1, le=10000)
     patience: int | None = Field(None, ge=1, le=10000)
 
 
