@@ -26,6 +26,13 @@ SMALL: dict[str, Any] = {
         "training": {"epochs": 1, "patience": 1, "threads": 1},
     },
     "climate.evaluate.resamples": 200,
+    "climate.series.data.synthetic": {"sites": 200, "years": 1},
+    "climate.series.models.temporal_cnn": {
+        "n_filters": 4,
+        "n_layers": 2,
+        "output_dim": 8,
+        "training": {"epochs": 1, "threads": 1},
+    },
     "streamrec.sweep": {"items": 1000, "phrase_fidelity": [0.9], "word_fidelity": [0.35], "synonyms": [8]},
 }
 
