@@ -181,9 +181,9 @@ def test_both_tasks_stand_side_by_side(built, climate, tmp_path, empty_store, mo
 
 def test_the_dashboard_leads_to_what_is_there(published):
     guide = server._guide(published, TASKS, "http://here/")
-    assert len(guide) == 4
+    assert len(guide) == 5
     assert "climate/downscaling, best first" in guide[1]
-    assert guide[3].endswith(f"#/models/{MODEL}")
+    assert guide[4].endswith(f"#/models/{MODEL}")
 
 
 def days(count=3):

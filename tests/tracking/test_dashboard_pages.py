@@ -108,7 +108,7 @@ def finds_the_best_model(page: Page, project: Path) -> None:
     expect(first.locator('[col-id="metrics.`test_accuracy`"]')).to_have_text(str(accuracy))
     for name in CLASSIFICATION.pages.columns:
         expect(page.get_by_test_id(f"sort-header-{name}")).to_be_visible()
-    expect(page.get_by_text("Best on synthetic default 1,000")).to_be_visible()
+    expect(page.get_by_text("Best on synthetic default, 1,000 items")).to_be_visible()
     expect(page.get_by_role("link", name=f"accuracy {accuracy:.1%} on test items")).to_be_visible()
 
 

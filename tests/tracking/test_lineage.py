@@ -59,7 +59,7 @@ def test_from_embeddings_to_version_run_commit_data_and_source(project, version)
     chain = [
         f"{EMBEDDINGS}: embeddings of 1,000 items by textcnn (1,000 ok, 0 empty_text, 0 all_unknown, ",
         "weights sha256 ", f"{FOLDER}: content {content}",
-        f"models:/streamrec-text/{version.version}", f"run {run} 'textcnn · synthetic default 1,000'",
+        f"models:/streamrec-text/{version.version}", f"run {run} 'textcnn · synthetic default, 1,000 items'",
         "git commit ", "dvc.lock entries: key ", "read data/streamrec/catalogue.parquet: md5 ",
         "artifact evaluation/predictions.parquet: md5 ", f"{FOLDER}: md5 ",
         "data/streamrec/corpus: md5 ", "data/streamrec/catalogue.parquet: md5 ", "synthetic: md5 ",

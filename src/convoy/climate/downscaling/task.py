@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 _EXAMPLES = 2  # days
 _NOISE_FLOOR = "noise_floor"
 _SHARES = ("skill_vs_best_baseline", "noise_floor_share")
-_ALSO = {"bias": "bias", "sd_ratio": "standard deviation ratio", "anomaly_correlation": "anomaly correlation"}
+_ALSO = {
+    "sd_ratio": "standard deviation of anomalies over that of the truth",
+    "anomaly_correlation": "correlation of anomalies",
+}
 _DESCRIPTION = (
     "**How to read this.** Each run is one model, a network or a baseline; the run *All models* compares "
     "the models of one pipeline run, with a report and pictures. Metrics named `test_…` are computed on the "
@@ -47,18 +50,21 @@ _DESCRIPTION = (
     "| metric | meaning |\n|---|---|\n"
     "| `test_rmse` | root mean squared error over days and area, in the unit of the variable; smaller is "
     "better; `…_low` and `…_high` are its 95% confidence interval |\n"
-    "| `test_skill_vs_best_baseline` | 1 - RMSE / RMSE of the best baseline: above 0 it is better |\n"
+    "| `test_skill_vs_best_baseline` | 1 - RMSE / RMSE of the best baseline; above 0 the model is better |\n"
     "| `noise_floor` | synthetic climate with perfect inputs only: the irreducible RMSE |\n"
-    "| `test_noise_floor_share` | share of the way from the best baseline to the noise floor |\n"
+    "| `test_noise_floor_share` | share of the way from the best baseline to the noise floor; below 0 "
+    "the model is worse than that baseline |\n"
     "| `test_sd_ratio` | standard deviation of the model's anomalies over that of the truth; ideally 1 |\n"
-    "| `…_change_error` | error of the modelled change of the mean in a warmer climate |\n\n"
-    f"Networks are {', '.join(f'`{name}`' for name in names_of(MODELS, 'network'))}; all others are "
+    "| `…_change_error` | root mean squared error over cells of the modelled change of the mean in a warmer "
+    "climate |\n\n"
+    f"Networks: {', '.join(f'`{name}`' for name in names_of(MODELS, 'network'))}; all others are "
     "baselines: interpolation, lapse rates and regression by pixel."
 )
 _VERSION_NOTE = (
-    "A table in and out, a row per day: `date` (YYYY-MM-DD) and one column per coarse variable, whose "
-    "values are lists of numbers, rows from south to north and each from west to east, in SI units; the "
-    "fine field comes back likewise. One version per trained network; its description gives its metrics.\n\n"
+    "Input: a table with a row per day: `date` (YYYY-MM-DD) and one column per coarse variable. A value is "
+    "the list of a field's numbers, in SI units: its rows from south to north, each from west to east. "
+    "Output: a table of the same form with the fine field. One version per trained network; its description "
+    "gives its metrics.\n\n"
     "`champion` is the version in use, `challenger` the newest candidate. "
     "`convoy promote --model climate-downscaling` compares them and records the decision, `convoy "
     "rollback` restores the previous champion; do not use the buttons of these pages for that."
@@ -112,10 +118,12 @@ def summary(evaluated: Evaluated) -> str:
     if test["rmse_low"] is not None:
         interval = f"{_in_units(evaluated, test['rmse_low'])} to {_in_units(evaluated, test['rmse_high'])}"
         sentences.append(f"95% confidence interval of the RMSE: {interval}.")
-    if noise_floor is not None and test["noise_floor_share"] is not None:
-        share = percent(test["noise_floor_share"]).replace("-", "−")
+    if noise_floor is not None:
         known = f"The noise floor is {_in_units(evaluated, noise_floor['rmse'])}"
-        sentences.append(f"{known}: the model covers {share} of the way there from the best baseline.")
+        share = test["noise_floor_share"]
+        covered = f": the model covers {percent(share)} of the way to it from the best baseline"
+        sentences.append(known + (covered if share is not None and share > 0 else "") + ".")
+    sentences.append(f"Bias {_bias(evaluated)}.")
     parts = [f"{words} {test[key]:.3g}" for key, words in _ALSO.items() if test.get(key) is not None]
     sentences += [f"{capital(', '.join(parts))}."] if parts else []
     elsewhere = {split: found for split, found in metrics.items() if split not in (TODAY, _NOISE_FLOOR)}
@@ -127,6 +135,8 @@ def table_row(evaluated: Evaluated) -> tuple[str, ...]:
     """The cells of a model below `Pages.table_header`."""
     test = evaluated.metrics[TODAY]
     shares = ["–" if test[key] is None else signed(test[key]) for key in _SHARES]
+    if not MODELS[evaluated.model].is_network:
+        shares[1] = "–"  # the way from the best baseline is that of a network
     low, high = (_in_units(evaluated, test[key]) for key in ("rmse_low", "rmse_high"))
     return (_in_units(evaluated, test["rmse"]), "–" if low == "–" else f"{low} to {high}", *shares)
 
@@ -166,6 +176,13 @@ def _in_units(evaluated: Evaluated, value: float | None) -> str:
     """A figure in the units of the variable, which the comparison holds."""
     units = "" if evaluated.comparison is None else evaluated.comparison["units"]
     return Measure(value or 0.0, units)(value)
+
+
+def _bias(evaluated: Evaluated) -> str:
+    """The bias in units, to the digits of the RMSE."""
+    test = evaluated.metrics[TODAY]
+    units = "" if evaluated.comparison is None else evaluated.comparison["units"]
+    return Measure(test["rmse"], units)(test.get("bias"))
 
 
 def _there(evaluated: Evaluated, measured: Mapping[str, Any]) -> str:

@@ -45,12 +45,12 @@ _DESCRIPTION = (
     "| `test_accuracy` | share of test items whose category is predicted correctly; `…_low` and `…_high` "
     "are its 95% confidence interval |\n"
     "| `bayes` | synthetic catalogues only: the Bayes accuracy with this model's use of word order "
-    "(`bayes_full`, or `bayes_order_blind` for models that ignore it), an upper bound |\n"
+    "(`bayes_full`, or `bayes_order_blind` for models that ignore it), which is an upper bound |\n"
     "| `share_of_bayes` | `test_accuracy` divided by `bayes` |\n"
     "| `test_macro_f1` | F1, averaged over categories |\n"
-    "| `test_log_loss` | smaller is better |\n"
-    "| `test_ece` | expected calibration error: mean difference of probabilities and frequencies |\n\n"
-    f"Networks are {_named('network')}, baselines {_named('baseline')}."
+    "| `test_log_loss` | mean of -log of the true category's probability; smaller is better |\n"
+    "| `test_ece` | expected calibration error: mean difference of confidence and accuracy |\n\n"
+    f"Networks: {_named('network')}; baselines: {_named('baseline')}."
 )
 _VERSION_NOTE = (
     "Input: texts (`title`, `synopsis`). Output: `category`, its `probability`, a `status` and the item's "
@@ -63,13 +63,13 @@ _VERSION_NOTE = (
 
 
 def data_name(params: Mapping[str, Any]) -> str:
-    """The catalogue in a few words, such as `synthetic default 50,000` or `netflix_titles`."""
+    """The catalogue in a few words, such as `synthetic default, 50,000 items` or `netflix_titles`."""
     catalogue = params.get("streamrec.catalogue", {})
     source = catalogue.get("source", "unknown data")
     if source != "synthetic":
         return Path(str(source)).stem
     synthetic = catalogue.get("synthetic", {})
-    return f"synthetic {synthetic.get('preset', '')} {synthetic.get('items', 0):,}"
+    return f"synthetic {synthetic.get('preset', '')}, {synthetic.get('items', 0):,} items"
 
 
 def figures(model: str, metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -88,15 +88,15 @@ def in_short(evaluated: Evaluated) -> str:
     result = f"{MODELS[evaluated.model].label}: accuracy {percent(found['test_accuracy'])} on test items"
     if "share_of_bayes" not in found:
         return result
-    return f"{result}, {percent(found['share_of_bayes'])} of the Bayes accuracy"
+    bayes = SUBJECT.bayes[MODELS[evaluated.model].bayes]
+    return f"{result}, {percent(found['share_of_bayes'])} of the {bayes}"
 
 
 def summary(evaluated: Evaluated) -> str:
     """The result of a model in a few sentences, and what kind of model it is."""
     test, found = evaluated.metrics["test"], figures(evaluated.model, evaluated.metrics)
-    bayes = (
-        f" Bayes accuracy with its use of word order: {percent(found['bayes'])}." if "bayes" in found else ""
-    )
+    label = SUBJECT.bayes[MODELS[evaluated.model].bayes]
+    bayes = f" The {label} is {percent(found['bayes'])}." if "bayes" in found else ""
     return (
         f"{in_short(evaluated)}. 95% confidence interval of the accuracy: {percent(test['accuracy_low'])} to "
         f"{percent(test['accuracy_high'])}, on {test['n']:,} items.{bayes} Macro-F1 {test['macro_f1']:.3f}, "
@@ -163,7 +163,12 @@ TASK = TaskSpec(
             reference_lines=("bayes",),
             pictures=("accuracy", "confusion", "curve", "reliability"),
         ),
-        table_header=("test accuracy", "95% confidence interval", "Bayes accuracy", "share of it"),
+        table_header=(
+            "test accuracy",
+            "95% confidence interval",
+            "Bayes accuracy with its use of word order",
+            "share of that",
+        ),
         table_row=table_row,
         headline=in_short,
         summary=summary,

@@ -61,7 +61,7 @@ def serve(port: int, tasks: Sequence[TaskSpec]) -> None:
         print(f"dashboard: the runs are on a server: open {store.shown()}")
         return
     client = store.client()
-    print("dashboard: MLflow's server starts", flush=True)
+    print("dashboard: starting MLflow's server", flush=True)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
     interrupt = signal.getsignal(signal.SIGINT)
@@ -208,11 +208,12 @@ def _guide(client: "MlflowClient", tasks: Sequence[TaskSpec], address: str) -> l
         if experiment is None or not client.search_runs([experiment.experiment_id], max_results=1):
             continue
         identity = experiment.experiment_id
-        lines.append(f"  {task.experiment}, best first  {address}{views.runs_link(identity)}")
-        lines.append(f"  curves and pictures         {address}{views.runs_link(identity, charts=True)}")
+        lines.append(f"  {task.experiment}, best first")
+        lines.append(f"    table of runs          {address}{views.runs_link(identity)}")
+        lines.append(f"    curves and pictures    {address}{views.runs_link(identity, charts=True)}")
         with contextlib.suppress(MlflowException):
             client.get_registered_model(task.registered)
-            lines.append(f"  versions of the model       {address}{views.model_link(task.registered)}")
+            lines.append(f"    versions of the model  {address}{views.model_link(task.registered)}")
     if not lines:
         lines = ["  no runs yet: `make repro` trains and publishes; `convoy publish` publishes DVC's outputs"]
     return [f"dashboard: {address} (Ctrl-C ends it)", *lines]
