@@ -100,7 +100,7 @@ def test_replaces_embeddings_only_when_forced_and_nothing_else_ever(folder):
             "model",
             "model: holds config.json, manifest.json, model.safetensors and 1 more, which no embedding",
         ),
-        ("items.csv", "items.csv: is no folder"),
+        ("items.csv", "items.csv: is not a folder"),
         (".", "holds items.csv, model, model/config.json and "),
     ):
         for force in ([], ["--force"]):

@@ -69,6 +69,8 @@ def test_usage_names_the_arguments_as_the_help_does():
         assert usage == f"[OPTIONS] {arguments}".rstrip()
         for name in arguments.replace("[", "").replace("]", "").split():
             assert f"\n  {name} " in text
+        assert "list[" not in text
+        assert "<path>" not in text
 
 
 def test_params_of_stages_are_options_and_what_does_not_print_is_escaped(grids):

@@ -14,7 +14,15 @@ app = typer.Typer(
 
 
 class _Command(TyperCommand):
-    """A command whose usage line shows its arguments as its help does, as in `IN... OUT`."""
+    """A command that shows its arguments by name alone, as in `IN... OUT`, in its usage line and its help."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        param: Any
+        for param in self.params:
+            if param.param_type_name == "argument":
+                # Typer would add the Python type, such as <list[Path]>.
+                param.display_type_rich = lambda ctx: None  # noqa: ARG005
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]

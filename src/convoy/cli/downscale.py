@@ -50,13 +50,15 @@ def downscale(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Surface heights on another fine grid than the one that the model was trained on.",
+            help="A file of surface heights on the fine grid to write, where that is not the grid that the "
+            "model was trained on.",
         ),
     ] = None,
     variables: Annotated[
         str,
         typer.Option(
-            metavar="OURS=THEIRS,…", help="Variables that have other names in the files: tasmax=TREFHTMX,…"
+            metavar="OURS=THEIRS,…",
+            help="Variables with other names in the files: tasmax=TREFHTMX,… for TREFHTMX as tasmax.",
         ),
     ] = "",
     units: Annotated[

@@ -31,7 +31,8 @@ def embed(
         Path,
         typer.Argument(
             metavar="CATALOGUE",
-            help="The items: a .csv, .jsonl or .parquet file with the columns item_id, title and synopsis.",
+            help="The items: a .csv, .jsonl or .parquet file with the columns title, synopsis and, if "
+            "there are ids, item_id.",
         ),
     ],
     out: Annotated[
@@ -47,7 +48,8 @@ def embed(
     columns: Annotated[
         str,
         typer.Option(
-            metavar="OURS=THEIRS,…", help="Columns that have other names in the file: item_id=show_id,…"
+            metavar="OURS=THEIRS,…",
+            help="Columns with other names in the file: item_id=show_id,… for show_id as item_id.",
         ),
     ] = "",
     normalise: Annotated[

@@ -62,15 +62,15 @@ def promote(
         str,
         typer.Argument(
             metavar="VERSION",
-            help="A version number, an alias, or a kind of model such as bow (its newest version).",
+            help="A version number, an alias, or a model's name such as bow (its newest version).",
         ),
     ] = "challenger",
     model: _ModelOption = "streamrec-text",
 ) -> None:
     """Make a version of a model the champion.
 
-    It is promoted if it passes every acceptance check and a paired comparison with the champion, on the same
-    test data, excludes a loss.
+    It is promoted if it passes every acceptance check, and a paired comparison with the champion on the same
+    test data excludes a loss larger than the margin in params.yaml.
     """
     raise typer.Exit(guarded(lambda: _promote(which, model)))
 
@@ -111,7 +111,7 @@ def lineage(
 ) -> None:
     """Show what an output or a model was made from.
 
-    The tree goes down to the data and the source, and every checksum on the way is compared with the recorded
+    The tree leads down to the data and its source. Every checksum on the way is compared with the recorded
     one.
     """
     raise typer.Exit(guarded(lambda: _lineage(what)))

@@ -121,7 +121,7 @@ def refuse_foreign(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise ConvoyError("is no folder", path=path, hint="name another place for the embeddings")
+        raise ConvoyError("is not a folder", path=path, hint="name another place for the embeddings")
     files = read_json(path / MANIFEST)["files"] if is_embeddings(path) else None
     ours = {MANIFEST, *files} if isinstance(files, dict) else set()
     ours |= {parent.as_posix() for name in ours for parent in Path(name).parents}

@@ -56,7 +56,7 @@ if (!location.hash) location.replace("#/experiments");
 def serve(port: int, tasks: Sequence[TaskSpec]) -> None:
     """Serve until Ctrl-C; where MLFLOW_TRACKING_URI names a server, print its address."""
     if not 0 < port < 65536:
-        raise ConvoyError(f"port {port}: expected 1 to 65535, such as `make dashboard PORT=8000`")
+        raise ConvoyError(f"port {port}: expected 1 to 65535, such as `convoy dashboard --port 8000`")
     if store.is_server():
         print(f"dashboard: the runs are on a server: open {store.shown()}")
         return
@@ -104,7 +104,7 @@ def _free_ports(wanted: int) -> Iterator[int]:
         yield port
     raise ConvoyError(
         f"dashboard: ports {wanted} to {last} of {HOST} are taken or not permitted; name another, such as "
-        "`make dashboard PORT=8000`"
+        "`convoy dashboard --port 8000`"
     )
 
 
