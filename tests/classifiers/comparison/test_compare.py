@@ -137,9 +137,7 @@ def test_words_where_textcnn_wins():
         "reaches 85.7% "
         "of the order-blind Bayes accuracy of 70.0%."
     )
-    assert (
-        "TextCNN exceeds the second figure, so the order of words was learned. Always predicting" in said[1]
-    )
+    assert "TextCNN exceeds the second figure, so it uses the order of words. Always predicting" in said[1]
     assert said[2].startswith(
         "The linear baseline on words and pairs (78.0%) beats bag-of-words by 18.0 percentage points ("
     )

@@ -20,13 +20,16 @@ from tests.support.known import SPLIT
         ({"source": {"fine": "x.nc", "faktor": 4}}, "unknown key 'source.files.faktor'"),
         (
             {"source": {"fine": "x.nc", "factor": 4}, "target": "heat"},
-            "unknown variable 'heat'; expected one of",
+            "unknown variable 'heat' in target or inputs; expected one of",
         ),
         ({"source": {"fine": "x.nc", "factor": 4}, "inputs": ["psl"]}, "inputs lack the target 'tasmax'"),
         ({"source": {"fine": "x.nc", "factor": 4}, "variables": {"t": {}}}, "variables: unknown 't'"),
         ({"source": {"fine": "x.nc", "factor": 4}, "variables": {"pr": {"unit": "m"}}}, "variables.pr.unit"),
         ({"target": "psl"}, "the synthetic source has the target tasmax"),
-        ({"inputs": ["tasmax", "pr"]}, "unknown variable 'pr'; expected one of tasmax, psl, huss"),
+        (
+            {"inputs": ["tasmax", "pr"]},
+            "unknown variable 'pr' in target or inputs; expected one of tasmax, psl, huss",
+        ),
         ({"variables": {"pr": {"units": "m"}}}, "no 'variables' or 'split'"),
         ({"split": SPLIT}, "no 'variables' or 'split'"),
     ],

@@ -78,7 +78,9 @@ class GridsParams(Section):
         # Any field of a file may be an input, under any name.
         for name in (self.target, *(self.inputs or ())) if synthetic else (self.target,):
             if name not in known:
-                raise ValueError(f"unknown variable '{name}'; expected one of {', '.join(known)}")
+                raise ValueError(
+                    f"unknown variable '{name}' in target or inputs; expected one of {', '.join(known)}"
+                )
         if self.inputs is not None and self.target not in self.inputs:
             raise ValueError(f"inputs lack the target '{self.target}'")
         for name, override in self.variables.items():

@@ -28,8 +28,10 @@ def _bayes_sentence(comparison: Comparison) -> str:
         if MODELS[model].bayes == "full" and comparison["accuracy"][model]["low"] > blind
     ]
     if full - blind >= SAME_BAYES and above:
-        verb = "exceeds" if len(above) == 1 else "exceed"
-        text += f" {capital(listed(above))} {verb} the second figure, so the order of words was learned."
+        does = (
+            "exceeds the second figure, so it uses" if len(above) == 1 else "exceed the second, so they use"
+        )
+        text += f" {capital(listed(above))} {does} the order of words."
     return text
 
 
