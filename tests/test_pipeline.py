@@ -188,6 +188,7 @@ def test_every_command_of_the_readme_works(
                 assert done.returncode == 0, f"{command}\n{done.stdout}"
                 if command.startswith("curl"):
                     assert '"category"' in done.stdout
+                    assert re.search('"status": *"ok"', done.stdout)
             ran.append(command)
     assert len(ran) >= 15
 
