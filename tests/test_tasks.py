@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from convoy.climate.downscaling.models import specs as downscaling
+from convoy.climate.events.models import specs as events
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 from convoy.report.themes import DARK, LIGHT
 from convoy.streamrec.classification.models import specs as classification
 from convoy.tasks import model_named, names_of, registry
 
-ROWS = [*classification.MODELS.values(), *downscaling.MODELS.values()]
+ROWS = [*classification.MODELS.values(), *downscaling.MODELS.values(), *events.MODELS.values()]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -27,7 +28,7 @@ def test_a_row_says_all_that_others_need_to_know(row):
         assert 0 <= row.colour < len(theme.series)
 
 
-@pytest.mark.parametrize("models", [classification.MODELS, downscaling.MODELS])
+@pytest.mark.parametrize("models", [classification.MODELS, downscaling.MODELS, events.MODELS])
 def test_labels_and_phrases_tell_models_apart(models):
     for part in ("label", "phrase", "summary"):
         assert len({getattr(row, part) for row in models.values()}) == len(models)

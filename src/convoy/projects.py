@@ -1,12 +1,13 @@
 """The tasks of both projects, in the order of MLflow's pages."""
 
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
+from convoy.climate.events.task import TASK as EVENTS
 from convoy.climate.series.task import TASK as SERIES
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
 from convoy.tasks import TaskSpec
 
-TASKS = (CLASSIFICATION, DOWNSCALING, SERIES)
+TASKS = (CLASSIFICATION, DOWNSCALING, SERIES, EVENTS)
 
 
 def task_of(registered: str) -> TaskSpec:

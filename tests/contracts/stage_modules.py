@@ -24,9 +24,10 @@ PACKAGE = "convoy"
 NETWORKS = {
     *("streamrec-train", "streamrec-evaluate", "streamrec-sweep", "climate-train", "climate-evaluate"),
     *("climate-series-train", "climate-series-evaluate", "climate-series-embed"),
+    *("climate-events-train", "climate-events-evaluate"),
 }
 _TEXTS, _FIELDS = "convoy.streamrec.classification", "convoy.climate.downscaling"
-_SERIES = "convoy.climate.series"
+_SERIES, _EVENTS = "convoy.climate.series", "convoy.climate.events"
 ON_DEMAND = {
     (f"{_TEXTS}.models.specs", f"{_TEXTS}.networks.fit"): NETWORKS,
     (f"{_TEXTS}.models.specs", "convoy.training.seeds"): NETWORKS,
@@ -37,6 +38,14 @@ ON_DEMAND = {
     (f"{_FIELDS}.models.stored", "convoy.nn.downscaling"): NETWORKS,
     (f"{_SERIES}.models.specs", f"{_SERIES}.networks.fit"): NETWORKS,
     (f"{_SERIES}.models.specs", "convoy.training.seeds"): NETWORKS,
+    (f"{_EVENTS}.models.specs", f"{_EVENTS}.networks.fit"): NETWORKS,
+    (f"{_EVENTS}.models.specs", "convoy.training.seeds"): NETWORKS,
+    (f"{_EVENTS}.models.specs", f"{_EVENTS}.baselines"): {"climate-events-baselines"},
+    (f"{_EVENTS}.models.stored", f"{_EVENTS}.networks.fit"): NETWORKS,
+    (f"{_EVENTS}.models.stored", "convoy.nn.images"): NETWORKS,
+    (f"{_EVENTS}.models.stored", f"{_EVENTS}.baselines"): set(),
+    (f"{_EVENTS}.evaluation.evaluate", f"{_EVENTS}.evaluation.explanations"): NETWORKS,
+    (f"{_EVENTS}.evaluation.evaluate", f"{_EVENTS}.networks.fit"): NETWORKS,
 }
 
 

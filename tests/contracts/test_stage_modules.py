@@ -8,6 +8,7 @@ import pytest
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from convoy.climate.downscaling.models import specs as downscaling
+from convoy.climate.events.models import specs as events
 from convoy.climate.series.models import specs as series
 from convoy.streamrec.classification.models import specs as classification
 from convoy.tasks import names_of
@@ -225,6 +226,7 @@ def test_outputs_of_the_baselines_are_those_of_the_registries():
     """So that a new baseline is in the pipeline, or this test tells."""
     definitions = stage_modules.stages((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     tasks = {"streamrec": classification, "climate": downscaling, "climate-series": series}
+    tasks["climate-events"] = events
     for stage, models in ((name, specs.MODELS) for name, specs in tasks.items()):
         outs = stage_modules.outputs(definitions[f"{stage}-baselines"])
         folders = {path.rpartition("/")[2] for path in outs if "/models/" in path}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from convoy.cli import dashboard, downscale, embed, registry
+from convoy.cli import dashboard, downscale, embed, explain, registry
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -34,6 +34,7 @@ class _Command(TyperCommand):
 for _function, _epilog in (
     (embed.embed, embed.EXAMPLE),
     (downscale.downscale, downscale.EXAMPLE),
+    (explain.explain, explain.EXAMPLE),
     (registry.publish, registry.PUBLISH_EXAMPLE),
     (registry.promote, registry.PROMOTE_EXAMPLE),
     (registry.rollback, registry.ROLLBACK_EXAMPLE),
@@ -54,7 +55,7 @@ def _convoy(
         bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Embed catalogues and downscale climate data with stored models, and manage their versions."""
+    """Embed catalogues, downscale climate data and explain images with stored models, and manage versions."""
     if show_version:
         print(f"convoy {version('convoy')}")
         raise typer.Exit

@@ -12,6 +12,10 @@ from convoy.classifiers.evaluation.evaluate import EvaluateParams
 from convoy.climate.downscaling.data import GridsParams
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams as ClimateEvaluateParams
 from convoy.climate.downscaling.models.specs import MODELS as CLIMATE_MODELS
+from convoy.climate.events.evaluation.evaluate import EvaluateParams as EventsEvaluateParams
+from convoy.climate.events.gate import GateParams as EventsGateParams
+from convoy.climate.events.models.specs import MODELS as EVENTS_MODELS
+from convoy.climate.events.sources_io import ImagesParams
 from convoy.climate.gate.judgement import GateParams as ClimateGateParams
 from convoy.climate.series.data import SeriesParams
 from convoy.climate.series.gate import GateParams as SeriesGateParams
@@ -73,6 +77,15 @@ def tree() -> Tree:
                 "models": _models(SERIES_MODELS),
                 "train": TrainParams,
                 "evaluate": EvaluateParams,
+            },
+            "events": {
+                "images": ImagesParams,
+                "gate": EventsGateParams,
+                "networks": (("simple_cnn", "simple_cnn_marked"), TRAINED),
+                "baselines": (names_of(EVENTS_MODELS, "baseline"), COMPARED),
+                "models": _models(EVENTS_MODELS),
+                "train": TrainParams,
+                "evaluate": EventsEvaluateParams,
             },
         },
         "promotion": PromotionParams,

@@ -20,7 +20,9 @@ SECTIONS = {
         "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
         "sweep",
     ),
-    "climate": ("grids", "gate", "networks", "baselines", "models", "train", "evaluate", "series"),
+    "climate": (
+        "grids", "gate", "networks", "baselines", "models", "train", "evaluate", "series", "events",
+    ),
     "promotion": (),
 }  # fmt: skip
 _SHOWN = 80  # characters of a value in a message

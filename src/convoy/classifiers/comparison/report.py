@@ -1,6 +1,6 @@
 """The report of a comparison as one page: findings, accuracies, pairs, curves, confusion, tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,13 +27,18 @@ Metrics = Mapping[str, Mapping[str, Any]]
 
 
 def page(
-    subject: Subject, comparison: Comparison, metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]]
-) -> str:
-    """HTML of the whole report; `metrics` and `plots` (tables by file name) are by model."""
+    subject: Subject, comparison: Comparison, metrics: Metrics, plots: Mapping[str, Mapping[str, Columns]],
+    sentences: Sequence[str] = (), more: Sequence[Section] = (),
+) -> str:  # fmt: skip
+    """HTML of the whole report; `metrics` and `plots` (tables by file name) are by model.
+
+    sentences: findings of the task after those on accuracies; more: its sections, before the curves.
+    """
     categories = tuple(row["category"] for row in _any(metrics)["categories"])
     sections = [
         _accuracies(subject, comparison, metrics),
         _pairs(subject, comparison),
+        *more,
         _curves(subject, comparison, plots),
         _confusions(subject, comparison, plots, categories),
         _calibrations(subject, metrics, plots),
@@ -41,7 +46,7 @@ def page(
         _precision_recall(subject, metrics),
         _method(subject, comparison, metrics),
     ]
-    found = findings(subject, comparison)
+    found = [*findings(subject, comparison), *sentences]
     return render(
         headline(subject, comparison), found, [section for section in sections if section is not None]
     )

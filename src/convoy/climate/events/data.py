@@ -84,6 +84,11 @@ def write(folder: Path, images: Images) -> None:
         write_manifest(partial)
 
 
+def read_facts(folder: Path) -> Facts:
+    """What the images of a folder are, without its images; ConvoyError where that cannot be read."""
+    return parse(read_json(folder / FACTS), Facts, str(folder / FACTS))
+
+
 def read(folder: Path) -> Images:
     """Read a folder of images after checking checksums, shapes, types and labels; ConvoyError for a fault."""
     folder = Path(folder)
@@ -93,7 +98,7 @@ def read(folder: Path) -> Images:
     for name in (PIXELS, ITEMS, FACTS):
         if name not in files:
             raise ConvoyError(f"no {name}, so this is no folder of images", path=folder, hint=_AGAIN)
-    facts = parse(read_json(folder / FACTS), Facts, str(folder / FACTS))
+    facts = read_facts(folder)
     table = _table(folder / ITEMS)
     count, classes = table.num_rows, len(facts.classes)
     labels, split = (np.array(table[name].combine_chunks()) for name in ("label", "split"))

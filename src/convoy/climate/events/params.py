@@ -1,26 +1,39 @@
 """Params of the models, the sections `climate.events.models.<name>` of params.yaml."""
 
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from convoy.core.params import Section
 from convoy.nn.augmentation_params import Augmentation
-from convoy.training.params import ClassificationParams
+from convoy.training.params import RATES, ClassificationParams, Rates
 
 
 class ImageTraining(ClassificationParams):
     """The training loop's params with defaults tuned for 3,000 maps of 64 x 64."""
 
-    learning_rate: float | None = Field(4e-3, gt=0, le=10, description="peak; None: the recipe's own")
-    weight_decay: float | None = Field(0.05, ge=0, le=10, description="None: the recipe's own")
+    rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(4e-3, 0.05)})
+
     batch_size: int = Field(64, ge=2, le=65536)
     epochs: int | None = Field(8, ge=1, le=10000)
     patience: int | None = Field(None, ge=1, le=10000)
     label_smoothing: float = Field(0.05, ge=0, lt=1)
 
 
-class SimpleCNNParams(Section):
+class NetworkParams(Section):
+    """What all networks have: the allowed augmentation and how they are fitted."""
+
+    # Weather maps are shifted only: flipped, a cyclone would turn the other way.
+    augmentation: Augmentation = Augmentation(transforms=("crop",))
+    training: ImageTraining = ImageTraining()
+
+    def network_of(self) -> tuple[str, dict[str, Any]]:
+        """Name in `convoy.nn.images.IMAGE_MODELS`, and arguments apart from classes and channels."""
+        raise NotImplementedError
+
+
+class SimpleCNNParams(NetworkParams):
     """The network of convoy.nn.images.SimpleCNN and how it is fitted."""
 
     width: int = Field(8, ge=1, le=256, description="channels of the first stage; later ones double it")
@@ -28,9 +41,31 @@ class SimpleCNNParams(Section):
         (1, 1, 1, 1), min_length=4, max_length=4
     )
     small_stem: bool = Field(True, description="for images below about 100 pixels: stride 1, no pooling")
-    # Weather maps are shifted only: flipped, a cyclone would turn the other way.
-    augmentation: Augmentation = Augmentation(transforms=("crop",))
-    training: ImageTraining = ImageTraining()
+
+    def network_of(self) -> tuple[str, dict[str, Any]]:
+        names = {"width", "blocks_per_stage", "small_stem"}
+        return "simple_cnn", self.model_dump(mode="json", include=names)
+
+
+class MarkedTraining(ImageTraining):
+    """The defaults for maps with the mark, which is learnt sooner than the events."""
+
+    epochs: int | None = Field(5, ge=1, le=10000)
+
+
+class MarkedParams(SimpleCNNParams):
+    """SimpleCNN fitted on maps where a mark goes with one class."""
+
+    training: ImageTraining = MarkedTraining()
+
+
+class ImageModelParams(NetworkParams):
+    """Any network of convoy.nn.images.IMAGE_MODELS and how it is fitted."""
+
+    network: str = Field("resnet18", min_length=1, max_length=100, description="its name there")
+
+    def network_of(self) -> tuple[str, dict[str, Any]]:
+        return self.network, {}
 
 
 class PixelsParams(Section):

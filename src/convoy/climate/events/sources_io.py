@@ -25,7 +25,7 @@ class SyntheticParams(Section):
     test: int = Field(1000, ge=50, le=200_000, description="maps")
     seed: int = Field(0, ge=0, le=2**32 - 1)
     amplitude: float = Field(
-        1.6, ge=0, le=10, description="of events, in standard deviations of the weather noise"
+        1.8, ge=0, le=10, description="of events, in standard deviations of the weather noise"
     )
     decoys: float = Field(
         0.7, ge=0, le=1, description="share of maps with the parts of another event, each at its own place"

@@ -50,7 +50,7 @@ class Maps:
     masks: Mask
 
 
-def maps(n: int, seed: int | Sequence[int], amplitude: float = 1.6, decoys: float = 0.7) -> Maps:
+def maps(n: int, seed: int | Sequence[int], amplitude: float = 1.8, decoys: float = 0.7) -> Maps:
     """Draw n maps of classes in the proportion of SHARES, in random order; equal arguments give equal maps.
 
     amplitude: of events in standard deviations of the noise. decoys: probability that a map has the parts of

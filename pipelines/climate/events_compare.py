@@ -1,0 +1,46 @@
+"""Stage climate-events-compare: compare the models and their explanations; write the report."""
+
+from pathlib import Path
+
+from convoy.classifiers.comparison.compare import compare
+from convoy.classifiers.comparison.findings import findings, headline
+from convoy.classifiers.comparison.report import accuracy_picture, page
+from convoy.classifiers.evaluation.io import read_predictions
+from convoy.climate.events.comparison.explained import sections, sentences
+from convoy.climate.events.data import read_facts
+from convoy.climate.events.evaluation.evaluate import EvaluateParams
+from convoy.climate.events.evaluation.examples_io import read_examples
+from convoy.climate.events.models.specs import MODELS
+from convoy.climate.events.subject import SUBJECT
+from convoy.core.files import read_json, write_json, write_text
+from convoy.core.params import load
+from convoy.core.stage import run
+from convoy.report.io import read_plots, write_plots
+from convoy.report.themes import LIGHT
+from convoy.tasks import models_in_use
+
+DATA, METRICS = Path("data/climate/events"), Path("data/climate/metrics/events")
+
+
+def main() -> None:
+    """Write comparison.json and report.html of the models in use."""
+    params = load("climate.events.evaluate", EvaluateParams)
+    models = models_in_use("climate.events", MODELS)
+    facts = read_facts(DATA / "images")
+    metrics = {model: read_json(METRICS / f"{model}.json") for model in models}
+    predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
+    tables = {model: read_plots(DATA / "plots" / model) for model in models}
+    networks = [model for model in models if MODELS[model].is_network]
+    examples = {model: read_examples(DATA / "explained" / model) for model in networks}
+    comparison = compare(metrics, predictions, params)
+    more = sentences(metrics)
+    words = [headline(SUBJECT, comparison), *findings(SUBJECT, comparison), *more]
+    html = page(SUBJECT, comparison, metrics, tables, more, sections(metrics, examples, facts))
+    write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(SUBJECT, comparison, LIGHT)})
+    write_json(METRICS / "comparison.json", {**comparison, "words": words})
+    write_text(DATA / "report.html", html)
+    print("\n".join(words))
+
+
+if __name__ == "__main__":
+    run(main)

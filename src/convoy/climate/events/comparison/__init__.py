@@ -1,0 +1,1 @@
+"""Comparison of the models in words and pictures."""

@@ -1,0 +1,1 @@
+"""Metrics of one model, and scores of its explanations."""

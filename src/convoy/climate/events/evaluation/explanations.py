@@ -1,0 +1,136 @@
+"""Explanations of a network by Grad-CAM, and their scores compared with trivial maps and other weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from convoy.climate.events.data import Images
+from convoy.climate.events.evaluation import scores
+from convoy.climate.events.networks.fit import built, network_of, standard_of
+from convoy.core.statistics import wilson
+from convoy.nn.gradcam import GradCAM, input_gradient
+from convoy.training.image_batches import standardised
+from convoy.training.loop import seeded
+
+Config: TypeAlias = Mapping[str, Any]
+Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Maps: TypeAlias = npt.NDArray[np.float32]
+Rows: TypeAlias = npt.NDArray[np.int64]
+
+_AT_ONCE = 128
+_NEW_WEIGHTS = 3
+"""Networks with randomised weights, whose scores are averaged: one alone may point anywhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Images for the report: values (k, C, H, W), importance (k, H, W), masks, indices of classes (k,)."""
+
+    values: npt.NDArray[Any]
+    importance: Maps
+    masks: npt.NDArray[np.bool_]
+    labels: Rows
+    predicted: Rows
+
+
+def importance_of(config: Config, tensors: Tensors, values: npt.NDArray[Any], classes: Rows) -> Maps:
+    """Grad-CAM (n, H, W) in [0, 1] of images (n, C, H, W) for one class each, at the config's layer."""
+    return _gradcam(network_of(config, tensors), config, values, classes)
+
+
+def explain(
+    config: Config, tensors: Tensors, images: Images, rows: Rows, predicted: Rows, seed: int
+) -> dict[str, Any]:
+    """Scores on the correctly classified images with an event among `rows`; null where there is none.
+
+    predicted (n,) are the classes that the model predicts for the rows. Other than Grad-CAM: `random` maps, a
+    `center` map, the plain `gradient` and Grad-CAM of the network with `randomised_weights` (Adebayo et al.
+    2018); `off_centre`: the same on events off the centre; `classes`: Grad-CAM by class of event.
+    """
+    assert images.masks is not None
+    correct = rows[predicted == images.labels[rows]]
+    rows = correct[images.masks[correct].any((1, 2))]
+    if len(rows) == 0:
+        return {"n": 0}
+    masks, labels, values = images.masks[rows], images.labels[rows], images.values[rows]
+    n, height, width = masks.shape
+    network = network_of(config, tensors)
+    own = _gradcam(network, config, values, labels)
+    others = {
+        "random": scores.random_maps(n, height, width, seed),
+        "center": scores.centre_map(n, height, width),
+        "gradient": _batched(values, labels, config, lambda x, y: input_gradient(network, x, y)),
+    }
+    far = scores.off_centre(masks)
+    found: dict[str, Any] = {"n": n, "correct": len(correct), **_scored(own, masks)}
+    found |= {name: _scored(maps, masks) for name, maps in others.items()}
+    found["randomised_weights"] = _mean_of(
+        [_scored(_gradcam(_randomised(config, seed + k), config, values, labels), masks)
+         for k in range(_NEW_WEIGHTS)]
+    )  # fmt: skip
+    if far.any():
+        centre = _scored(others["center"][far], masks[far])
+        found["off_centre"] = {"n": int(far.sum()), **_scored(own[far], masks[far]), "center": centre}
+    found["classes"] = {
+        images.facts.classes[label]: {"n": int((labels == label).sum())}
+        | _scored(own[labels == label], masks[labels == label])
+        for label in np.unique(labels)
+    }
+    return found
+
+
+def examples(
+    config: Config, tensors: Tensors, images: Images, rows: Rows, predicted: Rows, per_class: int
+) -> Examples:
+    """The first correctly classified images of each class with events; those misclassified where none is."""
+    assert images.masks is not None
+    chosen: list[int] = []
+    for label in range(len(images.facts.classes)):
+        of_class = np.flatnonzero((images.labels[rows] == label) & images.masks[rows].any((1, 2)))
+        correct = of_class[predicted[of_class] == label]
+        chosen += (correct if len(correct) else of_class)[:per_class].tolist()
+    picked = np.array(chosen, np.int64)
+    values = images.values[rows[picked]]
+    return Examples(
+        values, importance_of(config, tensors, values, predicted[picked]), images.masks[rows[picked]],
+        images.labels[rows[picked]], predicted[picked],
+    )  # fmt: skip
+
+
+def _gradcam(network: nn.Module, config: Config, values: npt.NDArray[Any], classes: Rows) -> Maps:
+    with GradCAM(network, network.get_submodule(config["layer"])) as gradcam:
+        return _batched(values, classes, config, gradcam.generate)
+
+
+def _batched(values: npt.NDArray[Any], classes: Rows, config: Config, method: Any) -> Maps:
+    standard = standard_of(config)
+    parts = []
+    for start in range(0, len(values), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        x = standardised(torch.from_numpy(np.ascontiguousarray(values[part])), standard)
+        parts.append(method(x, torch.from_numpy(classes[part])).numpy())
+    return np.concatenate(parts)
+
+
+def _randomised(config: Config, seed: int) -> nn.Module:
+    with seeded(seed):
+        return built(config["network"])
+
+
+def _scored(importance: scores.Importance, masks: scores.Masks) -> dict[str, float]:
+    hits = scores.pointing(importance, masks)
+    low, high = wilson(float(hits.sum()), len(hits))
+    return {
+        "pointing": float(hits.mean()), "pointing_low": low, "pointing_high": high,
+        "energy_inside": float(scores.energy_inside(importance, masks).mean()),
+        "iou": float(scores.iou(importance, masks).mean()),
+    }  # fmt: skip
+
+
+def _mean_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -1,0 +1,1 @@
+"""Models of this task and checks of their folders."""

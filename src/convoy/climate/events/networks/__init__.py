@@ -1,0 +1,1 @@
+"""Networks of this task: from images to weights and from weights to probabilities."""

@@ -1,0 +1,173 @@
+"""Fits and applies the networks: `SimpleCNN`, and any other of `convoy.nn.images.IMAGE_MODELS`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from convoy.climate.events.data import SPLITS, TRAIN, VALIDATION, Images
+from convoy.climate.events.params import ImageTraining, NetworkParams
+from convoy.climate.events.synthetic import marked
+from convoy.core.errors import ConvoyError
+from convoy.core.params import parse
+from convoy.nn.images import IMAGE_MODELS
+from convoy.training.calibration import temperature
+from convoy.training.checkpoints import Checkpoint
+from convoy.training.image_batches import ChannelStatistics, ImageBatches, channel_statistics
+from convoy.training.loop import OnEpoch, fit, predict, seeded
+from convoy.training.objectives import Classification
+from convoy.training.seeds import Trained
+
+Config = Mapping[str, Any]
+
+COARSEST = 12
+"""Cells that the maps of a layer need along each edge for its explanations to be fine enough."""
+
+
+def train(
+    name: str, params: NetworkParams, with_mark: bool, images: Images, seed: int,
+    checkpoint: Checkpoint | None = None, on_epoch: OnEpoch = lambda _row, _resumed: None,
+) -> Trained:  # fmt: skip
+    """Fit a network on the training split; a temperature from the validation split calibrates it.
+
+    with_mark: on images whose mark goes with one class, training and validation alike. Raises ConvoyError
+    where a split is empty, or where there is no such variant of the images.
+    """
+    facts = images.facts
+    if with_mark:
+        if facts.marked is None:
+            raise ConvoyError(
+                f"{name}: only the synthetic maps have a variant with a mark",
+                hint="remove it from climate.events.networks",
+            )
+        images = replace(images, values=marked(images.values, images.labels, facts.marked))
+    network_name, options = params.network_of()
+    arguments = {"num_classes": len(facts.classes), "in_channels": len(facts.channels), **options}
+    for split in (TRAIN, VALIDATION):
+        if len(images.rows(split)) < 2:
+            raise ConvoyError(f"{name}: {len(images.rows(split))} images in {SPLITS[split]}; add some")
+    standard = channel_statistics(torch.from_numpy(images.values[images.rows(TRAIN)]))
+    examples, validation = (_batches(images, split, standard) for split in (TRAIN, VALIDATION))
+    with seeded(seed):
+        network = built({"name": network_name, **arguments})
+    layer = finest_layer(network, (len(facts.channels), *facts.edges))
+    fitted = fit(
+        network, replace(examples, allowed=params.augmentation), validation,
+        Classification(params.training.label_smoothing), params.training, seed, name, checkpoint, on_epoch,
+    )  # fmt: skip
+    outputs = predict(network, validation, params.training)
+    assert validation.labels is not None
+    config = {
+        "network": {"name": network_name, **arguments},
+        "standard": {"mean": list(standard.mean), "std": list(standard.std)},
+        "temperature": temperature(outputs, validation.labels),
+        "layer": layer,
+    }
+    return Trained(
+        config, {key: tensor.numpy() for key, tensor in network.state_dict().items()}, fitted.csv()
+    )
+
+
+def probabilities(
+    config: Config, tensors: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Calibrated probabilities (n, classes) of images (n, C, H, W)."""
+    training = parse(config["training"], ImageTraining, "config.json: training")
+    examples = ImageBatches(
+        torch.from_numpy(np.ascontiguousarray(values)), None, len(config["classes"]), standard_of(config)
+    )
+    outputs = predict(network_of(config, tensors), examples, training)
+    return (outputs.double() / config["temperature"]).softmax(1).numpy()
+
+
+def network_of(config: Config, tensors: Mapping[str, npt.NDArray[Any]]) -> nn.Module:
+    """The network of a stored model with its weights, in evaluation mode."""
+    network = built(config["network"])
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+    return network.train(False)
+
+
+def built(arguments: Mapping[str, Any]) -> nn.Module:
+    """A network with new weights, from the `network` of a config."""
+    options = dict(arguments)
+    network = IMAGE_MODELS[options.pop("name")](**options)
+    network.register_forward_pre_hook(_channels_first)
+    return network
+
+
+def _channels_first(_network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Images in channels-first order on a CPU.
+
+    With torch 2.15 (oneDNN) the gradient of a 1x1 convolution of stride 2 from 8 channels in channels-last
+    order writes beyond its memory on processors with AMX, and the process crashes.
+    """
+    return tuple(one if one.is_cuda else one.contiguous() for one in inputs)
+
+
+def standard_of(config: Config) -> ChannelStatistics:
+    """Mean and standard deviation of each channel, as the network was fitted with."""
+    return ChannelStatistics(tuple(config["standard"]["mean"]), tuple(config["standard"]["std"]))
+
+
+def skeleton(arguments: Mapping[str, Any]) -> nn.Module:
+    """A network without memory for its weights: for the names of its layers and the shapes of its tensors."""
+    with torch.device("meta"):
+        return built(arguments)
+
+
+def shapes(network: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of each tensor of a network."""
+    state = network.state_dict()
+    return {name: (str(one.dtype).removeprefix("torch."), tuple(one.shape)) for name, one in state.items()}
+
+
+def finest_layer(network: nn.Module, shape: tuple[int, ...]) -> str:
+    """Name of the last layer whose maps have COARSEST cells along each edge, or of the last with maps.
+
+    Among those that are called once in a forward pass; shape: of an image (C, H, W). Maps after it are too
+    coarse to show where an event is.
+    """
+    calls: list[tuple[str, int]] = []
+
+    def note(name: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4:
+                calls.append((name, min(output.shape[2:])))
+
+        return hook
+
+    handles = [module.register_forward_hook(note(name)) for name, module in network.named_modules() if name]
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            network.train(False)(torch.zeros(1, *shape))
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+    names = [name for name, _ in calls]
+    once = [(name, edge) for name, edge in calls if names.count(name) == 1 and edge > 1]
+    fine = [name for name, edge in once if edge >= COARSEST]
+    if not once:
+        raise ConvoyError("the images are too small for this network", hint="choose a smaller network")
+    return fine[-1] if fine else once[-1][0]
+
+
+def flops(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """Floating-point operations of a forward pass for one image (C, H, W), by torch's counter."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.train(False)(torch.zeros(1, *shape))
+    return int(counter.get_total_flops())
+
+
+def _batches(images: Images, split: int, standard: ChannelStatistics) -> ImageBatches:
+    rows = images.rows(split)
+    return ImageBatches(
+        torch.from_numpy(images.values[rows]), torch.from_numpy(images.labels[rows]),
+        len(images.facts.classes), standard, ids=images.ids.take(rows).to_pylist(),
+    )  # fmt: skip
