@@ -9,20 +9,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 import yaml
 
 from convoy.cli.embed import EXAMPLE
+from convoy.climate.series import io
+from convoy.climate.series.gate import GateParams, judge
 from tests.conftest import ROOT
 from tests.pipelines import workspace
+from tests.support import sites
 
 STREAMREC = Path("data/streamrec")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def yaml_of_the_readme() -> list[str]:
-    """The params that the README shows: those of a catalogue, those of grids."""
+    """The params that the README shows: those of a catalogue, of grids, of stations."""
     blocks = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     return blocks
 
 
@@ -96,3 +100,29 @@ def test_the_params_of_the_readme_run_on_the_real_catalogue(real_data: Path, tmp
     assert len(report["categories"]) == 20
     (tmp_path / "embed").mkdir()
     check_embed_examples(folder / STREAMREC / "models/textcnn", Path(shown["source"]), tmp_path / "embed")
+
+
+def test_real_stations_by_the_readmes_params(real_data, tmp_path):
+    """As a table in degrees Fahrenheit, with a label file."""
+    shown = yaml.safe_load(yaml_of_the_readme()[2])["climate"]["series"]["data"]
+    folder = tmp_path / "path/to/stations"
+    folder.mkdir(parents=True)
+    with xr.open_dataset(real_data / "stations/daily_surface_cancities_1990-1993.nc") as file:
+        table = file[["tas", "tasmax", "psl"]].to_dataframe().reset_index()
+    table["TAVG"] = (table["tas"] - 273.15) * 1.8 + 32
+    table["site"], table["date"] = table["location"], table["time"].dt.strftime("%Y-%m-%d")
+    table[["site", "date", "TAVG", "tasmax", "psl"]].to_csv(folder / "daily.csv", index=False)
+    labels = (
+        "site,label,split\nHalifax,coast,train\nMontréal,inland,train\nIqaluit,coast,validation\n"
+        "Saskatoon,inland,test\nVictoria,coast,test\n"
+    )
+    (folder / "labels.csv").write_text(labels, encoding="utf-8")
+    sites.write_params(tmp_path, {"data": shown})
+    sites.run("series", tmp_path)
+    held = io.read(tmp_path / sites.DATA / "site_years")
+    assert held.variables == ("tas", "tasmax", "psl")
+    assert len(held) == 5 * 4
+    halifax = table[(table["site"] == "Halifax") & table["date"].str.startswith("1991")]
+    np.testing.assert_allclose(held.values[held.item_ids.index("Halifax 1991"), 0], halifax["tas"], rtol=1e-5)
+    verdict, _ = judge(held, GateParams())
+    assert verdict.success, verdict.summary()
