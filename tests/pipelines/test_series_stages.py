@@ -11,14 +11,13 @@ from convoy.core import artifact
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, read_json
 from tests.support import sites
+from tests.support.once import once
 from tests.support.sites import BASELINES, DATA, METRICS, NETWORK
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("series")
-    sites.make(folder)
-    return folder
+    return once(tmp_path_factory, "series", sites.make)
 
 
 @pytest.fixture

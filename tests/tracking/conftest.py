@@ -1,7 +1,5 @@
 """A small project that real stages made, its published store, and stores filled by hand."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from convoy.tracking import store
 from tests.conftest import ROOT
 from tests.pipelines import workspace
 from tests.support import trained
+from tests.support.once import once
 from tests.tracking import climates, shelves
 from tests.tracking.servers import convoy
 
@@ -24,19 +23,6 @@ TINY: dict[str, Any] = {
     },
     "streamrec.evaluate.resamples": 200,
 }  # fmt: skip
-
-
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that `make` fills, by the first of the workers that asks for it."""
-    base = factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with open(shared / f"{name}.lock", "ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / f"{name}.done").exists():
-            shutil.rmtree(shared / name, ignore_errors=True)
-            make(shared / name)
-            (shared / f"{name}.done").touch()
-    return shared / name
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from convoy.tracking import store
 from convoy.tracking.publish import publish
 from convoy.tracking.registry import loading
 from tests.support import sites
+from tests.support.once import once
 from tests.support.sites import BASELINES, DATA, METRICS, NETWORK
 
 MODEL, EXPERIMENT = "climate-series", "climate/series"
@@ -26,9 +27,7 @@ MODEL, EXPERIMENT = "climate-series", "climate/series"
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("outputs")
-    sites.make(folder)
-    return folder
+    return once(tmp_path_factory, "series", sites.make)
 
 
 @pytest.fixture

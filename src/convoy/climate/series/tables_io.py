@@ -17,7 +17,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.printable import cut, reason
 
 SITE, DATE, LABEL, SPLIT, LATITUDE = "site", "date", "label", "split", "latitude"
-MOST_BYTES = 4 * 1024**3  # of a table, which is read as a whole
+MOST_BYTES = 1024**3  # of a table, which is read as a whole
 _MOST_LABELS_BYTES = 100 * 1024**2
 _EPOCH = np.datetime64("1850-01-01", "D")
 
