@@ -33,6 +33,12 @@ SMALL: dict[str, Any] = {
         "output_dim": 8,
         "training": {"epochs": 1, "threads": 1},
     },
+    "climate.events.images.synthetic": {"train": 60, "validation": 50, "test": 50},
+    "climate.events.models": {
+        "simple_cnn": {"width": 4, "training": {"epochs": 1, "threads": 1}},
+        "simple_cnn_marked": {"width": 4, "training": {"epochs": 1, "threads": 1}},
+    },
+    "climate.events.evaluate.resamples": 200,
     "streamrec.sweep": {"items": 1000, "phrase_fidelity": [0.9], "word_fidelity": [0.35], "synonyms": [8]},
 }
 

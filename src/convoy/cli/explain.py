@@ -42,7 +42,7 @@ def explain(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace overlays that are there already.")] = False,
 ) -> None:
-    """Print the class of each image, and draw what the network looks at.
+    """Print the class of images and draw where the network looks.
 
     The overlay of NAME is NAME-explained.png.
     """

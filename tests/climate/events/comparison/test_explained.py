@@ -14,7 +14,8 @@ FACTS = Facts(
 def gradcam(inside, weights=0.1):
     own = {"pointing": 0.9, "pointing_low": 0.88, "pointing_high": 0.92, "energy_inside": inside, "iou": 0.4}
     return {
-        "n": 70, "correct": 90, **own, "random": BLIND, "center": BLIND, "gradient": BLIND,
+        "n": 70, "correct": 90, **own, "random": BLIND, "center": BLIND, "anomaly_size": BLIND,
+        "gradient": BLIND,
         "randomised_weights": {**BLIND, "pointing": weights, "pointing_low": weights - 0.02},
         "off_centre": {"n": 60, **own, "center": BLIND}, "classes": {"cyclone": {"n": 70, **own}},
     }  # fmt: skip
@@ -37,14 +38,14 @@ def both():
 def test_the_confounder_in_words(both):
     explained, confounded = sentences(both)
     assert "points into the event on 90.0% of 70" in explained
-    assert explained.endswith(": at chance.")
+    assert explained.endswith("explains no more than the input does.")
     assert "95.0% of the test maps with the mark correctly and 65.0% of the clean ones, 30.0" in confounded
     assert "85.0% compared with 55.0% without the mark" in confounded
 
 
 def test_weights_that_point_above_chance_are_reported(both):
     both["simple_cnn"]["gradcam"] = gradcam(0.45, weights=0.5)
-    assert sentences(both)[0].endswith("above chance, so that part of it is not learnt.")
+    assert sentences(both)[0].endswith("part of the explanation is not learnt.")
 
 
 def test_images_without_masks_have_no_sentences():

@@ -36,7 +36,7 @@ def test_explanations_are_scored_on_correct_maps_with_an_event(scored, maps):
     assert gradcam["correct"] == correct.sum()
     assert gradcam["n"] == (correct & (maps.labels[rows] != 0)).sum()
     assert sum(row["n"] for row in gradcam["classes"].values()) == gradcam["n"]
-    for name in ("random", "center", "gradient", "randomised_weights"):
+    for name in ("random", "center", "anomaly_size", "gradient", "randomised_weights"):
         assert {"pointing", "energy_inside", "iou"} <= set(gradcam[name])
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.events.evaluation.scores import (
+    anomaly_size,
     centre_map,
     energy_inside,
     iou,
@@ -62,3 +63,13 @@ def test_off_centre():
     masks[0, 15:18, 15:18] = True
     masks[1, 2:5, 2:5] = True
     assert off_centre(masks).tolist() == [False, True]
+
+
+def test_the_size_of_anomalies_is_largest_where_they_are():
+    values = np.full((2, 2, 8, 8), [[[3.0]], [[7.0]]], np.float32)
+    values[1, 0, 2, 3], values[1, 1, 5, 5] = 3.0 + 4.0, 7.0 - 2.0
+    found = anomaly_size(values, (3.0, 7.0), (1.0, 2.0))
+    assert not found[0].any()
+    # 4 deviations of one channel of two, and 1 of the other.
+    assert found[1, 2, 3] == 1
+    assert found[1, 5, 5] == pytest.approx(1 / 4)

@@ -18,6 +18,7 @@ Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 _ROWS = (
     ("Grad-CAM", None), ("plain gradient", "gradient"),
     ("Grad-CAM, randomised weights", "randomised_weights"),
+    ("size of the anomalies, no network", "anomaly_size"),
     ("map of the centre", "center"), ("random map", "random"),
 )  # fmt: skip
 _HOW = (
@@ -66,9 +67,8 @@ def _confounded(metrics: Metrics) -> tuple[str, str] | None:
 
 
 def _on_gradcam(label: str, gradcam: Mapping[str, Any]) -> str:
-    blind = {name: gradcam[name]["pointing_high"] for name in ("random", "center")}
-    weights = gradcam["randomised_weights"]
-    at_chance = weights["pointing_low"] <= max(blind.values())
+    weights, size = gradcam["randomised_weights"], gradcam["anomaly_size"]
+    blind = max(gradcam[name]["pointing_high"] for name in ("random", "center", "anomaly_size"))
     far = gradcam.get("off_centre")
     off = (
         f" Off the centre it is {percent(far['pointing'])}, a map of the centre "
@@ -80,10 +80,14 @@ def _on_gradcam(label: str, gradcam: Mapping[str, Any]) -> str:
         f"Grad-CAM of {label} points into the event on {percent(gradcam['pointing'])} of {gradcam['n']:,} "
         f"correctly classified maps with an event; the energy inside the masks is "
         f"{percent(gradcam['energy_inside'])}.{off} With randomised weights it points into "
-        f"{percent(weights['pointing'])}, random maps into {percent(gradcam['random']['pointing'])}, a map "
-        f"of the centre into {percent(gradcam['center']['pointing'])}; the energy is "
-        f"{percent(weights['energy_inside'])}, of random maps {percent(gradcam['random']['energy_inside'])}"
-        + (": at chance." if at_chance else ": above chance, so that part of it is not learnt.")
+        f"{percent(weights['pointing'])}; maps without any network point into "
+        f"{percent(gradcam['random']['pointing'])} (random), {percent(gradcam['center']['pointing'])} (the "
+        f"centre) and {percent(size['pointing'])} (where the anomalies are largest)"
+        + (
+            ": what is not learnt explains no more than the input does."
+            if weights["pointing_low"] <= blind
+            else ", so that part of the explanation is not learnt."
+        )
     )
 
 

@@ -49,8 +49,9 @@ def explain(
     """Scores on the correctly classified images with an event among `rows`; null where there is none.
 
     predicted (n,) are the classes that the model predicts for the rows. Other than Grad-CAM: `random` maps, a
-    `center` map, the plain `gradient` and Grad-CAM of the network with `randomised_weights` (Adebayo et al.
-    2018); `off_centre`: the same on events off the centre; `classes`: Grad-CAM by class of event.
+    `center` map, the `anomaly_size` of each cell, the plain `gradient`, and Grad-CAM of the network with
+    `randomised_weights` (Adebayo et al. 2018). `off_centre`: Grad-CAM on events off the centre; `classes`: by
+    class of event.
     """
     assert images.masks is not None
     correct = rows[predicted == images.labels[rows]]
@@ -64,6 +65,7 @@ def explain(
     others = {
         "random": scores.random_maps(n, height, width, seed),
         "center": scores.centre_map(n, height, width),
+        "anomaly_size": scores.anomaly_size(values, standard_of(config).mean, standard_of(config).std),
         "gradient": _batched(values, labels, config, lambda x, y: input_gradient(network, x, y)),
     }
     far = scores.off_centre(masks)

@@ -3,6 +3,7 @@
 Importance (n, H, W) lies in [0, 1], masks (n, H, W) hold at least one cell each. Each score is (n,).
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -51,6 +52,17 @@ def centre_map(n: int, height: int, width: int) -> Importance:
     rows, columns = np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2
     distance = np.hypot(rows[:, None] / height, columns[None, :] / width)
     return np.broadcast_to(1 - distance / distance.max(), (n, height, width))
+
+
+def anomaly_size(values: npt.NDArray[np.generic], mean: Sequence[float], std: Sequence[float]) -> Importance:
+    """Root mean square over channels of standardised images (n, C, H, W), each scaled to [0, 1].
+
+    What an explanation points at where it follows the input alone and nothing that was learnt.
+    """
+    centre, deviation = (np.asarray(part, np.float32)[:, None, None] for part in (mean, std))
+    size = np.sqrt(np.square((values.astype(np.float32) - centre) / deviation).mean(axis=1))
+    low, high = (end(axis=(1, 2), keepdims=True) for end in (size.min, size.max))
+    return np.asarray((size - low) / np.where(high > low, high - low, 1))
 
 
 def random_maps(n: int, height: int, width: int, seed: int) -> Importance:
