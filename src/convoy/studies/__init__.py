@@ -1,0 +1,1 @@
+"""Studies of convolutional networks, on demand: each ends in one table and one picture."""
