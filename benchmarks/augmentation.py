@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
-from convoy.nn.augmentation import Augmentation
+from convoy.nn.augmentation_params import Augmentation
 from convoy.nn.images import SimpleCNN
 from convoy.training.batches import Batch
 from convoy.training.devices import Device
