@@ -1,4 +1,4 @@
-"""Names of splits in tables and sentences."""
+"""Names of splits, and the paragraphs of the report that explain its tables and pictures."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,61 @@ PLACES = {
     "unseen_terrain": "on unseen terrain",
 }
 WARMING = {"warmer_2k": "2 K", "warmer_4k": "4 K"}
+ERRORS = (
+    "Lower is better. Diamonds are networks, discs are baselines (blue: the best on a split). Error bars, "
+    "and the second lines in the table, are 95% confidence intervals."
+)
+FLOOR_LINE = " The dashed line is the noise floor, the lowest expected error given the day's coarse fields."
+DAYS = (
+    "Of the test days the hottest, the coldest, and {third}. In each row the fields share one scale and the "
+    "errors another, where blue is too low and orange too high{coast}. Errors that follow mountains, valleys "
+    "or coasts are systematic; speckle may be random."
+)
+PER_PIXEL = "Bias (blue: too low, orange: too high) and RMSE of each cell over all test days."
+UNEXPLAINED = "the one on which elevation explains least of the field"
+UNLIKE = "the one least like its coarse field"
+COAST = "; the line is the coast"
+PARTS = (
+    "RMSE on the test days. DJF is December to February, MAM March to May, JJA June to August, SON September "
+    "to November{bands}."
+)
+BANDS = "; the lowest band is the sea"
+SPECTRA = (
+    "Power of the maps by wavelength, averaged over the test days. A curve below the truth at short "
+    "wavelengths means that fields are too smooth. The coarse grid does not resolve wavelengths right of the "
+    "dashed line; there even the best estimate, a conditional mean, has less power than the truth."
+)
+CURVES = (
+    "Curves of the first training. The stored weights are those of the epoch with the lowest validation loss."
+)
+MEASURED = (
+    "Bias is model minus truth, averaged over area and days. Anomalies are departures from each cell's mean "
+    "seasonal cycle. Fine-scale power is that of wavelengths which the coarse grid does not resolve."
+)
+VERDICTS = (
+    "Network and baseline are compared by a paired bootstrap, with the same resampled days. A winner is "
+    "named only where the interval of their difference excludes zero; otherwise they tie."
+)
+CHOICE = (
+    "The best baseline of a split is the one with the lowest RMSE on it, among all baselines, also those "
+    "that climate.baselines leaves out; the best network is chosen likewise. Both are chosen on the test "
+    "days themselves, so that their errors are slightly optimistic."
+)
+ONE_TRAINING = (
+    "Intervals cover the variation between days, not between trainings: each network was trained once, with "
+    "one seed."
+)
+TRAININGS = (
+    "Trainings of a network differ in their seed: {}. Figures are means over them. Trainings and blocks of "
+    "days are resampled together, so that intervals cover the variation of both. Maps and spectra are those "
+    "of the first training, whose weights are published."
+)
+NOISE_FLOOR = (
+    "The noise floor is exact. The coarse fields are the area means of the truth, and the synthetic climate "
+    "is the sum of a function of the coarse fields and a Gaussian part, whose best estimate is its "
+    "conditional mean given the area means of the same day. The noise floor is the square root of the "
+    "conditional variance. It is an expectation: on few days a model's RMSE may be lower."
+)
 
 
 def split_label(split: str) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from convoy.climate.data.variables import row_of
-from convoy.climate.downscaling.comparison import findings, pictures
+from convoy.climate.downscaling.comparison import findings, names, pictures
 from convoy.climate.downscaling.comparison.compare import Metrics
 from convoy.climate.downscaling.comparison.names import listed, split_label, split_phrase
 from convoy.climate.downscaling.comparison.pictures import Arrays, Comparison
@@ -39,63 +39,7 @@ MEASURES = {
     "spread_skill": ("spread-skill ratio", False),
 }
 
-
 PLAIN = Measure(1e-1)
-ERRORS = (
-    "Lower is better. Diamonds are networks, discs are baselines (blue: the best on a split). Error bars, "
-    "and the second lines in the table, are 95% confidence intervals."
-)
-FLOOR_LINE = " The dashed line is the noise floor, the lowest expected error given the day's coarse fields."
-DAYS = (
-    "Of the test days the hottest, the coldest, and {third}. In each row the fields share one scale and the "
-    "errors another, where blue is too low and orange too high{coast}. Errors that follow mountains, valleys "
-    "or coasts are systematic; speckle may be random."
-)
-PER_PIXEL = "Bias (blue: too low, orange: too high) and RMSE of each cell over all test days."
-UNEXPLAINED = "the one on which elevation explains least of the field"
-UNLIKE = "the one least like its coarse field"
-COAST = "; the line is the coast"
-PARTS = (
-    "RMSE on the test days. DJF is December to February, MAM March to May, JJA June to August, SON September "
-    "to November{bands}."
-)
-BANDS = "; the lowest band is the sea"
-SPECTRA = (
-    "Power of the maps by wavelength, averaged over the test days. A curve below the truth at short "
-    "wavelengths means that fields are too smooth. The coarse grid does not resolve wavelengths right of the "
-    "dashed line; there even the best estimate, a conditional mean, has less power than the truth."
-)
-CURVES = (
-    "Curves of the first training. The stored weights are those of the epoch with the lowest validation loss."
-)
-MEASURED = (
-    "Bias is model minus truth, averaged over area and days. Anomalies are departures from each cell's mean "
-    "seasonal cycle. Fine-scale power is that of wavelengths which the coarse grid does not resolve."
-)
-VERDICTS = (
-    "Network and baseline are compared by a paired bootstrap, with the same resampled days. A winner is "
-    "named only where the interval of their difference excludes zero; otherwise they tie."
-)
-CHOICE = (
-    "The best baseline of a split is the one with the lowest RMSE on it, among all baselines, also those "
-    "that climate.baselines leaves out; the best network is chosen likewise. Both are chosen on the test "
-    "days themselves, so that their errors are slightly optimistic."
-)
-ONE_TRAINING = (
-    "Intervals cover the variation between days, not between trainings: each network was trained once, with "
-    "one seed."
-)
-TRAININGS = (
-    "Trainings of a network differ in their seed: {}. Figures are means over them. Trainings and blocks of "
-    "days are resampled together, so that intervals cover the variation of both. Maps and spectra are those "
-    "of the first training, whose weights are published."
-)
-NOISE_FLOOR = (
-    "The noise floor is exact. The coarse fields are the area means of the truth, and the synthetic climate "
-    "is the sum of a function of the coarse fields and a Gaussian part, whose best estimate is its "
-    "conditional mean given the area means of the same day. The noise floor is the square root of the "
-    "conditional variance. It is an expectation: on few days a model's RMSE may be lower."
-)
 
 
 def page(
@@ -167,7 +111,7 @@ def _errors(comparison: Comparison) -> Section:
             ]
         )
     units = f", {comparison['units']}" if comparison["units"] else ""
-    noise_floor = FLOOR_LINE if comparison["noise_floor"] is not None else ""
+    noise_floor = names.FLOOR_LINE if comparison["noise_floor"] is not None else ""
     alt = "; ".join(
         f"{MODELS[model].label} {figure(splits[TODAY]['models'][model]['rmse'])}"
         for model in splits[TODAY]["ranking"]
@@ -175,7 +119,7 @@ def _errors(comparison: Comparison) -> Section:
     shown = picture(partial(pictures.splits_picture, comparison), f"RMSE on the test days: {alt}", wide=True)
     return Section(
         "The error of every model on every split",
-        [ERRORS + noise_floor],
+        [names.ERRORS + noise_floor],
         [shown],
         [Table([f"RMSE{units}", *map(split_label, splits)], rows)],
     )
@@ -224,8 +168,8 @@ def _days(
     models = pictures.drawn(comparison, mapped)
     names = listed([findings.phrase(model) for model in models])
     surface = pictures.surface(mapped[models[0]])
-    third = UNEXPLAINED if has_relief(surface.elevation) else UNLIKE
-    text = DAYS.format(third=third, coast=COAST * has_coast(surface))
+    third = names.UNEXPLAINED if has_relief(surface.elevation) else names.UNLIKE
+    text = names.DAYS.format(third=third, coast=names.COAST * has_coast(surface))
     shown = picture(
         partial(pictures.days_picture, comparison, mapped, daily, dates),
         f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,
@@ -240,7 +184,7 @@ def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
     shown = picture(
         partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {names}"
     )
-    return Section("Errors by location", [PER_PIXEL], [shown])
+    return Section("Errors by location", [names.PER_PIXEL], [shown])
 
 
 def _parts(comparison: Comparison, metrics: Metrics) -> Section:
@@ -255,21 +199,21 @@ def _parts(comparison: Comparison, metrics: Metrics) -> Section:
     bands = metrics[models[0]][TODAY]["by_elevation"]
     heading = "Errors by season" + ("" if bands is None else " and elevation")
     sea = bands is not None and bands[0]["from_m"] is None
-    return Section(heading, [PARTS.format(bands=BANDS if sea else "")], [shown])
+    return Section(heading, [names.PARTS.format(bands=names.BANDS if sea else "")], [shown])
 
 
 def _spectra(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
     shown = picture(
         partial(pictures.spectra_picture, comparison, mapped), "Spectra of the truth, baseline and network"
     )
-    return Section("Power spectra", [SPECTRA], [shown])
+    return Section("Power spectra", [names.SPECTRA], [shown])
 
 
 def _curves(comparison: Comparison, curves: Mapping[str, Columns]) -> Section | None:
     if not curves:
         return None
     draw = partial(pictures.curves_picture, curves, comparison["units"])
-    return Section("Learning curves", [CURVES], [picture(draw, "Loss and validation RMSE over epochs")])
+    return Section("Learning curves", [names.CURVES], [picture(draw, "Loss and validation RMSE over epochs")])
 
 
 def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
@@ -289,7 +233,7 @@ def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
         ]
         heading = f"All measures: {split_phrase(split)}"
         header = ["measure", *(MODELS[model].label for model in models)]
-        sections.append(Section(heading, [MEASURED], tables=[Table(header, rows)], folded=True))
+        sections.append(Section(heading, [names.MEASURED], tables=[Table(header, rows)], folded=True))
     return sections
 
 
@@ -306,16 +250,16 @@ def _method(comparison: Comparison) -> Section:
         f"95% confidence intervals are from {resamples:,} bootstrap samples of whole blocks of {block} days, "
         "since neighbouring days are correlated."
     )
-    paragraphs = [rmse, f"{intervals} {VERDICTS}", CHOICE]
+    paragraphs = [rmse, f"{intervals} {names.VERDICTS}", names.CHOICE]
     paragraphs += [_trainings(comparison["trainings"])] if comparison["networks"] else []
-    paragraphs += [NOISE_FLOOR] if comparison["noise_floor"] is not None else []
+    paragraphs += [names.NOISE_FLOOR] if comparison["noise_floor"] is not None else []
     return Section("Method", paragraphs)
 
 
 def _trainings(counts: Mapping[str, int]) -> str:
     if all(count == 1 for count in counts.values()):
-        return ONE_TRAINING
-    return TRAININGS.format(
+        return names.ONE_TRAINING
+    return names.TRAININGS.format(
         listed([f"{count} of {findings.phrase(model)}" for model, count in counts.items()])
     )
 
