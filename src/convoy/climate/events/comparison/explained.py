@@ -28,6 +28,11 @@ _HOW = (
 )
 
 
+_NOT_SCORED = (
+    "Where the objects are is not known of these images, so that explanations are shown and not scored."
+)
+
+
 def sentences(metrics: Metrics) -> list[str]:
     """The findings on explanations and on the confounder; none for images without masks."""
     found = []
@@ -52,6 +57,10 @@ def sections(metrics: Metrics, examples: Mapping[str, Arrays | None], facts: Fac
         for model, of_model in metrics.items()
         if of_model.get("gradcam", {}).get("n") and not MODELS[model].with_mark
     ]
+    for model, own in examples.items():
+        if own is not None and "gradcam" not in metrics[model]:
+            label = MODELS[model].label
+            found.append(Section(f"Where {label} looks", [_NOT_SCORED], _pictures(label, own, facts)))
     marked = _confounded(metrics)
     if marked:
         found.append(_confounder(metrics, *marked, examples.get(marked[1]), facts))

@@ -87,14 +87,15 @@ def score(model: str, stored: StoredModel, images: Images, params: EvaluateParam
         metrics["marked"] = {"class": name, "test": figures["test"], "categories": figures["categories"]}
         first, accuracy = next(iter(in_variant.values())), figures["test"]["accuracy"]
     examples = None
-    if images.masks is not None and accuracy >= params.min_accuracy:
+    if accuracy >= params.min_accuracy:
         from convoy.climate.events.evaluation import explanations
 
         config, tensors = stored.config, stored.tensors
         named = first.argmax(axis=1)
-        metrics["gradcam"] = explanations.explain(config, tensors, shown, rows, named, params.seed)
-        if MODELS[model].with_mark:
-            metrics["gradcam"]["on_mark"] = _on_mark(stored, shown, rows, named)
+        if images.masks is not None:
+            metrics["gradcam"] = explanations.explain(config, tensors, shown, rows, named, params.seed)
+            if MODELS[model].with_mark:
+                metrics["gradcam"]["on_mark"] = _on_mark(stored, shown, rows, named)
         examples = vars(explanations.examples(config, tensors, shown, rows, named, params.examples))
     return Scored(evaluation, rounded(metrics), examples)
 

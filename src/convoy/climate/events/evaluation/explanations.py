@@ -89,17 +89,23 @@ def explain(
 def examples(
     config: Config, tensors: Tensors, images: Images, rows: Rows, predicted: Rows, per_class: int
 ) -> Examples:
-    """The first correctly classified images of each class with events; those misclassified where none is."""
-    assert images.masks is not None
+    """The first correctly classified images of each class with events; those misclassified where none is.
+
+    Of images without masks, every class counts, and the masks are empty.
+    """
+    masks = images.masks
+    if masks is None:
+        masks = np.zeros((len(images.labels), *images.facts.edges), bool)
+    shown = np.ones(len(rows), bool) if images.masks is None else masks[rows].any((1, 2))
     chosen: list[int] = []
     for label in range(len(images.facts.classes)):
-        of_class = np.flatnonzero((images.labels[rows] == label) & images.masks[rows].any((1, 2)))
+        of_class = np.flatnonzero((images.labels[rows] == label) & shown)
         correct = of_class[predicted[of_class] == label]
         chosen += (correct if len(correct) else of_class)[:per_class].tolist()
     picked = np.array(chosen, np.int64)
     values = images.values[rows[picked]]
     return Examples(
-        values, importance_of(config, tensors, values, predicted[picked]), images.masks[rows[picked]],
+        values, importance_of(config, tensors, values, predicted[picked]), masks[rows[picked]],
         images.labels[rows[picked]], predicted[picked],
     )  # fmt: skip
 
