@@ -166,13 +166,13 @@ def _days(
     comparison: Comparison, mapped: Mapping[str, Arrays], daily: DailyErrors, dates: Sequence[str]
 ) -> Section:
     models = pictures.drawn(comparison, mapped)
-    names = listed([findings.phrase(model) for model in models])
+    models_named = listed([findings.phrase(model) for model in models])
     surface = pictures.surface(mapped[models[0]])
     third = names.UNEXPLAINED if has_relief(surface.elevation) else names.UNLIKE
     text = names.DAYS.format(third=third, coast=names.COAST * has_coast(surface))
     shown = picture(
         partial(pictures.days_picture, comparison, mapped, daily, dates),
-        f"Maps of the truth and of {names}, and of their errors, on {listed(dates)}", wide=True,
+        f"Maps of the truth and of {models_named}, and of their errors, on {listed(dates)}", wide=True,
     )  # fmt: skip
     best = comparison["splits"][TODAY]["best_baseline"]
     missing = f" The best baseline, {findings.phrase(best)}, is not shown: it is not among climate.baselines."
@@ -180,9 +180,9 @@ def _days(
 
 
 def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
-    names = listed([findings.phrase(model) for model in pictures.drawn(comparison, mapped)])
+    models_named = listed([findings.phrase(model) for model in pictures.drawn(comparison, mapped)])
     shown = picture(
-        partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {names}"
+        partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {models_named}"
     )
     return Section("Errors by location", [names.PER_PIXEL], [shown])
 
@@ -221,7 +221,7 @@ def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
     sections, figure = [], findings.measure(comparison)
     for split, found in comparison["splits"].items():
         models = [model for model in found["ranking"] if model in metrics]
-        names = [
+        measures = [
             name for name in MEASURES if any(metrics[model][split].get(name) is not None for model in models)
         ]
         rows = [
@@ -229,7 +229,7 @@ def _measures(comparison: Comparison, metrics: Metrics) -> list[Section]:
                 MEASURES[name][0] + _unit(comparison, name),
                 *(_value(metrics[model][split], name, figure) for model in models),
             ]
-            for name in names
+            for name in measures
         ]
         heading = f"All measures: {split_phrase(split)}"
         header = ["measure", *(MODELS[model].label for model in models)]
