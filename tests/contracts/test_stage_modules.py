@@ -183,9 +183,10 @@ def test_a_change_in_tracking_or_the_cli_reruns_publish_alone(file):
 
 @pytest.mark.parametrize("file", [file for file in SOURCES if "/report/" in file])
 def test_a_change_of_how_figures_and_pages_look_reruns_no_training(file):
-    trains = {"streamrec-train", "climate-train", "climate-baselines", "climate-series-train"}
+    trains = {"streamrec-train", "climate-train", "climate-baselines"}
+    trains |= {"climate-series-train", "climate-events-train"}
     # Baselines of classifiers write tables of their evaluation; only the writer of such folders is theirs.
-    classifiers = {"streamrec-baselines", "climate-series-baselines"}
+    classifiers = {"streamrec-baselines", "climate-series-baselines", "climate-events-baselines"}
     trains |= set() if file == "src/convoy/report/io.py" else classifiers
     assert not stale(file) & trains
 
@@ -220,6 +221,19 @@ def test_a_change_in_a_series_network_retrains_the_networks_of_its_task_alone(fi
 @pytest.mark.parametrize("file", [file for file in SOURCES if file.startswith(f"{SITES}/")])
 def test_a_change_in_the_series_reruns_no_stage_of_another_task(file):
     assert all(name.startswith("climate-series") or name == "publish" for name in stale(file))
+
+
+IMAGES = "src/convoy/climate/events"
+
+
+@pytest.mark.parametrize("file", ["src/convoy/nn/gradcam.py", f"{IMAGES}/comparison/explained.py"])
+def test_a_change_of_explanations_or_the_report_retrains_no_image_network(file):
+    assert stale(file) <= {"climate-events-evaluate", "climate-events-compare", "publish"}
+
+
+@pytest.mark.parametrize("file", [file for file in SOURCES if file.startswith(f"{IMAGES}/")])
+def test_a_change_in_the_events_reruns_no_stage_of_another_task(file):
+    assert all(name.startswith("climate-events") or name == "publish" for name in stale(file))
 
 
 def test_outputs_of_the_baselines_are_those_of_the_registries():
