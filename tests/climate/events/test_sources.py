@@ -14,7 +14,7 @@ RED, BLUE = (250, 10, 20), (10, 20, 250)
 def picture(path, colour=RED, size=(40, 30), mode="RGB", **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", size, colour)
-    image.putpixel((0, 0), (hash(path.name) % 200, 7, 9))  # so that no two files have equal pixels
+    image.putpixel((0, 0), (sum(path.name.encode()) % 200, 7, 9))  # so that no two files have equal pixels
     image.convert(mode).save(path, **options)
     return path
 
