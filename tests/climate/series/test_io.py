@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -81,6 +82,25 @@ def _no_variables(folder):
     (folder / io.FACTS).write_text(json.dumps({**facts, "variables": 6}))
 
 
+def _nothing(folder):
+    (folder / io.VALUES).write_bytes(b"")
+
+
+def _column(name, value):
+    def change(folder):
+        table = pq.read_table(folder / io.ROWS)
+        place = table.column_names.index(name)
+        cells = pa.array([value] * len(table), pa.string())
+        pq.write_table(table.set_column(place, name, cells), folder / io.ROWS)
+
+    return change
+
+
+def _a_category_twice(folder):
+    text = (folder / io.FACTS).read_text()
+    (folder / io.FACTS).write_text(text.replace('"valley"', '"slope"'))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -88,6 +108,10 @@ def _no_variables(folder):
         (_other_numbers, r"found float64"),
         (_no_array, "values.npy: not an array"),
         (_pickled, "values.npy: not an array"),
+        (_nothing, "values.npy: not an array"),
+        (_column("label", "desert"), "rows.parquet: expected labels among the categories; found desert"),
+        (_column("split", None), "rows.parquet: expected no empty cell; found one in 'split'"),
+        (_a_category_twice, "series.json: expected each category once"),
         (_no_column, "rows.parquet: expected columns site, year"),
         (_no_parquet, "rows.parquet: not a whole Parquet file"),
         (_no_variables, "series.json: expected a list of names as 'variables'; found 6"),

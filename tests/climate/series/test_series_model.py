@@ -76,6 +76,9 @@ FAULTS = {
     "a text": (spoilt("tas", "warm"), "tas, row 2: expected 365 numbers"),
     "nothing": (spoilt("psl", None), "psl, row 2: expected 365 numbers"),
     "a missing value": (spoilt("tas", [np.nan] * 365), "tas, row 2: expected values from .* K, found nan"),
+    "a number beyond double precision": (
+        spoilt("tas", [10**400] + [280] * 364), "tas, row 2: expected 365 numbers"
+    ),
     "hPa": (spoilt("psl", [1013.0] * 365), "psl, row 2: expected values from 80000 to 115000 Pa, found 1013"),
 }  # fmt: skip
 

@@ -1,11 +1,14 @@
 """Stations from CSV and NetCDF: names, units, dates, gaps, labels; and the real stations."""
 
+import gzip
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from convoy.climate.data.variables import VariableParams
-from convoy.climate.series.data import SeriesParams, of_stations
+from convoy.climate.series import cf_io, tables_io
+from convoy.climate.series.data import SeriesParams, of_stations, summary
 from convoy.climate.series.stations_io import read_stations
 from convoy.climate.series.tables_io import read_labels
 from convoy.core.errors import ConvoyError
@@ -71,6 +74,15 @@ WRONG = {
     "a column twice": ("site,date,tas,tas\nx,2001-01-01,270,270\n", "two columns have the same name"),
     "a short row": ("site,date,tas\nx,2001-01-01\n", "not a CSV table"),
     "nothing": ("", "not a CSV table"),
+    "a header and no row": ("site,date,tas\n", "it has no row; expected a row for each site and day"),
+    "another delimiter": ("site;date;tas\nx;2001-01-01;270\n", "separate columns by commas"),
+    "a site without a name": ("site,date,tas\nx,2001-01-01,270\n ,2001-01-02,270\n", "column 'site', row 3"),
+    "more than a day": ("site,date,tas\nx,2001-01-01garbage,270\n", "found 2001-01-01garbage"),
+    "a number for missing": ("site,date,tas\nx,2001-01-01,-999\n", "leave missing values empty"),
+    "a latitude beyond the pole": (
+        "site,date,tas,latitude\nx,2001-01-01,270,-91\n",
+        "latitude: expected degrees from -90 to 90; found -91",
+    ),
 }  # fmt: skip
 
 
@@ -85,6 +97,47 @@ def test_one_line_for_a_faulty_table(tmp_path, fault):
 def test_a_wanted_variable_that_is_missing_is_refused(tmp_path):
     with pytest.raises(ConvoyError, match="no variable 'huss'"):
         read(write(tmp_path, CSV), wanted=("tas", "huss"))
+
+
+def test_spaces_around_sites_labels_and_days_are_left_out(tmp_path):
+    path = write(tmp_path, "site,date,tas,label\nx ,2001-01-01 12:00,270,a\n x, 2001-01-02T00:00,271, a\n")
+    (station,), labels, _ = read(path)
+    assert (station.site, labels["x"].name) == ("x", "a")
+    assert station.days.labels == ["2001-01-01", "2001-01-02"]
+    assert list(read_labels(write(tmp_path, "site,label\n x, a\n"))) == ["x"]
+
+
+def test_a_table_of_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "latin.csv"
+    path.write_bytes(b"site,date,tas\nZ\xfcrich,2001-01-01,270\n")
+    with pytest.raises(ConvoyError, match="expected commas between columns, and UTF-8"):
+        read(str(path))
+
+
+def test_a_packed_table_is_bounded_by_its_unpacked_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables_io, "MOST_BYTES", 2**20)
+    path = tmp_path / "packed.csv.gz"
+    path.write_bytes(gzip.compress(b"site,date,tas\n" + b"x,2001-01-01,270\n" * 300_000))
+    assert path.stat().st_size < tables_io.MOST_BYTES
+    with pytest.raises(ConvoyError, match="unpacked, larger than 1,048,576 bytes; split it by sites"):
+        read(str(path))
+
+
+def test_one_column_is_not_two_variables(tmp_path):
+    settings = {"tasmax": VariableParams(name="tas")}
+    with pytest.raises(ConvoyError, match="variable 'tas' is read as tas and as tasmax"):
+        read(write(tmp_path, CSV), settings)
+
+
+def test_an_unusable_year_is_reported_with_its_file_and_a_lacking_label_with_the_label_file(tmp_path):
+    path, labels = write(tmp_path, CSV), write(tmp_path, "site,label\noslo,a\n", "labels.csv")
+    params = {"source": {"paths": [path], "labels": labels}}
+    with pytest.raises(ConvoyError, match=r"stations\.csv: no year in which") as caught:
+        of_stations(parse({"source": {"paths": [path]}}, SeriesParams, "x"))
+    assert caught.value.path == path
+    with pytest.raises(ConvoyError, match="site 'bergen' has no label") as caught:
+        of_stations(parse({**params, "max_missing": 0.5}, SeriesParams, "x"))
+    assert caught.value.path == labels
 
 
 def test_a_site_in_two_files_is_refused(tmp_path):
@@ -136,6 +189,25 @@ def test_stations_of_a_netcdf_file(tmp_path, order):
     np.testing.assert_allclose(stations[1].values["tas"], [277.15, 278.15, np.nan], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "attribute"), [("rowSize", "sample_dimension"), ("stationIndex", "instance_dimension")]
+)
+def test_a_ragged_array_is_refused(tmp_path, name, attribute):
+    held = xr.Dataset({
+        "tas": ("obs", np.full(6, 280.0), {"units": "K"}), "time": ("obs", np.arange(6.0)),
+        name: ("obs", np.zeros(6, int), {attribute: "obs"}),
+    })  # fmt: skip
+    held.to_netcdf(tmp_path / "ragged.nc")
+    with pytest.raises(ConvoyError, match=f"ragged array \\('{name}' has a {attribute}\\)"):
+        read(str(tmp_path / "ragged.nc"))
+
+
+def test_the_values_of_a_file_are_bounded_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(cf_io, "MOST_VALUES", 5)
+    with pytest.raises(ConvoyError, match="tas have 6 values; expected at most 5"):
+        read(netcdf(tmp_path))
+
+
 def test_units_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ConvoyError, match=r"variable 'temperature' has the units 'm'"):
         read(netcdf(tmp_path, units="m"))
@@ -146,6 +218,14 @@ def test_a_grid_is_refused(tmp_path):
     held.to_netcdf(tmp_path / "grid.nc")
     with pytest.raises(ConvoyError, match="no variable 'tas'"):
         read(str(tmp_path / "grid.nc"))
+
+
+def test_the_log_shows_labels_without_their_terminal_escapes(tmp_path):
+    days = np.arange("2001-01-01", "2002-01-01", dtype="datetime64[D]")
+    rows = "".join(f"x,{day},270,\x1b[2Jcoast\n" for day in days)
+    path = write(tmp_path, "site,date,tas,label\n" + rows)
+    held, facts = of_stations(parse({"source": {"paths": [path]}}, SeriesParams, "x"))
+    assert r"labels: \x1b[2Jcoast 1" in summary(held, facts)
 
 
 def test_the_real_stations(tmp_path, real_data):

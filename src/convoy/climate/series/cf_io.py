@@ -10,10 +10,10 @@ from convoy.climate.data import axes
 from convoy.climate.data.netcdf import Reader, time_of
 from convoy.climate.data.packing import undeclared_fill
 from convoy.climate.series.naming import Floats, Settings, chosen, converted
-from convoy.climate.series.stations import Station
+from convoy.climate.series.stations import Station, check_latitudes
 from convoy.core.errors import ConvoyError
 
-MOST_VALUES = 500_000_000  # of one variable
+MOST_VALUES = 200_000_000  # of all variables of a file, which are held in double precision
 _STATION_NAMES = ("station_name", "station_id", "station", "site", "location")
 _LATITUDE = "latitude"
 
@@ -21,6 +21,7 @@ _LATITUDE = "latitude"
 def cf_stations(path: str, reader: Reader, settings: Settings, wanted: Sequence[str] | None) -> list[Station]:
     """The stations of a file whose variables lie along a station and a time dimension, in either order."""
     raw = reader.open(path)
+    _refuse_ragged(path, raw)
     attributes = {str(name): dict(held.attrs) for name, held in raw.variables.items() if held.ndim == 2}
     names = chosen(path, list(attributes), attributes, settings, wanted)
     values: dict[str, Floats] = {}
@@ -38,9 +39,9 @@ def cf_stations(path: str, reader: Reader, settings: Settings, wanted: Sequence[
                 f"variable '{stored}' has other stations or times than the first one", path=path
             )
         shape = others[0], time[1]
-        if raw[stored].size > MOST_VALUES:
+        if (size := raw[stored].size * len(names)) > MOST_VALUES:
             raise ConvoyError(
-                f"variable '{stored}' has {raw[stored].size:,} values", path=path,
+                f"{', '.join(names)} have {size:,} values", path=path,
                 expected=f"at most {MOST_VALUES:,}", hint="split the file by stations",
             )  # fmt: skip
         held = raw[stored].variable.transpose(others[0], time[0]).values
@@ -55,10 +56,22 @@ def cf_stations(path: str, reader: Reader, settings: Settings, wanted: Sequence[
     days = axes.days(raw, shape[1])
     sites = _station_names(path, reader, raw, shape[0])
     latitude = _latitudes(raw, shape[0], len(sites))
+    check_latitudes(np.array(latitude), path)
     return [
         Station(site, latitude[row], days, {name: table[row] for name, table in values.items()})
         for row, site in enumerate(sites)
     ]
+
+
+def _refuse_ragged(path: str, raw: xr.Dataset) -> None:
+    """Raise ConvoyError for CF's ragged arrays, in which one dimension holds the days of all stations."""
+    for name, held in raw.variables.items():
+        for attribute in ("sample_dimension", "instance_dimension"):
+            if attribute in held.attrs:
+                raise ConvoyError(
+                    f"its stations are in a ragged array ('{name}' has a {attribute})", path=path,
+                    expected="variables along a station and a time dimension",
+                )  # fmt: skip
 
 
 def _station_names(path: str, reader: Reader, raw: xr.Dataset, dim: str) -> list[str]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from convoy.climate.data.variables import VariableParams
+from convoy.climate.series.naming import SHOWN
 from convoy.climate.series.site_years import SPLITS, VARIABLES, SiteYears, split_of, texts
 from convoy.climate.series.stations import SplitParams, site_years
 from convoy.climate.series.stations_io import read_stations
@@ -18,6 +19,7 @@ from convoy.climate.series.synthetic.regimes import REGIMES
 from convoy.climate.series.synthetic.weather import SyntheticParams, simulate, variables
 from convoy.climate.series.tables_io import read_labels
 from convoy.core.params import Section
+from convoy.core.printable import cut, one_line
 
 SYNTHETIC: Literal["synthetic"] = "synthetic"
 FIRST_YEAR = 2001
@@ -121,19 +123,21 @@ def of_stations(params: SeriesParams) -> tuple[SiteYears, dict[str, Any]]:
     found, labels, chosen = read_stations(params.source.paths, params.variables, params.in_order())
     if params.source.labels is not None:
         labels = read_labels(params.source.labels)
-    where = params.source.labels or ", ".join(params.source.paths)
-    held, counts = site_years(found, labels, chosen, params.max_missing, params.split, where)
+    where = cut(", ".join(params.source.paths), SHOWN)
+    held, counts = site_years(
+        found, labels, chosen, params.max_missing, params.split, where, params.source.labels or ""
+    )
     return held, {"source": ", ".join(PurePath(path).name for path in params.source.paths), **counts}
 
 
 def summary(held: SiteYears, facts: Mapping[str, Any]) -> str:
-    """The content of the folder in three lines, for the log."""
+    """The content of the folder in three lines that are safe to print."""
     splits = Counter(held.split)
     shares = ", ".join(f"{name} {splits[name]:,}" for name in SPLITS)
-    labels = ", ".join(f"{name} {count:,}" for name, count in sorted(Counter(held.label).items()))
+    labels = one_line(", ".join(f"{name} {count:,}" for name, count in sorted(Counter(held.label).items())))
     counts = {name.replace("_", " "): value for name, value in facts.items() if name != "source"}
     more = "".join(f", {name} {value:,}" for name, value in counts.items())
     return (
-        f"{len(held):,} site-years of {facts['source']}: {', '.join(held.variables)}{more}\n"
+        f"{len(held):,} site-years of {one_line(facts['source'])}: {', '.join(held.variables)}{more}\n"
         f"split: {shares}\nlabels: {labels}"
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from convoy.climate.series.site_years import DAYS, SiteYears, texts
@@ -19,7 +20,7 @@ from convoy.core.files import (
     write_json,
     write_manifest,
 )
-from convoy.core.printable import reason
+from convoy.core.printable import cut, reason
 
 VALUES, ROWS, FACTS = "values.npy", "rows.parquet", "series.json"
 AGAIN = "make it again with `dvc repro -f climate-series`"
@@ -48,11 +49,17 @@ def read(folder: Path) -> SiteYears:
     if rows.schema != _SCHEMA:
         raise _unfit(folder / ROWS, f"columns {', '.join(_SCHEMA.names)}", ", ".join(rows.column_names))
     variables, categories = _names(folder, facts, "variables"), _names(folder, facts, "categories")
+    if len(set(categories)) != len(categories):
+        raise _unfit(folder / FACTS, "each category once", cut(", ".join(categories), 100))
+    if empty := [name for name in rows.column_names if rows[name].null_count]:
+        raise _unfit(folder / ROWS, "no empty cell", f"one in '{empty[0]}'")
+    if unknown := set(pc.unique(rows["label"]).to_pylist()) - set(categories):
+        raise _unfit(folder / ROWS, "labels among the categories", min(unknown))
     shape = (len(rows), len(variables), DAYS)
     # Mapped first: a header with another shape must not take memory.
     try:
         mapped = np.load(folder / VALUES, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError) as error:
         raise ConvoyError(f"not an array ({reason(error)})", path=folder / VALUES, hint=AGAIN) from None
     if mapped.shape != shape or mapped.dtype != np.float32:
         found = f"{mapped.dtype.name} {list(mapped.shape)}"

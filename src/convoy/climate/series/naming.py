@@ -47,6 +47,13 @@ def chosen(
             _lacks(path, name, name, present)
     if not found:
         _lacks(path, OURS[0], OURS[0], present)
+    for name, stored in found.items():
+        first = next(other for other in found if found[other] == stored)
+        if first != name:
+            raise ConvoyError(
+                f"variable '{stored}' is read as {first} and as {name}", path=path,
+                key=Param(SECTION, (name, "name"), "..."), hint=f"name another one: {KEY}",
+            )  # fmt: skip
     return found
 
 
@@ -76,6 +83,7 @@ def converted(path: str, name: str, stored: str, values: Floats, settings: Setti
         raise ConvoyError(
             f"variable '{stored}' is {values[wrong][0]:.6g} {row.units} if its units are '{units}' (the "
             f"first of {int(wrong.sum()):,})", path=path, key=Param(SECTION, (name, "units"), "..."),
-            expected=f"{least:g} to {greatest:g}", hint=f"declare its units: {KEY}",
+            expected=f"{least:g} to {greatest:g}",
+            hint=f"declare its units: {KEY}, and leave missing values empty",
         )  # fmt: skip
     return np.maximum(values, least) if row.round_off else values

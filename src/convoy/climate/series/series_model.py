@@ -93,7 +93,7 @@ class SeriesModel:
         for number, value in enumerate(values):
             try:
                 line = np.asarray(value, np.float64)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 line = np.empty(0)
             if line.shape != (DAYS,):
                 raise ConvoyError(

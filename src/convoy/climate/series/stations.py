@@ -12,6 +12,7 @@ from convoy.climate.data.domains import Days
 from convoy.climate.series.site_years import DAYS, SPLITS, SiteYears, split_of, texts
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
+from convoy.core.printable import cut
 
 CALENDARS = ("standard", "proleptic_gregorian", "noleap")
 _SHORT_LONG = {"360_day": "years of 360 days", "all_leap": "years of 366 days"}
@@ -44,21 +45,23 @@ class Label:
 
 def site_years(
     stations: Iterable[Station], labels: Mapping[str, Label], variables: Sequence[str], max_missing: float,
-    split: SplitParams, where: str,
+    split: SplitParams, where: str, label_file: str = "",
 ) -> tuple[SiteYears, dict[str, int]]:  # fmt: skip
     """Every year of every station with at most `max_missing` of its days missing, and counts.
 
     A day is missing where a value of any variable is; its values are interpolated linearly in time, each
-    variable on its own, within the year. Counted: years left out, site-years and days interpolated. `where`:
-    the source, for messages. Raises ConvoyError for a site without a label, and where nothing remains.
+    variable on its own, within the year. Counted: years left out, site-years and days interpolated. `where`
+    and `label_file`: the files, for messages. Raises ConvoyError for a site without a label, and where
+    nothing remains.
     """
     counts: Counter[str] = Counter(years_left_out=0, site_years_with_gaps=0, days_interpolated=0)
     rows = []
     for station in stations:
         if station.site not in labels:
             raise ConvoyError(
-                f"site '{station.site}' has no label", path=where, hint="add it to the label file"
-            )
+                f"site '{cut(station.site, 60)}' has no label", path=label_file or where,
+                hint="add it to the label file",
+            )  # fmt: skip
         for year, values in _years(station, variables, where):
             missing = np.isnan(values).any(axis=0)
             gaps = int(missing.sum())
@@ -87,6 +90,15 @@ def site_years(
         latitude=np.array([station.latitude for station, *_ in rows]),
         interpolated=np.array([gaps for _, _, gaps, _ in rows], np.int64),
     ), dict(counts)  # fmt: skip
+
+
+def check_latitudes(degrees: npt.NDArray[np.float64], where: str) -> None:
+    """Raise ConvoyError for a latitude beyond a pole; NaN: not known."""
+    wrong = degrees[np.abs(degrees) > 90]
+    if len(wrong):
+        raise ConvoyError(
+            path=where, key="latitude", expected="degrees from -90 to 90", found=f"{wrong[0]:g}"
+        )
 
 
 def check_split(name: str, where: str) -> str | None:
