@@ -9,7 +9,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from convoy.cli.app import app
+from convoy.climate.data.netcdf import Reader
 from convoy.climate.events.data import TEST
+from convoy.climate.events.inputs_io import read_inputs
 from convoy.climate.events.judging import Judge
 from convoy.climate.events.models.specs import train
 from convoy.climate.events.params import ImageTraining, SimpleCNNParams
@@ -100,7 +102,10 @@ def missing_values(values):
     [
         (lambda p, v: netcdf(p / "a.nc", v[..., :32], steps=False), "expected 64 x 64 cells"),
         (lambda p, v: netcdf(p / "a.nc", v, ("K", "m", "g/kg"), steps=False), "units that convert to hPa"),
-        (lambda p, v: netcdf(p / "a.nc", missing_values(v), steps=False), "missing values"),
+        (lambda p, v: netcdf(p / "a.nc", missing_values(v), steps=False), "missing or infinite values"),
+        (lambda p, v: netcdf(p / "a.nc", v[:0]), "0 times; expected 1 to 10,000"),
+        (lambda p, v: netcdf(p / "a.nc", np.full_like(v, 1e38), steps=False), "no finite probabilities"),
+        (lambda p, v: netcdf(p / "a.nc", np.full(v.shape, 1e300), steps=False), "missing or infinite"),
         (lambda p, v: p / "absent.nc", "no such file"),
         (lambda p, v: picture(p / "a.png"), "not what the model was"),
         (lambda p, v: Path((p / "a.nc").write_bytes(b"CDF\x01" + b"x" * 9) and p / "a.nc"), "a.nc"),
@@ -144,3 +149,27 @@ def test_a_folder_that_cannot_be_written(folder, maps, tmp_path):
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     done = run(netcdf(tmp_path / "a.nc", maps.values[:1]), "--model", folder)
     assert "cannot be written" in done.output
+
+
+def test_a_file_that_begins_in_the_south_gives_the_map_with_north_on_top(tmp_path):
+    values = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    lat = ("lat", 60.0 - np.arange(64) / 2, {"units": "degrees_north"})
+    lon = ("lon", np.arange(64) / 2, {"units": "degrees_east"})
+    north_first = xr.Dataset({"t": (("lat", "lon"), values, {"units": "K"})}, {"lat": lat, "lon": lon})
+    variants = {
+        "north": north_first,
+        "south": north_first.isel(lat=slice(None, None, -1)),
+        "turned": north_first.transpose("lon", "lat").isel(lon=slice(None, None, -1)),
+    }
+    with Reader() as reader:
+        for name, dataset in variants.items():
+            dataset.to_netcdf(tmp_path / f"{name}.nc")
+            read = read_inputs(tmp_path / f"{name}.nc", ["t"], ["K"], (64, 64), reader)
+            np.testing.assert_array_equal(read.values[0, 0], values)
+
+
+def test_a_name_with_terminal_escapes_is_printed_escaped(folder, maps, tmp_path):
+    path = netcdf(tmp_path / "\x1b[31mred.nc", maps.values[:1], steps=False)
+    done = run(path, "--model", folder)
+    assert done.exit_code == 0
+    assert "\x1b" not in done.output

@@ -170,6 +170,13 @@ class Unused(Small):
         return self.head(x.mean((2, 3)).repeat(1, 3)[:, :8])
 
 
+class WithoutGradients(Small):
+    def forward(self, x):
+        with torch.no_grad():
+            maps = self.conv(x)
+        return self.head(maps.mean((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("model", "layer", "x", "target", "message"),
     [
@@ -184,6 +191,7 @@ class Unused(Small):
         (Twice(), "conv", torch.randn(2, 3, 8, 8), None, "expected one call in a forward pass; found 2"),
         (Unused(), "norm", torch.randn(2, 3, 8, 8), None, "expected one call in a forward pass; found 0"),
         (Unused(), "conv", torch.randn(2, 3, 8, 8), None, "a layer that the scores depend on"),
+        (WithoutGradients(), "conv", torch.randn(2, 3, 8, 8), None, "a layer that the scores depend on"),
         (Small(), "other", torch.randn(2, 3, 8, 8), None, "target_layer: expected a layer of the model"),
     ],
 )  # fmt: skip
@@ -208,6 +216,12 @@ def test_after_its_block_the_object_is_closed():
         pass
     with pytest.raises(ConvoyError, match="closed"):
         cam.generate(torch.randn(2, 3, 8, 8))
+
+
+def test_maps_under_autocast_are_float32():
+    model, x = Small(), torch.randn(2, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert GradCAM(model, model.conv).generate(x).dtype == torch.float32
 
 
 def test_nothing_is_left_after_a_thousand_calls():

@@ -64,13 +64,14 @@ def _explain(paths: list[Path], model: str, out: Path | None, force: bool) -> No
             for path, inputs in zip(paths, read, strict=True)
         ]
         _check_targets([target for group in targets for target in group], force)
-        for inputs, group in zip(read, targets, strict=True):
-            judged = judge(inputs.values)
+        # All before the first overlay is written: images of huge values are refused here.
+        verdicts = [judge(inputs.values) for inputs in read]
+        for inputs, judged, group in zip(read, verdicts, targets, strict=True):
             pictures = _pictures(judge, inputs, judged)
             for target, picture, line in zip(group, pictures, _lines(inputs, judged), strict=True):
                 with without_new_parents(target):
                     _write(target, picture)
-                print(f"{one_line(line)}  {target}", flush=True)
+                print(one_line(f"{line}  {target}"), flush=True)
 
 
 def _target(path: Path, name: str, out: Path | None) -> Path:

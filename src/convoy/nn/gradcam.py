@@ -81,13 +81,17 @@ class GradCAM:
                     found=str(len(outputs)), hint="choose a layer that is used once",
                 )  # fmt: skip
             chosen = _chosen(scores, target_class)
-            (gradients,) = torch.autograd.grad(chosen.sum(), outputs, allow_unused=True)
+            # Without a graph the layer was called under no_grad.
+            gradients = None
+            if chosen.requires_grad:
+                (gradients,) = torch.autograd.grad(chosen.sum(), outputs, allow_unused=True)
             if gradients is None:
                 raise ConvoyError(
                     key=f"target_layer {_kind(layer)}", expected="a layer that the scores depend on"
                 )
-            activations = outputs[0].detach().float()
-            return torch.einsum("nk,nkhw->nhw", gradients.float().mean((2, 3)), activations)
+            activations, weights = outputs[0].detach().float(), gradients.float().mean((2, 3))
+            with torch.autocast(x.device.type, enabled=False):  # bfloat16 would give many cells the maximum
+                return torch.einsum("nk,nkhw->nhw", weights, activations)
 
 
 def input_gradient(model: nn.Module, x: Tensor, target_class: Targets = None) -> Tensor:

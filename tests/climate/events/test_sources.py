@@ -1,3 +1,6 @@
+import os
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -291,3 +294,43 @@ def test_a_folder_whose_bytes_changed_is_refused(stored):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(ConvoyError):
         read(stored[1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "fox").mkdir(), "no pictures of this class"),
+        (lambda f: (f / "cat" / "\x1b[31m.png").write_bytes(b""), "do not print"),
+        (lambda f: picture(f / "a\nb" / "a.png"), "do not print"),
+        (lambda f: picture(f / os.fsdecode(b"caf\xe9") / "a.png"), "not UTF-8"),
+        (lambda f: os.mkfifo(f / "cat" / "zz.png"), "not a picture"),
+        (lambda f: (f / "cat" / "zz.png").symlink_to(f / "nowhere.png"), "not a picture"),
+    ],
+)
+def test_what_cannot_become_a_class_or_an_image_is_refused(tmp_path, spoil, message):
+    spoil(album(tmp_path, 2))
+    with pytest.raises(ConvoyError, match=message):
+        read_folders(tmp_path, 32, 100)
+
+
+def test_a_part_without_class_folders_is_refused(tmp_path):
+    album(tmp_path, 2, parts=("train",))
+    picture(tmp_path / "test" / "unlabelled.png")
+    with pytest.raises(ConvoyError, match="test: no class folders"):
+        read_folders(tmp_path, 32, 100)
+
+
+def test_broken_exif_does_not_stop_a_rotation(tmp_path):
+    # Make (0x010F) is text and stated to be a rational number, as no program writes it.
+    entries = [(0x010F, 5, 1, 200), (0x0112, 3, 1, 6 << 16)]
+    tags = b"".join(struct.pack(">HHII", *entry) for entry in entries)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 2) + tags + bytes(200)
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert decode(tmp_path / "a.jpg", 20).repaired == ("rotated", "resized")
+
+
+@pytest.mark.parametrize("name", ["x" * 501, "\x1b[31mred"])
+def test_names_of_cifar_that_no_table_shows_are_refused(tmp_path, name):
+    (tmp_path / cifar_io.NAMES).write_text(f"{name}\ncat\n")
+    with pytest.raises(ConvoyError, match="at most 500 characters that print"):
+        cifar_io.read_cifar(tmp_path, 10)

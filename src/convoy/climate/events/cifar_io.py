@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from convoy.climate.events.data import TEST, TRAIN, Facts, Images, split_by_hash
+from convoy.climate.events.data import LONGEST_NAME, TEST, TRAIN, Facts, Images, split_by_hash
 from convoy.core.errors import ConvoyError
+from convoy.core.printable import cut
 
 EDGE = 32
 NAMES, TEST_FILE, TRAIN_FILES = "batches.meta.txt", "test_batch.bin", "data_batch_*.bin"
@@ -65,6 +66,13 @@ def _names(path: Path) -> tuple[str, ...]:
         raise ConvoyError(f"not UTF-8 ({error.reason})", path=path) from None
     if not 2 <= len(set(names)) == len(names) <= 256:
         raise ConvoyError(path=path, expected="2 to 256 names of classes, each once", found=f"{len(names)}")
+    for name in names:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise ConvoyError(
+                path=path,
+                expected=f"names of at most {LONGEST_NAME} characters that print",
+                found=cut(name, 40),
+            )
     return names
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.Image import Transpose
 
 from convoy.climate.events.data import (
     LARGEST_BYTES,
@@ -38,6 +39,11 @@ _PARTS = {
     "test": TEST,
 }  # fmt: skip
 _ORIENTATION = 0x0112  # the tag of EXIF
+# By its value. ImageOps.exif_transpose writes the EXIF anew as well, and fails where that is broken.
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,8 @@ class Decoded:
 def read_folders(folder: Path, size: int, most: int) -> Images:
     """The pictures of a folder of class folders, as size x size; at most `most` of them.
 
-    Raises ConvoyError for a folder without two classes, a picture that is unreadable, truncated or too large
-    to decode, and a file that is none.
+    Raises ConvoyError for a folder without two classes, a class without pictures, a picture that is
+    unreadable, truncated or too large to decode, a file that is none, and a name that is no plain text.
     """
     files = list(_files(folder, most))
     classes = sorted({file.parent.name for file, _ in files})
@@ -127,9 +133,10 @@ def _repaired(picture: Image.Image, size: int) -> Decoded:
     if getattr(picture, "n_frames", 1) > 1:
         repaired.append("animated")
         picture.seek(0)
-    if picture.getexif().get(_ORIENTATION, 1) != 1:
+    upright = picture
+    if (turn := _UPRIGHT.get(picture.getexif().get(_ORIENTATION, 1))) is not None:
         repaired.append("rotated")
-    upright = ImageOps.exif_transpose(picture)
+        upright = picture.transpose(turn)
     if upright.mode.startswith("I") or upright.mode == "F":
         repaired.append("16-bit")
         numbers = np.asarray(upright, np.float64)
@@ -152,10 +159,7 @@ def _repaired(picture: Image.Image, size: int) -> Decoded:
 
 def _files(folder: Path, most: int) -> Iterator[tuple[Path, int]]:
     """Pictures in order of their names, and their split; -1 where the layout does not give it."""
-    try:
-        parts = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-    except OSError as error:
-        raise ConvoyError(f"cannot be read: {error.strerror}", path=folder) from None
+    parts = [path for path in _entries(folder) if path.is_dir()]
     given = {path: _PARTS[path.name.lower()] for path in parts if path.name.lower() in _PARTS}
     if TRAIN not in given.values():
         given = {folder: -1}
@@ -164,9 +168,15 @@ def _files(folder: Path, most: int) -> Iterator[tuple[Path, int]]:
         raise ConvoyError("stands next to `train`", path=other, expected="train, val and test only")
     count = 0
     for top, number in given.items():
-        for of_class in sorted(path for path in top.iterdir() if path.is_dir() and path.name[0] != "."):
-            for file in sorted(path for path in of_class.iterdir() if path.name[0] != "."):
-                if file.is_dir() or file.suffix.lower() not in SUFFIXES:
+        of_classes = [path for path in _entries(top) if path.is_dir()]
+        if not of_classes and number != -1:
+            raise ConvoyError("no class folders", path=top, hint="remove it, or make one for each class")
+        for of_class in of_classes:
+            files = _entries(of_class)
+            if not files:
+                raise ConvoyError("no pictures of this class", path=of_class, hint="add some or remove it")
+            for file in files:
+                if not file.is_file() or file.suffix.lower() not in SUFFIXES:
                     raise ConvoyError("not a picture", path=file, expected=f"one of {', '.join(SUFFIXES)}")
                 count += 1
                 if count > most:
@@ -176,3 +186,17 @@ def _files(folder: Path, most: int) -> Iterator[tuple[Path, int]]:
                         hint="raise climate.events.images.max_images",
                     )
                 yield file, number
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder by name, hidden files left out; ConvoyError for names that no table can hold."""
+    try:
+        found = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    except OSError as error:
+        raise ConvoyError(f"cannot be read: {error.strerror}", path=folder) from None
+    for path in found:
+        if not path.name.isprintable():
+            raise ConvoyError(
+                "a name with characters that do not print, or that are not UTF-8", path=path, hint="rename it"
+            )
+    return found

@@ -27,7 +27,9 @@ _STORED = {"F16": np.dtype(np.float16), "U8": np.dtype(np.uint8)}
 _AGAIN = "run `dvc repro climate-events` to make it"
 _COLUMNS = {"id": pa.string(), "sha256": pa.string(), "label": pa.int64(), "split": pa.uint8()}
 
-_Text = Annotated[str, Field(min_length=1, max_length=500)]
+LONGEST_NAME = 500
+"""Characters of the name of a class, a channel or a source."""
+_Text = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
 class Facts(Section):

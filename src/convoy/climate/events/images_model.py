@@ -50,9 +50,10 @@ class ImagesModel:
     def fault(self) -> str | None:
         """Description of a fault in its prediction for an image of zeros, or None."""
         zeros = np.zeros(int(np.prod(self._judge.edges)))
-        answer = self.predict(pd.DataFrame({name: [zeros] for name in self._judge.channels}))
-        if not np.isfinite(answer["probabilities"][0]).all():
-            return "the probabilities of its stored model are not finite"
+        try:
+            self.predict(pd.DataFrame({name: [zeros] for name in self._judge.channels}))
+        except ConvoyError as error:
+            return str(error)
         return None
 
     def _image(self, name: str, row: int, value: Any) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from convoy.climate.data.axes import coordinates, latitudes, longitudes
 from convoy.climate.data.netcdf import Reader, time_of
 from convoy.climate.data.units import conversion
 from convoy.climate.events.class_folders_io import SUFFIXES, decode
@@ -32,7 +33,8 @@ def read_inputs(
     """The images of a file as a model with these channels takes them.
 
     A picture is brought to the model's size. A NetCDF file has a variable per channel, of the model's size,
-    and may have a time dimension. Raises ConvoyError for a file of the other kind, other sizes and units.
+    and may have a time dimension; rows are from north to south where it has latitudes.
+    Raises ConvoyError for a file of the other kind, other sizes and units.
     """
     is_picture = path.suffix.lower() in SUFFIXES
     if is_picture != (tuple(channels) == PICTURE_CHANNELS):
@@ -53,24 +55,28 @@ def read_inputs(
 
 
 def _field(dataset: Any, name: str, unit: str, edges: tuple[int, int], path: Path) -> npt.NDArray[np.float32]:
-    """One channel (n, H, W) in the model's units."""
+    """One channel (n, H, W) in the model's units, north at the top and west on the left where they are known.
+
+    Files may begin in the south, and a map that is upside down has its cyclones turn the other way.
+    """
     if name not in dataset:
         raise ConvoyError(f"no variable '{name}'", path=path, found=", ".join(map(str, dataset.data_vars)))
     variable = dataset[name]
     time = time_of(dataset, name)
-    order = [
-        *([] if time is None else [time[0]]),
-        *(dim for dim in variable.dims if time is None or dim != time[0]),
-    ]
-    variable = variable.transpose(*order)
+    found = _located(dataset, name)
+    places = None if found is None else (latitudes(dataset, found[0])[1], longitudes(dataset, found[1])[1])
+    first = [*([] if time is None else [time[0]])]
+    last = [] if found is None else [dataset[coordinate].dims[0] for coordinate in found]
+    between = [dim for dim in variable.dims if dim not in {*first, *last}]
+    variable = variable.transpose(*first, *between, *last)
     shape = variable.shape if time is not None else (1, *variable.shape)
     if shape[1:] != edges:
         raise ConvoyError(
             path=path, key=f"variable '{name}'", expected=f"{edges[0]} x {edges[1]} cells, as in training",
             found=" x ".join(map(str, variable.shape)), hint="regrid it",
         )  # fmt: skip
-    if shape[0] > MOST_STEPS:
-        raise ConvoyError(f"{shape[0]:,} times", path=path, expected=f"at most {MOST_STEPS:,}", hint="cut it")
+    if not 1 <= shape[0] <= MOST_STEPS:
+        raise ConvoyError(f"{shape[0]:,} times", path=path, expected=f"1 to {MOST_STEPS:,}", hint="cut it")
     stated = str(variable.attrs.get("units", ""))
     scale = conversion(stated, unit) if stated else None
     if scale is None:
@@ -79,7 +85,18 @@ def _field(dataset: Any, name: str, unit: str, edges: tuple[int, int], path: Pat
             found=f"'{stated}'" if stated else "none",
         )  # fmt: skip
     # An anomaly is a difference, so that the offset of degC to K does not count.
-    values = np.asarray(variable.values, np.float32).reshape(shape) * np.float32(scale.scale)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused
+        values = np.asarray(variable.values, np.float32).reshape(shape) * np.float32(scale.scale)
     if not np.isfinite(values).all():
-        raise ConvoyError("missing values", path=path, key=f"variable '{name}'", hint="fill them first")
-    return values
+        raise ConvoyError(
+            "missing or infinite values", path=path, key=f"variable '{name}'", hint="fill them first"
+        )
+    return values if places is None else values[:, places[0][::-1, None], places[1]]
+
+
+def _located(dataset: Any, name: str) -> tuple[str, str] | None:
+    """Latitude and longitude of a variable; None for a grid without them, taken as it is stored."""
+    try:
+        return coordinates(dataset, name)
+    except ConvoyError:
+        return None

@@ -56,7 +56,10 @@ class Judge:
         self.edges: tuple[int, int] = (config["edges"][0], config["edges"][1])
 
     def __call__(self, values: npt.NDArray[Any]) -> Judged:
-        """Predict images (n, C, H, W) as the model was fitted on; ConvoyError for other shapes and gaps."""
+        """Predict images (n, C, H, W) as the model was fitted on.
+
+        Raises ConvoyError for other shapes, for gaps, and for values so large that nothing finite results.
+        """
         shape = (len(self.channels), *self.edges)
         if values.ndim != 4 or values.shape[1:] != shape:
             raise ConvoyError(
@@ -67,7 +70,13 @@ class Judge:
             raise ConvoyError(key="images", expected="finite numbers", found="missing or infinite ones")
         if len(values) == 0:
             return Judged(np.empty((0, len(self.classes))), self.classes)
-        return Judged(next(iter(specs.probabilities(self._stored, values).values())), self.classes)
+        probabilities = next(iter(specs.probabilities(self._stored, values).values()))
+        if not np.isfinite(probabilities).all():
+            raise ConvoyError(
+                f"model '{self._stored.config['kind']}' has no finite probabilities for these images",
+                hint="check their units, and the model",
+            )
+        return Judged(probabilities, self.classes)
 
     def importance(self, values: npt.NDArray[Any], judged: Judged) -> npt.NDArray[np.float32]:
         """Grad-CAM (n, H, W) in [0, 1] for the predicted classes; ConvoyError for a baseline."""
