@@ -9,6 +9,7 @@ from convoy.classifiers.evaluation.evaluate import EvaluateParams
 from convoy.classifiers.evaluation.io import read_predictions
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load
+from convoy.core.printable import one_line
 from convoy.core.stage import run
 from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
@@ -32,7 +33,7 @@ def main() -> None:
     write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(SUBJECT, comparison, LIGHT)})
     write_json(DATA / "metrics" / "comparison.json", {**comparison, "words": words})
     write_text(DATA / "report.html", html)
-    print("\n".join(words))
+    print("\n".join(map(one_line, words)))
 
 
 if __name__ == "__main__":

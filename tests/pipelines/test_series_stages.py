@@ -88,13 +88,19 @@ def test_a_model_of_other_variables_is_not_evaluated(copy):
         sites.run("series_evaluate", copy)
 
 
-def test_real_stations_run_through_all_stages(tmp_path):
-    """Two variables of a CSV table, in degrees Celsius, with a gap; no Bayes accuracy is known."""
+def test_real_stations_run_through_all_stages(tmp_path, capsys):
+    """Two variables of a CSV table, in degrees Celsius, with a gap; no Bayes accuracy is known.
+
+    A label holds a terminal escape, which no stage prints.
+    """
     rng = np.random.default_rng(0)
     dates = np.arange("2001-01-01", "2003-01-01", dtype="datetime64[D]")
     lines = ["site,date,label,split,TMEAN,TMAX,latitude"]
     for number in range(18):
-        label, split = ("coast", "inland")[number % 2], ("train", "validation", "test")[number // 2 % 3]
+        label, split = (
+            ("coa\x1b[2Jst", "inland")[number % 2],
+            ("train", "validation", "test")[number // 2 % 3],
+        )
         noise = 3 * rng.standard_normal(len(dates)) * (1 + number % 2)
         cycle = 10 - 9 * np.cos(2 * np.pi * (np.arange(len(dates)) - 14) / 365)
         for date, value in zip(dates, cycle + noise, strict=True):
@@ -111,6 +117,9 @@ def test_real_stations_run_through_all_stages(tmp_path):
     sites.write_params(tmp_path, {**sites.SERIES, "data": data})
     for stage in sites.STAGES:
         sites.run(stage, tmp_path)
+    logged = capsys.readouterr().out
+    assert r"coa\x1b[2Jst" in logged
+    assert "\x1b" not in logged
     facts = io.read_facts(tmp_path / DATA / "site_years")
     assert facts["variables"] == ["tas", "tasmax"]
     assert facts["days_interpolated"] == 10

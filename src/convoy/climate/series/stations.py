@@ -70,7 +70,7 @@ def site_years(
                 continue
             counts["site_years_with_gaps"] += gaps > 0
             counts["days_interpolated"] += gaps
-            rows.append((station, year, gaps, _filled(values)))
+            rows.append((station, year, gaps, _filled(values).astype(np.float32)))
     if not rows:
         raise ConvoyError(
             f"no year in which at most {max_missing:.0%} of {DAYS} days miss a value of "
@@ -80,7 +80,7 @@ def site_years(
     sites = [station.site for station, *_ in rows]
     return SiteYears(
         variables=tuple(variables), categories=tuple(sorted({label.name for label in found})),
-        values=np.stack([values for *_, values in rows]).astype(np.float32),
+        values=np.stack([values for *_, values in rows]),
         site=texts(sites), year=np.array([year for _, year, *_ in rows], np.int64),
         label=texts(label.name for label in found),
         split=texts(

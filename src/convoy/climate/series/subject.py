@@ -11,8 +11,8 @@ def _bayes_sentence(comparison: Comparison) -> str:
     if bayes is None:
         return "For real stations the Bayes accuracy is not known."
     return (
-        f"At best a model can classify {percent(bayes[BAYES])} of these site-years correctly: the likelihood "
-        "of each regime is exact."
+        f"The Bayes rule classifies {percent(bayes[BAYES])} of these site-years correctly, and on average no "
+        "model does better: the likelihood of each regime is exact, and that of all six variables."
     )
 
 
