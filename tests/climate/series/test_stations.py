@@ -32,6 +32,19 @@ def test_leap_days_are_left_out():
     assert counts == {"years_left_out": 0, "site_years_with_gaps": 0, "days_interpolated": 0}
 
 
+@pytest.mark.parametrize("first", [1581, 1849, 1899, 1999])
+@pytest.mark.parametrize("calendar", ["standard", "noleap", "proleptic_gregorian"])
+def test_each_day_has_its_place_in_the_year(first, calendar):
+    days = Days.years(first, 3, calendar)
+    held, _ = of(Station("a", 50.0, days, {"tas": days.ordinal.astype(float), "psl": np.ones(len(days))}))
+    assert held.year.tolist() == [first, first + 1, first + 2]
+    pairs = zip(days.dates, days.ordinal.tolist(), strict=True)
+    ordinal = {(date.year, date.month, date.day): number for date, number in pairs}
+    for row, year in enumerate(held.year.tolist()):
+        for month, day, place in ((1, 1, 0), (2, 28, 58), (3, 1, 59), (12, 31, 364)):
+            assert held.values[row, 0, place] == ordinal[year, month, day]
+
+
 @pytest.mark.parametrize(("gaps", "kept"), [(36, True), (37, False)])
 def test_at_most_a_tenth_of_the_days_may_be_missing(gaps, kept):
     whole = station(years=2)

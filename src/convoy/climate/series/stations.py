@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from convoy.climate.series.site_years import DAYS, SPLITS, SiteYears, split_of, 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
 from convoy.core.printable import cut
+
+Integers: TypeAlias = npt.NDArray[np.int64]
 
 CALENDARS = ("standard", "proleptic_gregorian", "noleap")
 _SHORT_LONG = {"360_day": "years of 360 days", "all_leap": "years of 366 days"}
@@ -122,17 +125,29 @@ def _years(
             hint="convert it (`cdo setcalendar`, `xarray.Dataset.convert_calendar`)",
         )  # fmt: skip
     table = np.stack([station.values[name] for name in variables])
-    month = days.month
-    day = np.array([date.day for date in days.dates], np.int64)
+    years, month, day = _year_month_day(days)
     place = _FIRST_OF_MONTH[month - 1] + day - 1
     ordinary = (month != 2) | (day != 29)
-    for year in np.unique(days.year[ordinary]).tolist():
-        chosen = np.flatnonzero(ordinary & (days.year == year))
+    for year in np.unique(years[ordinary]).tolist():
+        chosen = np.flatnonzero(ordinary & (years == year))
         values = np.full((len(variables), DAYS), np.nan)
         values[:, place[chosen]] = table[:, chosen]
         yield year, values
 
 
+def _year_month_day(days: Days) -> tuple[Integers, Integers, Integers]:
+    """Year, month and day of the month of each day, (T,) each."""
+    if days.calendar == "noleap" or days.ordinal.min(initial=0) < _GREGORIAN_FROM:
+        return days.year, days.month, np.array([date.day for date in days.dates], np.int64)
+    # Without an object for each day, which would take more memory than its values.
+    date = _EPOCH + days.ordinal
+    month = date.astype("datetime64[M]")
+    years = date.astype("datetime64[Y]").astype(np.int64) + 1970
+    return years, month.astype(np.int64) % 12 + 1, (date - month).astype(np.int64) + 1
+
+
+_EPOCH = np.datetime64("1850-01-01", "D")
+_GREGORIAN_FROM = int((np.datetime64("1582-10-15", "D") - _EPOCH).astype(np.int64))
 _FIRST_OF_MONTH = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30])
 
 
