@@ -25,8 +25,9 @@ SUBJECT = Subject(
     bayes_sentence=_bayes_sentence,
     weights_note="First seed. The stored weights are those of the epoch with the lowest validation loss.",
     method="No site is in two splits. All models are fitted on the same daily values; the features of the "
-    "baselines do not depend on the order of nearby days. Intervals take site-years as independent, though "
-    "years of one site are more alike than those of different sites.",
+    "baselines do not depend on the order of nearby days. Intervals take site-years as independent. Years of "
+    "one site are more alike than those of different sites, so that the intervals are too narrow, at most by "
+    "the square root of the number of years of a site.",
     bayes_method="The Bayes accuracy is that of the rule with the exact likelihood of each regime on the "
     "same test site-years: the synthetic weather is a Gaussian process with known parameters.",
 )
