@@ -68,6 +68,10 @@ def test_the_served_model_answers_as_the_stage_predicts(served, maps):
         (lambda t: t.assign(humidity=[[1.0, 2.0]] * len(t)), "humidity, row 1: expected 4096 finite numbers"),
         (lambda t: t.assign(humidity=["x"] * len(t)), "humidity, row 1: expected 4096 finite numbers"),
         (lambda t: t.assign(pressure=[np.full(4096, np.nan)] * len(t)), "pressure, row 1"),
+        (lambda t: t.assign(pressure=[["1.0"] * 4096] * len(t)), "pressure, row 1"),
+        (lambda t: t.assign(pressure=[[10**400] * 4096] * len(t)), "pressure, row 1"),
+        (lambda t: t.assign(pressure=[[1e39] * 4096] * len(t)), "found missing or infinite ones"),
+        (lambda t: t.assign(pressure=[[1e38] * 4096] * len(t)), "no finite probabilities"),
         (lambda t: "no table", "expected a table, found str"),
     ],
 )  # fmt: skip

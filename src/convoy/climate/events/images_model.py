@@ -59,12 +59,16 @@ class ImagesModel:
     def _image(self, name: str, row: int, value: Any) -> npt.NDArray[np.float32]:
         height, width = self._judge.edges
         try:
-            numbers = np.asarray(value, np.float32)
-        except (TypeError, ValueError):
+            given = np.asarray(value)
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused
+                numbers = (given if given.dtype.kind in "biufO" else np.empty(0)).astype(np.float32)
+        except (TypeError, ValueError, OverflowError):
             numbers = np.empty(0, np.float32)
-        if numbers.shape != (height * width,) or not np.isfinite(numbers).all():
+        fits = numbers.shape == (height * width,)
+        if not fits or not np.isfinite(numbers).all():
+            found = "missing or infinite ones" if fits else f"an array of numbers of shape {numbers.shape}"
             raise ConvoyError(
                 f"{name}, row {row}: expected {height * width} finite numbers, {height} rows of {width}; "
-                f"found an array of shape {numbers.shape}"
+                f"found {found}"
             )
         return numbers.reshape(height, width)

@@ -60,6 +60,8 @@ def with_tensor(stored, name, value):
         (lambda m: changed(m, kind="gpt"), "reads no images"),
         (lambda m: changed(m, classes=["a", "b"]), "as many classes and channels"),
         (lambda m: changed(m, classes=["a"] * 5), "expected each once"),
+        (lambda m: changed(m, units=["K"]), "a unit for each"),
+        (lambda m: changed(m, channels=["t", "t", "q"]), "channels: expected each once"),
         (lambda m: changed(m, edges=[64, 100_000]), "a value of at most 1024"),
         (lambda m: changed(m, temperature=0.0), "a value greater than 0"),
         (lambda m: changed(m, standard={"mean": [0.0], "std": [1.0]}), "expected 3 channels"),

@@ -48,6 +48,8 @@ class Config(StoredConfig):
     def _consistent(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes: expected each once")
+        if len(set(self.channels)) != len(self.channels) or len(self.units) != len(self.channels):
+            raise ValueError("channels: expected each once, and a unit for each")
         standard = getattr(self, "standard", None)
         if standard is not None and {len(standard.mean), len(standard.std)} != {len(self.channels)}:
             raise ValueError(f"standard: expected {len(self.channels)} channels")
