@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -120,6 +122,13 @@ def test_other_items_are_refused():
     rows["linear"] = scored.predictions(rights(990, (0, 500)))
     with pytest.raises(ConvoyError, match=r"linear and textcnn are not of the same test items \(990 and"):
         compare({}, rows, PARAMS)
+
+
+def test_the_headline_does_not_compare_with_a_control():
+    found = comparison(spread(textcnn=850, bow=840, linear=620))
+    assert "ahead of bag-of-words" in headline(SUBJECT, found)
+    without = replace(SUBJECT, controls=frozenset({"bow"}))
+    assert "ahead of the linear baseline on words" in headline(without, found)
 
 
 def test_words_where_textcnn_wins():

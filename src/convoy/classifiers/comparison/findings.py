@@ -20,7 +20,8 @@ def headline(subject: Subject, comparison: Comparison) -> str:
     if winner == TIE:
         return _tied(subject, comparison)
     lost = bool(networks) and winner not in networks
-    others = [model for model in (networks if lost else comparison["accuracy"]) if model != winner]
+    candidates = networks if lost else comparison["accuracy"]
+    others = [model for model in candidates if model not in {winner, *subject.controls}]
     if not others:
         rate = percent(accuracy_of(comparison, winner))
         return capital(

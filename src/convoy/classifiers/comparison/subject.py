@@ -32,6 +32,8 @@ class Subject:
     """The meaning of the Bayes accuracies of a comparison; None: no sentence."""
     tie_sentence: Callable[[Comparison], str | None] = _nothing
     """Why the networks tie; None where they do not."""
+    controls: frozenset[str] = frozenset()
+    """Models that are wrong on purpose, which the headline does not compare with."""
     weights_note: str = ""
     """Which weights are stored and which figures the learning curves show."""
     method: str = ""
