@@ -86,7 +86,9 @@ def test_importing_any_module_does_nothing(tmp_path):
 def test_a_stage_does_not_wait_for_torch_before_a_network_is_in_it():
     probe = (
         "import pathlib, runpy, sys\n"
-        "for script in sorted(pathlib.Path('pipelines').rglob('*.py')):\n"
+        # Every study has a network in it.
+        "found = pathlib.Path('pipelines').rglob('*.py')\n"
+        "for script in sorted(path for path in found if path.parent.name != 'studies'):\n"
         "    runpy.run_path(str(script), run_name='loaded')\n"
         "    assert not {'torch', 'sklearn'} & set(sys.modules), script\n"
         "print(script)\n"

@@ -117,7 +117,7 @@ AROUND: tuple[Change, ...] = (
     code_in_place_of_ours, data_elsewhere, a_link,
 )  # fmt: skip
 FOREIGN: tuple[Change, ...] = (loader_of_its_own, model_from_code)
-LOADER = r"expected the loader convoy\.streamrec\.classification\.serving( or convoy\.climate\.\S+)?"
+LOADER = r"expected the loader convoy\.streamrec\.classification\.serving( or convoy\.climate\.\S+)*"
 WORDS: dict[Change, str] = {
     pickle_in_the_data: r"data/bow/model\.pkl: not in the manifest",
     weight: r"model\.safetensors: sha256 differs from the manifest",

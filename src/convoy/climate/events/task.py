@@ -169,7 +169,7 @@ TASK = TaskSpec(
             bars=(("test_accuracy",), ("gradcam_pointing", "gradcam_energy_inside", "gradcam_iou")),
             lines=(("validation_accuracy",), ("validation_loss", "train_loss")),
             reference_lines=(),
-            pictures=("accuracy", "overlays", "confusion", "curve", "reliability"),
+            pictures=("accuracy", "overlays", "confusion", "curve"),
         ),
         table_header=("test accuracy", "95% confidence interval", "Grad-CAM points into the event"),
         table_row=table_row,
