@@ -29,6 +29,7 @@ from convoy.climate.downscaling.networks.objective import FieldError
 from convoy.climate.downscaling.networks.tensors import GridBatches, scaling
 from convoy.climate.downscaling.params import DownscalingTraining
 from convoy.climate.synthetic import scenarios as synthetic
+from convoy.core.threads import keep_memory
 from convoy.nn.downscaling import Downscaler
 from convoy.training.batches import Batch
 from convoy.training.devices import Device
@@ -51,6 +52,7 @@ def run(days: int | None, rounds: int, results: Path = RESULTS) -> Path:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     days = days or DAYS[device]
     torch.set_num_threads(cores())
+    keep_memory()  # as every stage does; the plain loop gains as well
     with part(f"{days + VALIDATION_DAYS:,} days of the synthetic climate"):
         home = _home(days + VALIDATION_DAYS)
     train, validation = home.at(slice(0, days)), home.at(slice(days, None))
