@@ -123,7 +123,7 @@ def test_gradcam(tmp_path):
 
 
 def test_augmentation(tmp_path):
-    found = facts(augmentation.run({4: 130}, rounds=1, results=tmp_path), "augmentation-cpu")
+    found = facts(augmentation.run({16: 130}, rounds=1, results=tmp_path), "augmentation-cpu")
     assert [row["images"] for row in found["rows"]] == [130, 130]
     for row in found["rows"]:
         assert row["times"] == pytest.approx(row["ours, images/s"] / row["plain, images/s"])
