@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convoy.classifiers.comparison import promotion
 from convoy.classifiers.comparison.findings import findings, headline
-from convoy.classifiers.evaluation.io import read_predictions
+from convoy.classifiers.task import RANKING, interval, sentences, versions
 from convoy.climate.events import serving
 from convoy.climate.events.data import TEST, read
 from convoy.climate.events.models.specs import MODELS
@@ -22,11 +21,9 @@ from convoy.tasks import (
     Evaluated,
     Outputs,
     Pages,
-    Ranking,
     Role,
     Serving,
     TaskSpec,
-    VersionComparison,
     names_of,
 )
 
@@ -99,20 +96,15 @@ def in_short(evaluated: Evaluated) -> str:
 def summary(evaluated: Evaluated) -> str:
     """The result of a model in a few sentences, and what kind of model it is."""
     test = evaluated.metrics["test"]
-    return (
-        f"{in_short(evaluated)}. 95% confidence interval of the accuracy: {percent(test['accuracy_low'])} to "
-        f"{percent(test['accuracy_high'])}, on {test['n']:,} images. Macro-F1 {test['macro_f1']:.3f}, "
-        f"log loss {test['log_loss']:.3f}, calibration error {test['ece']:.3f}.\n\n"
-        f"{MODELS[evaluated.model].summary}"
-    )
+    described = sentences(test, SUBJECT.cases)
+    return f"{in_short(evaluated)}. {described}\n\n{MODELS[evaluated.model].summary}"
 
 
 def table_row(evaluated: Evaluated) -> tuple[str, ...]:
     """The cells of a model below `Pages.table_header`."""
     test, found = evaluated.metrics["test"], figures(evaluated.model, evaluated.metrics)
-    interval = f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}"
     pointing = percent(found["gradcam_pointing"]) if "gradcam_pointing" in found else "–"
-    return percent(test["accuracy"]), interval, pointing
+    return percent(test["accuracy"]), interval(test), pointing
 
 
 def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -135,7 +127,7 @@ TASK = TaskSpec(
     experiment="climate/events",
     registered="climate-events",
     models=MODELS,
-    ranking=Ranking("test_accuracy", lower_is_better=False, validation="validation_accuracy"),
+    ranking=RANKING,
     outputs=Outputs(
         root=Path("data/climate"),
         folder="events/models/{model}",
@@ -177,19 +169,6 @@ TASK = TaskSpec(
         summary=summary,
         comparison=_comparison,
     ),
-    versions=VersionComparison(
-        file="predictions.parquet",
-        read=read_predictions,
-        test_split=promotion.test_split,
-        checks=promotion.checks,
-        margin=lambda params: params.margin,
-        difference=promotion.difference,
-        describe=promotion.describe,
-        estimate=promotion.estimate,
-        figure=promotion.figure,
-        source="events/images",
-        read_source=read,
-        remeasure=remeasure,
-    ),
+    versions=versions("events/images", read, remeasure),
     serving=Serving(serving.LOADER, serving.serve, examples),
 )

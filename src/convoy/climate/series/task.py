@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.classifiers.comparison import promotion
 from convoy.classifiers.comparison.findings import findings, headline
-from convoy.classifiers.evaluation.io import read_predictions
+from convoy.classifiers.task import RANKING, interval, sentences, versions
 from convoy.climate.series import serving
 from convoy.climate.series.cases import BAYES
 from convoy.climate.series.io import read
@@ -22,10 +21,8 @@ from convoy.tasks import (
     Evaluated,
     Outputs,
     Pages,
-    Ranking,
     Serving,
     TaskSpec,
-    VersionComparison,
     names_of,
 )
 
@@ -91,20 +88,15 @@ def in_short(evaluated: Evaluated) -> str:
 def summary(evaluated: Evaluated) -> str:
     """The result of a model in a few sentences, and what kind of model it is."""
     test = evaluated.metrics["test"]
-    return (
-        f"{in_short(evaluated)}. 95% confidence interval of the accuracy: {percent(test['accuracy_low'])} to "
-        f"{percent(test['accuracy_high'])}, on {test['n']:,} site-years. Macro-F1 {test['macro_f1']:.3f}, "
-        f"log loss {test['log_loss']:.3f}, calibration error {test['ece']:.3f}.\n\n"
-        f"{MODELS[evaluated.model].summary}"
-    )
+    described = sentences(test, SUBJECT.cases)
+    return f"{in_short(evaluated)}. {described}\n\n{MODELS[evaluated.model].summary}"
 
 
 def table_row(evaluated: Evaluated) -> tuple[str, ...]:
     """The cells of a model below `Pages.table_header`."""
     test, found = evaluated.metrics["test"], figures(evaluated.model, evaluated.metrics)
-    interval = f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}"
     share = [percent(found[key]) if key in found else "–" for key in ("bayes", "share_of_bayes")]
-    return (percent(test["accuracy"]), interval, *share)
+    return (percent(test["accuracy"]), interval(test), *share)
 
 
 def examples(root: Path) -> "pd.DataFrame":
@@ -123,7 +115,7 @@ TASK = TaskSpec(
     experiment=EXPERIMENT,
     registered="climate-series",
     models=MODELS,
-    ranking=Ranking("test_accuracy", lower_is_better=False, validation="validation_accuracy"),
+    ranking=RANKING,
     outputs=Outputs(
         root=Path("data/climate"),
         folder="series/models/{model}",
@@ -163,19 +155,6 @@ TASK = TaskSpec(
         summary=summary,
         comparison=_comparison,
     ),
-    versions=VersionComparison(
-        file="predictions.parquet",
-        read=read_predictions,
-        test_split=promotion.test_split,
-        checks=promotion.checks,
-        margin=lambda params: params.margin,
-        difference=promotion.difference,
-        describe=promotion.describe,
-        estimate=promotion.estimate,
-        figure=promotion.figure,
-        source=SITE_YEARS,
-        read_source=read,
-        remeasure=remeasure,
-    ),
+    versions=versions(SITE_YEARS, read, remeasure),
     serving=Serving(serving.LOADER, serving.serve, examples),
 )  # fmt: skip

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convoy.classifiers.comparison import promotion
 from convoy.classifiers.comparison.findings import findings, headline
-from convoy.classifiers.evaluation.io import read_predictions
+from convoy.classifiers.task import RANKING, interval, sentences, versions
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue.io import read
 from convoy.streamrec.classification import serving
@@ -19,11 +18,9 @@ from convoy.tasks import (
     Evaluated,
     Outputs,
     Pages,
-    Ranking,
     Role,
     Serving,
     TaskSpec,
-    VersionComparison,
     names_of,
 )
 
@@ -97,20 +94,15 @@ def summary(evaluated: Evaluated) -> str:
     test, found = evaluated.metrics["test"], figures(evaluated.model, evaluated.metrics)
     label = SUBJECT.bayes[MODELS[evaluated.model].bayes]
     bayes = f" The {label} is {percent(found['bayes'])}." if "bayes" in found else ""
-    return (
-        f"{in_short(evaluated)}. 95% confidence interval of the accuracy: {percent(test['accuracy_low'])} to "
-        f"{percent(test['accuracy_high'])}, on {test['n']:,} items.{bayes} Macro-F1 {test['macro_f1']:.3f}, "
-        f"log loss {test['log_loss']:.3f}, calibration error {test['ece']:.3f}.\n\n"
-        f"{MODELS[evaluated.model].summary}"
-    )
+    described = sentences(test, SUBJECT.cases, bayes)
+    return f"{in_short(evaluated)}. {described}\n\n{MODELS[evaluated.model].summary}"
 
 
 def table_row(evaluated: Evaluated) -> tuple[str, ...]:
     """The cells of a model below `Pages.table_header`."""
     test, found = evaluated.metrics["test"], figures(evaluated.model, evaluated.metrics)
-    interval = f"{percent(test['accuracy_low'])} to {percent(test['accuracy_high'])}"
     share = [percent(found[key]) if key in found else "–" for key in ("bayes", "share_of_bayes")]
-    return (percent(test["accuracy"]), interval, *share)
+    return (percent(test["accuracy"]), interval(test), *share)
 
 
 def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -135,7 +127,7 @@ TASK = TaskSpec(
     experiment="streamrec/text",
     registered="streamrec-text",
     models=MODELS,
-    ranking=Ranking("test_accuracy", lower_is_better=False, validation="validation_accuracy"),
+    ranking=RANKING,
     outputs=Outputs(
         root=Path("data/streamrec"),
         folder="models/{model}",
@@ -174,19 +166,6 @@ TASK = TaskSpec(
         summary=summary,
         comparison=_comparison,
     ),
-    versions=VersionComparison(
-        file="predictions.parquet",
-        read=read_predictions,
-        test_split=promotion.test_split,
-        checks=promotion.checks,
-        margin=lambda params: params.margin,
-        difference=promotion.difference,
-        describe=promotion.describe,
-        estimate=promotion.estimate,
-        figure=promotion.figure,
-        source="catalogue.parquet",
-        read_source=_read_catalogue,
-        remeasure=remeasure,
-    ),
+    versions=versions("catalogue.parquet", _read_catalogue, remeasure),
     serving=Serving(serving.LOADER, serving.serve, examples),
 )
