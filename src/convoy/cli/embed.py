@@ -5,6 +5,7 @@ As in all modules of commands, libraries are imported when the command runs: `co
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -55,6 +56,14 @@ def embed(
     normalise: Annotated[
         Literal["none", "l2"], typer.Option(help="l2 scales every vector to length 1.")
     ] = "none",
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OLD",
+            help="Embeddings by the same model: their unchanged items are taken over, and new and changed "
+            "texts alone are embedded. The result is that of a full export. OUT itself may be OLD.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the embeddings in OUT if there are any.")
     ] = False,
@@ -63,25 +72,39 @@ def embed(
 
     The file may be larger than memory: it is read in batches.
     """
-    raise typer.Exit(guarded(lambda: _embed(catalogue, out, model, columns, normalise, force)))
+    raise typer.Exit(guarded(lambda: _embed(catalogue, out, model, columns, normalise, since, force)))
 
 
 def _embed(
-    catalogue: Path, out: Path, model: str, columns: str, normalise: Literal["none", "l2"], force: bool
-) -> None:
-    from convoy.embeddings.write_io import write
+    catalogue: Path, out: Path, model: str, columns: str, normalise: Literal["none", "l2"],
+    since: Path | None, force: bool,
+) -> None:  # fmt: skip
+    from convoy.embeddings.write_io import write, write_since
     from convoy.streamrec.catalogue.io import Items
     from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning
 
     names = pairs("--columns", columns, "item_id=show_id")
-    with naming(out, "folder", catalogue, Path(model)), in_place_of_params(_option):
+    inputs = (catalogue, Path(model), *((since,) if since is not None else ()))
+    changes = ""
+    with naming(out, "folder", *inputs), in_place_of_params(_option):
         out = Path(os.path.realpath(out))
-        _check_out(out, force)
+        check = partial(_check_out, force=force)
+        check(out)
         embedder = Embedder(stored_model(model)[0], EmbedParams(normalise=normalise))
         with without_new_parents(out), progress("items") as report:
             items = Items(catalogue, names)
-            manifest = write(out, items, embedder, embedder.dimension, embedder.facts, report)
+            how = embedder.dimension, embedder.facts, report, check
+            if since is None:
+                manifest = write(out, items, embedder, *how)
+            else:
+                manifest, found = write_since(since, out, items, embedder, embedder.digests, *how)
+                changes = (
+                    f"since {since}: {found.new:,} new, {found.changed:,} changed, {found.kept:,} kept, "
+                    f"{found.removed:,} removed"
+                )
     print(one_line(summary(manifest)))
+    if changes:
+        print(one_line(changes))
     if advice := warning(manifest):
         print(f"convoy: {one_line(advice)}", file=sys.stderr)
 

@@ -5,6 +5,7 @@ Not a memory map: the pages that one touches count as memory of the process.
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,11 +23,10 @@ def create(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> "RowFile
 
 
 class RowFile:
-    """An open .npy file in C order whose rows are written and read at any place."""
+    """An open .npy file in C order whose rows are read and, where `writable`, written at any place."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = open(path, "r+b", buffering=0)  # noqa: SIM115
+    def __init__(self, path: Path, writable: bool = True) -> None:
+        self._file = open(path, "r+b" if writable else "rb", buffering=0)  # noqa: SIM115
         np.lib.format.read_magic(self._file)
         self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(self._file)
         self._start = self._file.tell()
@@ -40,9 +40,21 @@ class RowFile:
 
     def get(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Rows start … stop - 1."""
-        values = (stop - start) * math.prod(self.shape[1:])
-        rows = np.fromfile(self._path, self.dtype, values, offset=self._start + start * self._row_bytes)
-        return rows.reshape(stop - start, *self.shape[1:])
+        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        data, offset = rows.reshape(-1).view(np.uint8).data, self._start + start * self._row_bytes
+        while data:
+            got = os.preadv(self._file.fileno(), [data], offset)
+            if got == 0:
+                raise EOFError(f"{self._file.name} ends before row {stop}")
+            data, offset = data[got:], offset + got
+        return rows
+
+    def gather(self, places: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """The rows at `places`, in that order; neighbours are read in one go."""
+        rows = np.empty((len(places), *self.shape[1:]), self.dtype)
+        for some, first in _runs(places):
+            rows[some] = self.get(first, first + len(some))
+        return rows
 
     def put(self, start: int, rows: npt.NDArray[Any]) -> None:
         """Write rows one after another, beginning at row `start`."""
@@ -54,10 +66,13 @@ class RowFile:
 
     def scatter(self, places: npt.NDArray[np.int64], rows: npt.NDArray[Any]) -> None:
         """Write row i at `places[i]`, neighbours in one go."""
-        order = np.argsort(places)
-        places, rows = places[order], rows[order]
-        ends = [*(np.flatnonzero(np.diff(places) != 1) + 1).tolist(), len(places)]
-        start = 0
-        for end in ends:
-            self.put(int(places[start]), rows[start:end])
-            start = end
+        for some, first in _runs(places):
+            self.put(first, rows[some])
+
+
+def _runs(places: npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
+    """Split `places` into runs of neighbours: where in `places` each stands, and the first of them."""
+    order = np.argsort(places)
+    for run in np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1):
+        if len(run):
+            yield run, int(places[run[0]])

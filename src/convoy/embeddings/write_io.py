@@ -3,10 +3,12 @@
 Only the order of the items stays in memory, and their ids until that order is known.
 """
 
+import errno
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,6 +21,8 @@ import pyarrow.parquet as pq
 from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_directory, check_room, sha256, write_manifest
 from convoy.core.printable import cut
+from convoy.embeddings.changes import Changes, Digests, Embed, Work, embed_all, embed_changed
+from convoy.embeddings.former_io import Former
 from convoy.embeddings.io import (
     IDS,
     MANIFEST,
@@ -29,16 +33,14 @@ from convoy.embeddings.io import (
     SIDECAR,
     STATUSES,
     VECTORS,
-    Embedded,
     refuse_foreign,
 )
+from convoy.embeddings.row_groups import SHA256_BYTES, STATE_BYTES, row_group, state_rows
 from convoy.embeddings.rows import RowFile, create
 
 GROUP_ROWS = 65_536
 PART_ROWS = 8 * GROUP_ROWS
 _BATCH_ROWS = 8_192
-_CHUNK_ROWS = 4_096
-_SHA256_BYTES = 32
 _SHOWN = 5
 _ID = 60  # characters of an id in a message
 _PARQUET: dict[str, Any] = {
@@ -70,35 +72,77 @@ class Items(Protocol):
 def write(
     folder: Path,
     items: Items,
-    embed: Callable[[pa.RecordBatch], Embedded],
+    embed: Embed,
     dimension: int,
     facts: Mapping[str, Any],
     progress: Progress | None = None,
+    check: Callable[[Path], None] = refuse_foreign,
 ) -> dict[str, Any]:
     """Embed every item of a file into `folder` and return the manifest; embeddings there are replaced.
 
     `facts` (model, weights …) go into the manifest. `progress` is called with the phase, the items done and
-    the number of items (0 while unknown). Raises ConvoyError for a file that cannot be read, duplicate ids,
-    ids that an .npy file cannot hold, a full disk, a file that changes meanwhile, a `folder` with other
-    files.
+    the number of items (0 while unknown). `check` raises ConvoyError where `folder` may not be replaced; it
+    is called first, and again before the folder is replaced, which may be hours later. Also raises
+    ConvoyError for a file that cannot be read, duplicate ids, ids that an .npy file cannot hold, a full disk,
+    a file that changes meanwhile, and a folder that another process replaces at the same moment.
     """
-    folder, progress = Path(folder), progress or _silent
-    refuse_foreign(folder)
+    return _write(Path(folder), items, embed, dimension, facts, progress or _silent, check, None)[0]
+
+
+def write_since(
+    former: Path,
+    folder: Path,
+    items: Items,
+    embed: Embed,
+    digests: Digests,
+    dimension: int,
+    facts: Mapping[str, Any],
+    progress: Progress | None = None,
+    check: Callable[[Path], None] = refuse_foreign,
+) -> tuple[dict[str, Any], Changes]:
+    """Do what `write` does, to the same bytes, but embed only items that are not in `former` or changed.
+
+    `digests` returns the hex text_sha256 of each item, as `embed` does. `former` is an embeddings folder,
+    maybe `folder` itself. Returns the manifest and the numbers of items that are new, changed, kept and
+    removed. Raises ConvoyError as `write` does, and where `former` does not match its manifest, `facts` or
+    `dimension`.
+    """
+    found = Former(former, dimension, facts)
+    return _write(Path(folder), items, embed, dimension, facts, progress or _silent, check, (found, digests))
+
+
+def _write(
+    folder: Path,
+    items: Items,
+    embed: Embed,
+    dimension: int,
+    facts: Mapping[str, Any],
+    progress: Progress,
+    check: Callable[[Path], None],
+    since: tuple[Former, Digests] | None,
+) -> tuple[dict[str, Any], Changes]:
+    check(folder)
     digest = sha256(items.path) if items.path.is_file() else ""  # if not, reading it raises the error
-    with atomic_directory(folder) as partial:
+    with _naming_another_writer(folder), atomic_directory(folder) as partial:
         for name in (PARTS, SIDECAR):
             (partial / name).mkdir()
         ranks = _write_ids(partial / IDS, items, progress)
         count = len(ranks)
         # .npy, and Parquet of which vectors hardly shrink.
-        needed = 2 * count * (4 * dimension + _SHA256_BYTES)
+        needed = 2 * count * (4 * dimension + SHA256_BYTES)
         check_room(folder, needed, f"for {count:,} vectors of {dimension}")
         scratch = partial / "states.npy"
         with (
             create(partial / VECTORS, np.dtype(np.float32), (count, dimension)) as vectors,
-            create(scratch, np.dtype(np.uint8), (count, _SHA256_BYTES + 1)) as states,
+            create(scratch, np.dtype(np.uint8), (count, STATE_BYTES)) as states,
         ):
-            counts = _write_rows(vectors, states, ranks, items, embed, progress)
+            work, found, former_items = embed_all(embed), 0, 0
+            if since is not None:
+                former, digests = since
+                with RowFile(partial / IDS) as ids:
+                    found, former_items = former.fill(ids, vectors, states), former.items
+                work = embed_changed(embed, digests, states)
+            counts, kept = _write_rows(vectors, states, ranks, items, work, progress)
             if sha256(items.path) != digest:
                 raise _changed(items.path)
             sources = items.sources()
@@ -110,8 +154,24 @@ def write(
             rows = _write_parts(partial, vectors, states, short, progress)
         scratch.unlink()
         manifest = write_manifest(partial, MANIFEST, **short, rows=rows)
-        refuse_foreign(folder)  # again: writing may have taken hours, and now the folder is replaced
-        return manifest
+        check(folder)
+        return manifest, Changes(count - found, found - kept, kept, former_items - found)
+
+
+@contextmanager
+def _naming_another_writer(folder: Path) -> Iterator[None]:
+    """Raise ConvoyError where the folder cannot be replaced since another process has just replaced it."""
+    try:
+        yield
+    except OSError as error:
+        replaced = str(folder) in map(str, (error.filename, error.filename2))
+        if replaced and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise ConvoyError(
+                "another export was written here at the same time",
+                path=folder,
+                hint="run again to replace it",
+            ) from None
+        raise
 
 
 def _silent(_phase: str, _done: int, _items: int) -> None:
@@ -169,24 +229,36 @@ def _write_rows(
     states: RowFile,
     ranks: npt.NDArray[np.int64],
     items: Items,
-    embed: Callable[[pa.RecordBatch], Embedded],
+    work: Work,
     progress: Progress,
-) -> dict[str, int]:
-    """Embed batch by batch, every row to its sorted place; return the number of items by status."""
+) -> tuple[dict[str, int], int]:
+    """Embed batch by batch, every row to its sorted place.
+
+    Returns the number of items by status, and how many were kept as they stood.
+    """
+
+    def placed() -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.int64]]]:
+        done = 0
+        for batch in items.batches(_BATCH_ROWS):
+            places = ranks[done : done + len(batch)]
+            if len(places) < len(batch):
+                raise _changed(items.path)
+            yield batch, places
+            done += len(batch)
+
     counts = np.zeros(len(STATUSES), np.int64)
-    done = 0
-    for batch in _in_order(embed, items.batches(_BATCH_ROWS)):
-        n = len(batch.status)
-        places = ranks[done : done + n]
-        if len(places) < n:
-            raise _changed(items.path)
-        digests = np.frombuffer(bytes.fromhex("".join(batch.text_sha256)), np.uint8).reshape(n, _SHA256_BYTES)
-        vectors.scatter(places, batch.vectors)
-        states.scatter(places, np.column_stack([digests, batch.status]))
-        counts += np.bincount(batch.status, minlength=len(STATUSES))
-        done += n
+    done = kept = 0
+    for rows in _in_order(lambda job: work(*job), placed()):
+        if rows.embedded is not None:
+            embedded = rows.embedded
+            vectors.scatter(rows.places, embedded.vectors)
+            states.scatter(rows.places, state_rows(embedded.text_sha256, embedded.status))
+            counts += np.bincount(embedded.status, minlength=len(STATUSES))
+        counts += np.bincount(rows.kept, minlength=len(STATUSES))
+        kept += len(rows.kept)
+        done += len(rows.places) + len(rows.kept)
         progress("vectors", done, len(ranks))
-    return dict(zip(STATUSES, counts.tolist(), strict=True))
+    return dict(zip(STATUSES, counts.tolist(), strict=True)), kept
 
 
 def _write_parts(
@@ -204,7 +276,7 @@ def _write_parts(
             with pq.ParquetWriter(folder / _part_name(first), schema, **_PARQUET) as writer:
                 for start in range(first, last, GROUP_ROWS):
                     stop = min(start + GROUP_ROWS, last)
-                    table = _row_group(schema, [file.get(start, stop) for file in files])
+                    table = row_group(schema, [file.get(start, stop) for file in files])
                     writer.write_table(table, row_group_size=GROUP_ROWS)
                     del table  # before the next one takes as much memory again
             return last - first
@@ -231,46 +303,3 @@ def _in_order(work: Callable[[S], T], inputs: Iterable[S]) -> Iterator[T]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _row_group(schema: pa.Schema, columns: list[npt.NDArray[Any]]) -> pa.Table:
-    """Table of sorted ids, vectors and states, in chunks, since Parquet computes its levels by chunk."""
-    return pa.Table.from_batches(
-        _record_batch(schema, *(rows[at : at + _CHUNK_ROWS] for rows in columns))
-        for at in range(0, len(columns[0]), _CHUNK_ROWS)
-    )
-
-
-def _record_batch(
-    schema: pa.Schema,
-    ids: npt.NDArray[np.str_],
-    vectors: npt.NDArray[np.float32],
-    states: npt.NDArray[np.uint8],
-) -> pa.RecordBatch:
-    n, dimension = vectors.shape
-    starts = np.arange(n + 1, dtype=np.int32)
-    digests = states[:, :_SHA256_BYTES].tobytes().hex().encode()
-    columns = [
-        _strings(ids.tolist()),
-        pa.ListArray.from_arrays(
-            _numbers(starts * np.int32(dimension), pa.int32()),
-            _numbers(vectors.reshape(-1), pa.float32()),
-            type=schema.field("embedding").type,
-        ),
-        pa.StringArray.from_buffers(
-            n, pa.py_buffer(starts * np.int32(2 * _SHA256_BYTES)), pa.py_buffer(digests)
-        ),
-        _strings(STATUSES).take(_numbers(states[:, _SHA256_BYTES].copy(), pa.uint8())),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _strings(values: Iterable[str]) -> pa.Array:
-    # Not by pa.array, here and in `_numbers`: it would import pandas, 0.2 s, to look for a Series.
-    builder = pa.lib.StringBuilder()
-    builder.append_values(values)
-    return builder.finish()
-
-
-def _numbers(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])

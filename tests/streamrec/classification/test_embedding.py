@@ -148,6 +148,7 @@ def test_facts_name_what_made_the_vectors(stored):
         "model": "textcnn",
         "pooling": "max",
         "normalise": "l2",
+        "max_tokens": MAX_TOKENS,
         "weights_sha256": stored["textcnn"].sha256["model.safetensors"],
         "tokenizer_sha256": stored["textcnn"].sha256["tokenizer.json"],
     }

@@ -58,6 +58,7 @@ class Embedder:
             "model": kind,
             "pooling": self._lookup.pooling,
             "normalise": params.normalise,
+            "max_tokens": self._max_tokens,
             "weights_sha256": model.sha256[WEIGHTS],
             "tokenizer_sha256": model.sha256[TOKENIZER],
         }
@@ -68,12 +69,19 @@ class Embedder:
 
     def __call__(self, batch: pa.RecordBatch) -> Embedded:
         """Clean, tokenise and embed n items."""
+        texts, text_sha256 = self._texts_and_hashes(batch)
+        vectors, status = self.embed(*encode(self._tokenizer_json, texts, self._max_tokens))
+        return Embedded(vectors, text_sha256, status)
+
+    def digests(self, batch: pa.RecordBatch) -> list[str]:
+        """The hex text_sha256 of n items: with equal `facts`, equal digests have equal vectors."""
+        return self._texts_and_hashes(batch)[1]
+
+    def _texts_and_hashes(self, batch: pa.RecordBatch) -> tuple[list[str], list[str]]:
         titles, synopses = (
             clean_column(batch[name], self._max_characters)[0] for name in ("title", "synopsis")
         )
-        texts, text_sha256 = texts_and_hashes(titles, synopses)
-        vectors, status = self.embed(*encode(self._tokenizer_json, texts, self._max_tokens))
-        return Embedded(vectors, text_sha256, status)
+        return texts_and_hashes(titles, synopses)
 
     def embed(
         self, tokens: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]
