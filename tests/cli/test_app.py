@@ -23,6 +23,7 @@ from tests.support.tiny import write_model
 CSV = "show_id,title,description\ns1,A tale,of two cats\ns2,,the road\ns3,,\n"
 COLUMNS = "--columns=item_id=show_id,synopsis=description"
 CONVOY = [sys.executable, "-m", "convoy.cli.app"]
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 
 
@@ -35,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def invoke(*arguments):
-    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    former = {number: signal.getsignal(number) for number in ENDING}
     try:
         return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     finally:
@@ -264,7 +265,7 @@ def test_an_interrupt_leaves_nothing(folder, number, code):
         time.sleep(0.01)
     process.send_signal(number)
     _, errors = process.communicate()
-    assert process.returncode == code
+    assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert len([line for line in errors.splitlines() if not line.endswith(" items/s")]) <= 1
     assert sorted(path.name for path in folder.iterdir()) == ["items.csv", "large.csv", "model"]

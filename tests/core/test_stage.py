@@ -246,3 +246,32 @@ def library() -> None:
 """
     process = start(library + when)
     assert ended(process) == (130, "", "convoy: interrupted; nothing half-written is left\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [(signal.SIGINT, 130, "convoy: interrupted; nothing half-written is left\n"), (signal.SIGTERM, 143, "")],
+)
+@pytest.mark.parametrize("launcher", [("-m", "convoy.core.stage"), ()])
+def test_no_output_appears_after_a_signal_that_a_library_kept_to_itself(
+    start, tmp_path, launcher, number, code, line
+):
+    (tmp_path / "out").write_text("former")
+    body = f"""
+import os
+class Swallows:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), {int(number)})
+        time.sleep(60)
+def main() -> None:
+    with atomic_file(Path("out")) as path:
+        path.write_text("new")
+        swallows = Swallows()
+        del swallows
+"""
+    exit_code, _, err = ended(start(body, launcher=launcher))
+    assert exit_code == code
+    assert err.endswith(line)
+    assert err.startswith("Exception ignored in: <function Swallows.__del__")
+    assert outputs(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_text() == "former"

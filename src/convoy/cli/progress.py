@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from convoy.core import interrupts
+
 Report: TypeAlias = Callable[[str, int, int], None]
 """Takes the phase, how much is done and how much there is (0 while unknown)."""
 SECONDS_BETWEEN_LINES = 10.0
@@ -36,6 +38,7 @@ def progress(unit: str) -> Iterator[Report]:
                 tasks[phase] = bar.add_task(phase, rate=""), time.monotonic()
             task, start = tasks[phase]
             bar.update(task, completed=done, total=total or None, rate=_rate(done, start, unit))
+            interrupts.check()
 
         yield report
 
@@ -45,6 +48,7 @@ def _lines(unit: str) -> Report:
     last = [time.monotonic()]
 
     def report(phase: str, done: int, total: int) -> None:
+        interrupts.check()
         now = time.monotonic()
         start = started.setdefault(phase, now)
         if now - last[0] < SECONDS_BETWEEN_LINES:

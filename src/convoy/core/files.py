@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from convoy.core import interrupts
 from convoy.core.errors import ConvoyError
 from convoy.core.printable import reason
 
@@ -28,6 +29,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         _fsync(partial)
+        interrupts.check()
         os.replace(partial, path)
         _fsync(path.parent)
     finally:
@@ -46,6 +48,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         for file in sorted(partial.rglob("*")):
             _fsync(file)
         _fsync(partial)
+        interrupts.check()
         if path.exists():
             former = _partial(path)
             try:

@@ -11,10 +11,9 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
-from convoy.core import threads
+from convoy.core import interrupts, threads
 from convoy.core.errors import ConvoyError
 from convoy.core.files import workspace_lock
 from convoy.core.printable import one_line
@@ -35,9 +34,7 @@ def run(main: Callable[..., None]) -> NoReturn:
 
 def guarded(action: Callable[[], Any]) -> int:
     """Run `action` and return its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under nohup
-        signal.signal(signal.SIGHUP, _terminate)
+    interrupts.handle()
     try:
         action()
     except ConvoyError as error:
@@ -45,7 +42,7 @@ def guarded(action: Callable[[], Any]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return _interrupted()
-    return 0
+    return _ended(0)
 
 
 def launch() -> NoReturn:
@@ -53,14 +50,7 @@ def launch() -> NoReturn:
     sys.argv = sys.argv[1:]
     threads.sleep_soon()
     threads.keep_memory()
-    interrupts: list[int] = []
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        interrupts.append(signum)
-        signal.default_int_handler(signum, frame)
-
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, interrupt)
+    interrupts.handle()
     code: Any
     try:
         code = guarded(_run_script)
@@ -68,11 +58,10 @@ def launch() -> NoReturn:
         code = end.code
     except BaseException:
         # Libraries that are interrupted while they load raise errors of their own, such as ImportError.
-        if not interrupts:
+        if interrupts.received() is None:
             raise
-        code = None
-    # Others, such as an import in a callback, swallow the exception of an interrupt.
-    _exit(_interrupted() if interrupts and not code else code)
+        code = _ended(0)
+    _exit(code)
 
 
 def _run_script() -> None:
@@ -87,9 +76,12 @@ def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
         main(**arguments)
 
 
-def _terminate(signum: int, _frame: object) -> NoReturn:
-    # Raised as an exception, so that atomic writers remove their temporary files.
-    sys.exit(128 + signum)
+def _ended(code: int) -> int:
+    """The exit code of what ended with `code`, or that of a signal whose exception a library swallowed."""
+    number = interrupts.received()
+    if number is None:
+        return code
+    return _interrupted() if number == signal.SIGINT else 128 + number
 
 
 def _interrupted() -> int:

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Protocol
 
+from convoy.core import interrupts
+
 
 class Row(Protocol):
     """The values of an epoch that a line shows."""
@@ -32,6 +34,7 @@ class Progress:
 
     def step(self, done: int, steps: int) -> None:
         """Called after each step; draws at most five times a second."""
+        interrupts.check()
         if self.live and time.monotonic() - self.last > 0.2:
             self.last = time.monotonic()
             filled = 24 * done // steps

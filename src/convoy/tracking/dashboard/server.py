@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from convoy.core import interrupts
 from convoy.core.errors import ConvoyError
 from convoy.tasks import TaskSpec
 from convoy.tracking import store
@@ -62,10 +63,8 @@ def serve(port: int, tasks: Sequence[TaskSpec]) -> None:
         return
     client = store.client()
     print("dashboard: starting MLflow's server", flush=True)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
-        signal.signal(signal.SIGHUP, lambda number, _: sys.exit(128 + number))
     interrupt = signal.getsignal(signal.SIGINT)
-    with contextlib.suppress(KeyboardInterrupt):
+    with interrupts.until_ctrl_c():
         for chosen in _free_ports(port):
             signal.signal(signal.SIGINT, interrupt)
             with _serving(chosen) as server:
