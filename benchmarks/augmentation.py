@@ -4,11 +4,11 @@ Both sides train the same network with the same optimiser and batches on as many
 synthetic: random crops after padding by 4, flips, rotations by up to 15 degrees, random erasing, the data
 set's statistics. The plain side applies torchvision's v2 transforms to one image after the other in a
 DataLoader without workers. Ours augments whole batches on the device and has the network's tensors in
-channels-last order; its time holds a validation on 128 images, which the plain loop leaves out. A row of its
-own measures the augmentation alone. The share of the limit is that of the network's own multiplications,
-three times those of its forward pass, in the better of a float32 and a bfloat16 product of large matrices
-measured here: what plain leaves of it bounds what any loop can gain without other arithmetic. Fewer images
-than CIFAR-10's 50,000, and fewer for the wide network, so that a CPU ends within minutes.
+channels-last order on a GPU; its time holds a validation on 128 images, which the plain loop leaves out. A
+row of its own measures the augmentation alone. The share of the limit is that of the network's own
+multiplications, three times those of its forward pass, in the better of a float32 and a bfloat16 product of
+large matrices measured here: what plain leaves of it bounds what any loop can gain without other arithmetic.
+Fewer images than CIFAR-10's 50,000, and fewer for the wide network, so that a CPU ends within minutes.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from convoy.training.objectives import Classification
 from convoy.training.params import TrainingParams
 
 REQUIRED = {"cpu": 2, "cuda": 10}
-# Images by the width of the network; 64 is SimpleCNN's own. oneDNN corrupts memory for one of 4 or 8.
+# Images by the width of the network; 64 is SimpleCNN's own.
 IMAGES = {"cpu": {64: 256, 16: 1024}, "cuda": {64: 50_000, 16: 50_000}}
 VALIDATION_IMAGES = 128
 BATCH = 128

@@ -47,10 +47,11 @@ def channel_statistics(images: Tensor) -> ChannelStatistics:
 class ImageBatches:
     """Images (N, C, H, W), uint8 or float32, and labels (N,) int64 from 0 to classes - 1.
 
-    Inputs of a batch are float32, standardised by `standard`, in channels-last order; augmented by `allowed`
-    where the loop trains and never in evaluation. Targets are labels, or probabilities (n, classes) in
-    training where `allowed` mixes images. Random numbers are from torch's generator of the device, which the
-    loop seeds. labels None: images to predict, with targets 0. ids: names for error messages; None: numbers.
+    Inputs of a batch are float32, standardised by `standard`, with their channels last on a GPU and first on
+    a CPU; augmented by `allowed` where the loop trains and never in evaluation. Targets are labels, or
+    probabilities (n, classes) in training where `allowed` mixes images. Random numbers are from torch's
+    generator of the device, which the loop seeds. labels None: images to predict, with targets 0. ids: names
+    for error messages; None: numbers.
     Raises ConvoyError for wrong shapes, types and labels.
     """
 
@@ -107,14 +108,18 @@ class ImageBatches:
         if self.labels is None:
             return images, torch.zeros_like(batch.items)
         labels = self.labels[batch.items]
-        return augment(images, labels, self.classes, self.allowed) if training else (images, labels)
+        if not training:
+            return images, labels
+        images, targets = augment(images, labels, self.classes, self.allowed)
+        # Not contiguous(), which leaves images of one channel in either order as they are.
+        return images.clone(memory_format=_order(images.device)), targets
 
     def names(self, items: Sequence[int]) -> list[str]:
         return [str(item) if self.ids is None else self.ids[item] for item in items]
 
 
 def standardised(images: Tensor, standard: ChannelStatistics) -> Tensor:
-    """Images (N, C, H, W) minus mean by standard deviation, per channel: float32, channels last."""
+    """Images (N, C, H, W) minus mean by standard deviation, per channel: float32, in `_order`."""
     return _affine(images, *_factors(standard, images.device))
 
 
@@ -125,4 +130,13 @@ def _factors(standard: ChannelStatistics, device: torch.device) -> tuple[Tensor,
 
 
 def _affine(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return torch.addcmul(shift, images.float().contiguous(memory_format=torch.channels_last), scale)
+    return torch.addcmul(shift, images.float().contiguous(memory_format=_order(images.device)), scale)
+
+
+def _order(device: torch.device) -> torch.memory_format:
+    """Channels last on a GPU, whose convolutions are faster so; channels first on a CPU.
+
+    On a CPU the backward pass of a 1x1 convolution of stride 2 from 8 channels that come last writes beyond
+    its memory (oneDNN in torch 2.15), so that the process crashes or computes wrong weights.
+    """
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -95,18 +95,7 @@ def network_of(config: Config, tensors: Mapping[str, npt.NDArray[Any]]) -> nn.Mo
 def built(arguments: Mapping[str, Any]) -> nn.Module:
     """A network with new weights, from the `network` of a config."""
     options = dict(arguments)
-    network = IMAGE_MODELS[options.pop("name")](**options)
-    network.register_forward_pre_hook(_channels_first)
-    return network
-
-
-def _channels_first(_network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Images in channels-first order on a CPU.
-
-    With torch 2.15 (oneDNN) the gradient of a 1x1 convolution of stride 2 from 8 channels in channels-last
-    order writes beyond its memory on processors with AMX, and the process crashes.
-    """
-    return tuple(one if one.is_cuda else one.contiguous() for one in inputs)
+    return IMAGE_MODELS[options.pop("name")](**options)
 
 
 def standard_of(config: Config) -> ChannelStatistics:
