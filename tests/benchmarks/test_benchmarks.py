@@ -24,6 +24,7 @@ from benchmarks import (
     larger,
     machine,
     memory,
+    readers,
     textbook,
     workload,
 )  # fmt: skip
@@ -66,6 +67,17 @@ def test_embedding(tmp_path):
         assert row["items/s"] == pytest.approx(row["items"] / seconds[0])
         assert row["times the faster forward"] == pytest.approx(row["items/s"] / fastest)
     assert 0 < found["measured"]["largest difference"] < 1e-4
+
+
+def test_readers(tmp_path):
+    found = facts(readers.run(items=300, rounds=1, results=tmp_path), "readers")
+    rows = {row["side"]: row for row in found["rows"]}
+    assert {readers.NPY, readers.PYARROW, readers.MMAP, readers.FAISS, readers.PRODUCT, "pandas"} < set(rows)
+    for side, row in rows.items():
+        (seconds,) = found["measured"]["seconds"][side]
+        base = readers.PRODUCT if side in (readers.FAISS, readers.PRODUCT) else readers.NPY
+        assert row["times the seconds of NumPy"] == pytest.approx(seconds / rows[base]["seconds"])
+    assert rows[readers.PYARROW]["goal at 1,000,000, s"] == 2
 
 
 def test_bow(tmp_path, capsys):
