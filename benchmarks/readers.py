@@ -1,7 +1,8 @@
 """Reading an embeddings folder into one array by each reader, and exact neighbours, after it was written.
 
 The vectors are normal random numbers; the files stand in the page cache. The ratio of a reader is that to
-NumPy's full read of the .npy file. A memory map is opened, with the ids, and one vector is looked up by its
+NumPy's full read of the .npy file; CPU seconds are those of all threads, which other work on the machine
+changes less. A memory map is opened, with the ids, and one vector is looked up by its
 id. Neighbours are the 10 of 100 items by inner product: FAISS' flat index with the vectors added beforehand,
 and NumPy's product with a partial sort. `--items 1000000` is the size of the goals; it takes 5 GB of disk and
 of memory.
@@ -9,7 +10,8 @@ of memory.
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -109,8 +111,27 @@ def check(folder: Path, readers: dict[str, Callable[[], Array]], items: int) -> 
     assert np.array_equal(by_mmap(folder, last), vectors[-1])
 
 
-def neighbours(folder: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds of both searches, after comparing what they find."""
+class Measured:
+    """Seconds and CPU seconds of each side in so many rounds."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        self.seconds: dict[str, list[float]] = {}
+        self.cpu: dict[str, list[float]] = {}
+
+    def add(self, sides: Mapping[str, Callable[[], Any]]) -> None:
+        self.seconds |= in_turn(
+            {name: partial(self._run, name, side) for name, side in sides.items()}, self.rounds
+        )
+
+    def _run(self, name: str, side: Callable[[], Any]) -> None:
+        began = time.process_time()
+        side()
+        self.cpu.setdefault(name, []).append(round(time.process_time() - began, 6))
+
+
+def neighbours(folder: Path, measured: Measured) -> None:
+    """Measure both searches, after comparing what they find."""
     faiss.omp_set_num_threads(cores())
     vectors = np.load(folder / VECTORS)
     queries = vectors[:: max(1, len(vectors) // QUERIES)][:QUERIES]
@@ -119,9 +140,8 @@ def neighbours(folder: Path, rounds: int) -> dict[str, list[float]]:
         index.add(vectors)
     same = index.search(queries[:10], NEIGHBOURS)[1] == by_product(vectors, queries[:10])
     assert same.mean() > 0.99, "the neighbours differ"
-    return in_turn(
-        {FAISS: partial(index.search, queries, NEIGHBOURS), PRODUCT: partial(by_product, vectors, queries)},
-        rounds,
+    measured.add(
+        {FAISS: partial(index.search, queries, NEIGHBOURS), PRODUCT: partial(by_product, vectors, queries)}
     )
 
 
@@ -141,14 +161,17 @@ def run(items: int, rounds: int, results: Path = RESULTS) -> Path:
             readers["pandas"] = lambda: by_pandas(folder)
         check(folder, readers, items)
         mapped = {MMAP: lambda: by_mmap(folder, f"item-{items // 2:09}")}
-        seconds = in_turn({**readers, **mapped}, rounds)
-        seconds |= neighbours(folder, rounds)
+        measured = Measured(rounds)
+        measured.add({**readers, **mapped})
+        neighbours(folder, measured)
+    seconds = measured.seconds
     base = {name: median(seconds[PRODUCT if name in (FAISS, PRODUCT) else NPY]) for name in seconds}
     rows = [
         {
             "side": name,
             "items": items,
             "seconds": median(values),
+            "CPU seconds": median(measured.cpu[name][1:]),
             "times the seconds of NumPy": median(values) / base[name],
             "goal at 1,000,000, s": GOALS.get(name),
         }
