@@ -60,6 +60,59 @@ def test_a_folder_takes_the_place_of_the_former_one_as_a_whole(tmp_path):
     assert names(path / "sub") == ["new"]
 
 
+def test_a_folder_is_never_missing_while_it_is_replaced(tmp_path, monkeypatch):
+    if not exchanges(tmp_path):
+        pytest.skip("this file system cannot exchange two folders in one step")
+
+    def refused(*_):
+        raise AssertionError("moved aside first")
+
+    path = tmp_path / "out"
+    for content in ("old", "new"):
+        with files.atomic_directory(path) as partial:
+            (partial / content).write_text(content)
+            monkeypatch.setattr(os, "replace", refused)
+        monkeypatch.undo()
+    assert names(path) == ["new"]
+    assert names(tmp_path) == ["out"]
+
+
+def exchanges(folder):
+    for name in ("one", "other"):
+        (folder / name).mkdir()
+    able = files._exchange(folder / "one", folder / "other")
+    for name in ("one", "other"):
+        (folder / name).rmdir()
+    return able
+
+
+def test_a_folder_is_replaced_where_nothing_can_be_exchanged(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda *_: False)
+    path = tmp_path / "out"
+    for content in ("old", "new"):
+        with files.atomic_directory(path) as partial:
+            (partial / content).write_text(content)
+    assert names(path) == ["new"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_that_another_writer_makes_meanwhile_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    rename = os.rename
+
+    def late(source, target):
+        path.mkdir()
+        (path / "theirs").write_text("theirs")
+        monkeypatch.setattr(os, "rename", rename)
+        rename(source, target)
+
+    with files.atomic_directory(path) as partial:
+        (partial / "ours").write_text("ours")
+        monkeypatch.setattr(os, "rename", late)
+    assert names(path) == ["ours"]
+    assert names(tmp_path) == ["out"]
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_a_failed_folder_leaves_the_former_one_and_nothing_else(tmp_path, error):
     path = tmp_path / "out"

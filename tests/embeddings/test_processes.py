@@ -1,6 +1,8 @@
 """Exports of real processes into one folder: killed at any moment, or two at once."""
 
+import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -87,22 +89,33 @@ def test_a_kill_in_mid_export_leaves_the_former_version_and_the_next_run_finishe
 
 
 def test_of_two_exports_at_once_one_wins_whole(tmp_path, exporter):
-    """Where they end in the same moment, one of them may say so; what stands there is the other's."""
     files = ("hundred.parquet", "ninety.parquet")
-    expected = {}
+    expected = []
     for name in files:
         write_items(tmp_path / "alone" / name, tmp_path / name)
-        expected[name] = io.read_manifest(tmp_path / "alone" / name)
+        expected.append(io.read_manifest(tmp_path / "alone" / name))
     processes = [exporter() for _ in files]
     for _ in range(40):
         for process, name in zip(processes, files, strict=True):
             process.stdin.write(f"{name}\n")
-        answers = [process.stdout.readline() for process in processes]
-        wins = [name for name, answer in zip(files, answers, strict=True) if answer == "written\n"]
+        assert [process.stdout.readline() for process in processes] == ["written\n"] * 2
         manifest = io.read_manifest(tmp_path / "out")
-        assert manifest in [expected[name] for name in wins]
+        assert manifest in expected
         ids, vectors = io.read(tmp_path / "out")
         assert len(ids) == len(vectors) == manifest["items"]
         assert np.isfinite(vectors).all()
-        for answer in answers:
-            assert answer == "written\n" or "another export was written here at the same time" in answer
+    assert names(tmp_path) == ["alone", "hundred.parquet", "ninety.parquet", "out"]
+
+
+def test_readers_find_a_whole_version_at_any_moment_of_an_export(tmp_path, exporter):
+    write_items(tmp_path / "out", tmp_path / "hundred.parquet")
+    before = json.loads((tmp_path / "out" / io.MANIFEST).read_text())
+    process = exporter()
+    seen = set()
+    for name in ["ninety.parquet", "hundred.parquet"] * 10:
+        process.stdin.write(f"{name}\n")
+        while not select.select([process.stdout], [], [], 0)[0]:
+            seen.add(json.loads((tmp_path / "out" / io.MANIFEST).read_text())["items"])
+        assert process.stdout.readline() == "written\n"
+    assert seen == {90, 100}
+    assert json.loads((tmp_path / "out" / io.MANIFEST).read_text()) == before

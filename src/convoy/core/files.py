@@ -1,6 +1,8 @@
 """Atomic writers of files and folders, checksums, manifests."""
 
 import contextlib
+import ctypes
+import errno
 import fcntl
 import hashlib
 import json
@@ -17,6 +19,7 @@ from convoy.core.printable import reason
 
 MANIFEST = "manifest.json"
 _AGAIN = "make the folder again"
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux, for renameat2
 _DEEPEST_JSON = 64  # our own files nest a tenth of that; parsers and validators recurse
 
 
@@ -49,21 +52,58 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             _fsync(file)
         _fsync(partial)
         interrupts.check()
-        if path.exists():
-            former = _partial(path)
-            try:
-                os.replace(path, former)
-                os.replace(partial, path)
-            except BaseException:
-                if former.exists() and not path.exists():
-                    os.replace(former, path)
-                raise
-            shutil.rmtree(former)
-        else:
-            os.replace(partial, path)
+        _put_in_place(partial, path)
         _fsync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_in_place(partial: Path, path: Path) -> None:
+    """Move the folder `partial` to `path`; what stood there is then at `partial`, or removed.
+
+    Both are exchanged in one step where the kernel and the file system can, so that readers find one of the
+    two at any moment, and so does another writer of the same folder.
+    """
+    while True:
+        try:
+            if not _exchange(partial, path):
+                _replace_in_two_steps(partial, path)
+            return
+        except FileNotFoundError:
+            if path.exists() and partial.exists():
+                continue  # another writer has just made it
+        try:
+            partial.rename(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two paths in one step; False where that cannot be done. Raises OSError as a rename does."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # Linux with glibc 2.28 or musl
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):  # as on NFS
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))
+
+
+def _replace_in_two_steps(partial: Path, path: Path) -> None:
+    """Move `path` aside and `partial` there; FileNotFoundError where there is no `path`."""
+    former = _partial(path)
+    os.replace(path, former)
+    try:
+        os.replace(partial, path)
+    except BaseException:
+        if not path.exists():
+            os.replace(former, path)
+        raise
+    shutil.rmtree(former)
 
 
 def write_json(path: Path, value: Any) -> None:

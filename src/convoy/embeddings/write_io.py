@@ -3,12 +3,10 @@
 Only the order of the items stays in memory, and their ids until that order is known.
 """
 
-import errno
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -83,8 +81,8 @@ def write(
     `facts` (model, weights …) go into the manifest. `progress` is called with the phase, the items done and
     the number of items (0 while unknown). `check` raises ConvoyError where `folder` may not be replaced; it
     is called first, and again before the folder is replaced, which may be hours later. Also raises
-    ConvoyError for a file that cannot be read, duplicate ids, ids that an .npy file cannot hold, a full disk,
-    a file that changes meanwhile, and a folder that another process replaces at the same moment.
+    ConvoyError for a file that cannot be read, duplicate ids, ids that an .npy file cannot hold, a full disk
+    and a file that changes meanwhile. Of two writers of one folder the last one's version stands there.
     """
     return _write(Path(folder), items, embed, dimension, facts, progress or _silent, check, None)[0]
 
@@ -123,7 +121,7 @@ def _write(
 ) -> tuple[dict[str, Any], Changes]:
     check(folder)
     digest = sha256(items.path) if items.path.is_file() else ""  # if not, reading it raises the error
-    with _naming_another_writer(folder), atomic_directory(folder) as partial:
+    with atomic_directory(folder) as partial:
         for name in (PARTS, SIDECAR):
             (partial / name).mkdir()
         ranks = _write_ids(partial / IDS, items, progress)
@@ -156,22 +154,6 @@ def _write(
         manifest = write_manifest(partial, MANIFEST, **short, rows=rows)
         check(folder)
         return manifest, Changes(count - found, found - kept, kept, former_items - found)
-
-
-@contextmanager
-def _naming_another_writer(folder: Path) -> Iterator[None]:
-    """Raise ConvoyError where the folder cannot be replaced since another process has just replaced it."""
-    try:
-        yield
-    except OSError as error:
-        replaced = str(folder) in map(str, (error.filename, error.filename2))
-        if replaced and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
-            raise ConvoyError(
-                "another export was written here at the same time",
-                path=folder,
-                hint="run again to replace it",
-            ) from None
-        raise
 
 
 def _silent(_phase: str, _done: int, _items: int) -> None:
