@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from convoy.cli import dashboard, downscale, embed, explain, registry
+from convoy.cli import accept, dashboard, downscale, embed, explain, registry
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -33,6 +33,7 @@ class _Command(TyperCommand):
 
 for _function, _epilog in (
     (embed.embed, embed.EXAMPLE),
+    (accept.accept, accept.EXAMPLE),
     (downscale.downscale, downscale.EXAMPLE),
     (explain.explain, explain.EXAMPLE),
     (registry.publish, registry.PUBLISH_EXAMPLE),

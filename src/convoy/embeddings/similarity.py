@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-_BLOCK_ROWS = 8_192
-_QUERIES = 256  # blocks of 8,192 x 256 keys take 16 MB
+_BLOCK_ROWS = 2_048
+_QUERIES = 1_024  # keys of a block take 16 MB
 _STEPS = 1_000_000  # cosines are compared to six decimals: sums in another order differ in the seventh
 _PLACES = 1 << 32
+_NONE = np.iinfo(np.int64).min  # below the key of every neighbour
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +38,10 @@ def nearest(
 ) -> Nearest:
     """The k nearest of N vectors (N, D) to each query (Q, D) by cosine; fewer where there are fewer.
 
-    own: for each query the row that is the query itself and is left out. Of equal cosines (to six decimals)
-    the lower row comes first. All values have to be finite. The vectors may be mapped into memory: they are
-    read in blocks, once for every 256 queries.
+    Rows of zeros are nobody's neighbours, and no query should be one. own: for each query the row that is the
+    query itself and is left out. Of equal cosines (to six decimals) the lower row comes first. All values
+    have to be finite. The vectors may be mapped into memory: they are
+    read in blocks, once for every 1,024 queries.
     """
     most = max(0, min(k, len(vectors) - (own is not None)))
     found = [
@@ -49,6 +51,7 @@ def nearest(
         for at in range(0, len(queries), _QUERIES)
     ]
     keys = np.concatenate([np.empty((0, most), np.int64), *found])
+    keys = keys[:, (keys > _NONE).any(0)] if len(keys) else keys
     return Nearest(_PLACES - 1 - keys % _PLACES, (keys // _PLACES) / _STEPS)
 
 
@@ -64,11 +67,12 @@ def _nearest(
         block = unit(vectors[start : start + _BLOCK_ROWS])
         keys = np.rint(queries @ block.T * np.float32(_STEPS)).astype(np.int64) * _PLACES
         keys += _PLACES - 1 - np.arange(start, start + len(block))
+        keys[:, ~block.any(1)] = _NONE
         if own is not None:
             at = np.flatnonzero((own >= start) & (own < start + len(block)))
-            keys[at, own[at] - start] = np.iinfo(np.int64).min
+            keys[at, own[at] - start] = _NONE
         best = _largest(np.concatenate([best, _largest(keys, k)], axis=1), k)
-    return -np.sort(-best, axis=1)
+    return np.sort(best, axis=1)[:, ::-1]
 
 
 def _largest(keys: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.int64]:

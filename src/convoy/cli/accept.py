@@ -1,0 +1,151 @@
+"""`convoy accept`: whether a version of embeddings may be offered to its users."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.outputs import naming
+from convoy.cli.tables import show
+from convoy.core.errors import ConvoyError
+from convoy.core.printable import one_line
+from convoy.core.stage import guarded
+
+if TYPE_CHECKING:
+    from convoy.embeddings.acceptance.case import Again, Case, Catalogue, Version
+
+EXAMPLE = """\b
+Example:
+  convoy accept data/streamrec/embeddings/textcnn \\
+    --catalogue data/streamrec/catalogue.parquet --model data/streamrec/models/textcnn
+  convoy accept vectors --against accepted_vectors --catalogue titles.csv
+  convoy accept data/climate/series/embeddings/temporal_cnn
+
+\b
+Exit code:
+  0  accepted
+  1  not accepted: a check failed
+  2  something that was named cannot be read
+"""
+
+
+class NotAcceptedError(ConvoyError):
+    """A version of which a check failed; has its own exit code, since the user made no mistake."""
+
+    exit_code = 1
+
+
+def accept(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The embeddings folder.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The accepted version, an embeddings folder, to compare it with."),
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The catalogue that was embedded.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue.")
+    ] = "",
+    model: Annotated[
+        str | None,
+        typer.Option(metavar=MODEL, help="The model: it embeds 1,000 random items of the catalogue again."),
+    ] = None,
+    bag_of_words: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Embeddings of the same items by bag-of-words, to compare with."),
+    ] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Metrics of the recommender (recommender.json).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to write certificate.json and certificate.html."),
+    ] = None,
+) -> None:
+    """Check a version of embeddings before it is offered.
+
+    Prints every check with what it found. A check for which nothing was given to compare with does not apply.
+    """
+    given = _Given(path, against, catalogue, columns, model, bag_of_words, metrics)
+    raise typer.Exit(guarded(lambda: _accept(given, out)))
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the command line names."""
+
+    path: Path
+    against: Path | None
+    catalogue: Path | None
+    columns: str
+    model: str | None
+    bag_of_words: Path | None
+    metrics: Path | None
+
+
+def _accept(given: _Given, out: Path | None) -> None:
+    from convoy.embeddings.acceptance.certificate import certificate, is_accepted
+    from convoy.embeddings.acceptance.checks import judged
+    from convoy.embeddings.acceptance.io import write_certificate
+    from convoy.embeddings.acceptance.page import page
+
+    path = Path(os.path.realpath(given.path))
+    folder = path.with_name(f"{path.name}-certificate") if out is None else Path(os.path.realpath(out))
+    with naming(folder, "folder", *_inputs(given)), in_place_of_params(lambda _param: "--columns"):
+        case = _case(given)
+        results = judged(case)
+        found = certificate(case, results)
+        html = page(case, results, found)
+        write_certificate(folder, found, html)
+    show(
+        ("check", "result", "found"), [(result.check.name, result.state, result.words) for result in results]
+    )
+    print(f"\n{one_line(found['words'][0])}\ncertificate: {one_line(folder / 'certificate.html')}")
+    if not is_accepted(results):
+        names = ", ".join(result.check.name for result in results if result.state == "failed")
+        raise NotAcceptedError(f"not accepted: {names}", path=given.path)
+
+
+def _inputs(given: _Given) -> list[Path]:
+    named = (given.path, given.against, given.catalogue, given.bag_of_words, given.metrics)
+    return [Path(os.path.realpath(path)) for path in named if path is not None]
+
+
+def _case(given: _Given) -> "Case":
+    """Everything that was named, read; ConvoyError for what cannot be, except for the version itself."""
+    from convoy.embeddings.acceptance.case import Case
+    from convoy.embeddings.acceptance.io import examine, read_clicks, sound
+
+    version = examine(given.path)
+    catalogue, again = _catalogue(given, version)
+    return Case(
+        version,
+        catalogue,
+        accepted=None if given.against is None else sound(given.against),
+        bag_of_words=None if given.bag_of_words is None else sound(given.bag_of_words),
+        again=again,
+        clicks=None if given.metrics is None else read_clicks(given.metrics),
+    )
+
+
+def _catalogue(given: _Given, version: "Version") -> "tuple[Catalogue | None, Again | None]":
+    """The catalogue, and items of it that the model embedded again, where both are named."""
+    if given.catalogue is None:
+        for option, value in (("--model", given.model), ("--columns", given.columns)):
+            if value:
+                raise ConvoyError("needs --catalogue, which holds the texts", key=option)
+        return None, None
+    from convoy.embeddings.acceptance.case import sampled_ids
+    from convoy.streamrec.catalogue.io import Items
+    from convoy.streamrec.catalogue.listing_io import listing
+    from convoy.streamrec.classification.acceptance import embedded_again, longest_text
+
+    model = None if given.model is None else stored_model(given.model)[0]
+    items = Items(given.catalogue, pairs("--columns", given.columns, "item_id=show_id"))
+    longest = None if model is None else longest_text(model)
+    catalogue, texts = listing(items, sampled_ids(version), longest)
+    return catalogue, None if model is None else embedded_again(model, version.manifest, texts)
