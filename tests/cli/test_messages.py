@@ -50,6 +50,7 @@ def test_columns_are_an_option_where_a_stage_has_a_param(folder):
 
 USAGE = {
     "embed": "CATALOGUE OUT",
+    "accept": "PATH",
     "downscale": "IN... OUT",
     "explain": "IN...",
     "publish": "",

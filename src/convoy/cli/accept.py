@@ -15,7 +15,7 @@ from convoy.core.printable import one_line
 from convoy.core.stage import guarded
 
 if TYPE_CHECKING:
-    from convoy.embeddings.acceptance.case import Again, Case, Catalogue, Version
+    from convoy.embeddings.acceptance.case import Case
 
 EXAMPLE = """\b
 Example:
@@ -40,9 +40,13 @@ class NotAcceptedError(ConvoyError):
 
 def accept(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The embeddings folder.")],
-    against: Annotated[
+    accepted: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="The accepted version, an embeddings folder, to compare it with."),
+        typer.Option(
+            "--against",
+            metavar="PATH",
+            help="The accepted version, to compare it with.",
+        ),
     ] = None,
     catalogue: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The catalogue that was embedded.")
@@ -70,7 +74,7 @@ def accept(
 
     Prints every check with what it found. A check for which nothing was given to compare with does not apply.
     """
-    given = _Given(path, against, catalogue, columns, model, bag_of_words, metrics)
+    given = _Given(path, accepted, catalogue, columns, model, bag_of_words, metrics)
     raise typer.Exit(guarded(lambda: _accept(given, out)))
 
 
@@ -79,7 +83,7 @@ class _Given:
     """What the command line names."""
 
     path: Path
-    against: Path | None
+    accepted: Path | None
     catalogue: Path | None
     columns: str
     model: str | None
@@ -111,41 +115,26 @@ def _accept(given: _Given, out: Path | None) -> None:
 
 
 def _inputs(given: _Given) -> list[Path]:
-    named = (given.path, given.against, given.catalogue, given.bag_of_words, given.metrics)
+    named = (given.path, given.accepted, given.catalogue, given.bag_of_words, given.metrics)
     return [Path(os.path.realpath(path)) for path in named if path is not None]
 
 
 def _case(given: _Given) -> "Case":
     """Everything that was named, read; ConvoyError for what cannot be, except for the version itself."""
-    from convoy.embeddings.acceptance.case import Case
-    from convoy.embeddings.acceptance.io import examine, read_clicks, sound
+    from convoy.embeddings.acceptance.io import examine
+    from convoy.streamrec.catalogue.io import Items
+    from convoy.streamrec.classification.acceptance_io import gathered
 
-    version = examine(given.path)
-    catalogue, again = _catalogue(given, version)
-    return Case(
-        version,
-        catalogue,
-        accepted=None if given.against is None else sound(given.against),
-        bag_of_words=None if given.bag_of_words is None else sound(given.bag_of_words),
-        again=again,
-        clicks=None if given.metrics is None else read_clicks(given.metrics),
-    )
-
-
-def _catalogue(given: _Given, version: "Version") -> "tuple[Catalogue | None, Again | None]":
-    """The catalogue, and items of it that the model embedded again, where both are named."""
     if given.catalogue is None:
         for option, value in (("--model", given.model), ("--columns", given.columns)):
             if value:
                 raise ConvoyError("needs --catalogue, which holds the texts", key=option)
-        return None, None
-    from convoy.embeddings.acceptance.case import sampled_ids
-    from convoy.streamrec.catalogue.io import Items
-    from convoy.streamrec.catalogue.listing_io import listing
-    from convoy.streamrec.classification.acceptance import embedded_again, longest_text
-
-    model = None if given.model is None else stored_model(given.model)[0]
-    items = Items(given.catalogue, pairs("--columns", given.columns, "item_id=show_id"))
-    longest = None if model is None else longest_text(model)
-    catalogue, texts = listing(items, sampled_ids(version), longest)
-    return catalogue, None if model is None else embedded_again(model, version.manifest, texts)
+    columns = pairs("--columns", given.columns, "item_id=show_id")
+    return gathered(
+        examine(given.path),
+        None if given.catalogue is None else Items(given.catalogue, columns),
+        None if given.model is None else stored_model(given.model)[0],
+        given.accepted,
+        given.bag_of_words,
+        given.metrics,
+    )

@@ -38,7 +38,7 @@ def nearest(
 ) -> Nearest:
     """The k nearest of N vectors (N, D) to each query (Q, D) by cosine; fewer where there are fewer.
 
-    Rows of zeros are nobody's neighbours, and no query should be one. own: for each query the row that is the
+    Rows of zeros are no neighbours, and no query should be one. own: for each query the row that is the
     query itself and is left out. Of equal cosines (to six decimals) the lower row comes first. All values
     have to be finite. The vectors may be mapped into memory: they are
     read in blocks, once for every 1,024 queries.

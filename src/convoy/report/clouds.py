@@ -10,7 +10,7 @@ import numpy.typing as npt
 from convoy.report.style import figure, labels, png, quiet_axes, styled
 from convoy.report.themes import Theme
 
-_COLOURS = 20  # that a reader can tell apart with the names next to the points
+_COLOURS = 20  # that can be distinguished where the names are next to the points
 _BINS = 40
 
 

@@ -35,7 +35,7 @@ def certificate(case: Case, results: Sequence[Result]) -> dict[str, Any]:
         "accepted": is_accepted(results),
         "words": words(case, results),
         "embeddings": _named(case.version),
-        "against": None if accepted is None else _named(accepted),
+        "compared_with": None if accepted is None else _named(accepted),
         "checks": {
             result.check.name: {
                 "state": result.state,

@@ -125,7 +125,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "leaked_label",
-        "vectors tell no more of categories than their texts",
+        "vectors hold no more on categories than their texts",
         meaning.leaked_label,
         _no_model_or_categories,
         _ROWS,

@@ -36,7 +36,7 @@ _HEX = 64
 
 
 class _BrokenError(Exception):
-    """A fault that keeps the items from being read; its text tells it."""
+    """A fault that keeps the items from being read."""
 
 
 def examine(path: Path) -> Version:

@@ -1,4 +1,4 @@
-"""Checks of what the vectors say: categories among neighbours, the model, the accepted version, clicks."""
+"""Checks of what the vectors mean: categories among neighbours, the model, the accepted version, clicks."""
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +108,7 @@ def embedded_again(case: Case) -> Finding:
 
 
 def leaked_label(case: Case) -> Finding:
-    """Vectors tell no more of the category than the same texts embedded again."""
+    """Vectors hold no more on the category than the same texts embedded again."""
     assert case.again is not None
     rows = _rows_again(case)
     kept = (case.items.status[rows] == 0) & (case.again.status == 0)

@@ -106,7 +106,7 @@ def _clicks(clicks: Mapping[str, Mapping[str, float]]) -> Section:
 
 def _about(certificate: Mapping[str, Any]) -> Section:
     rows = [[key.replace("_", " "), str(value)] for key, value in certificate["embeddings"].items()]
-    against = certificate["against"]
-    if against is not None:
-        rows += [[f"accepted version: {key.replace('_', ' ')}", str(value)] for key, value in against.items()]
+    other = certificate["compared_with"]
+    if other is not None:
+        rows += [[f"accepted version: {key.replace('_', ' ')}", str(value)] for key, value in other.items()]
     return Section("What was checked", tables=[Table(["Fact", "Value"], rows, words=2)])

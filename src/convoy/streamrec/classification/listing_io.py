@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from convoy.core.errors import ConvoyError
 from convoy.core.files import sha256
 from convoy.embeddings.acceptance.case import Catalogue
-from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
+from convoy.embeddings.changes import Digests
 from convoy.streamrec.catalogue.io import CATALOGUE, Items, iter_source
 
 _BATCH_ROWS = 16_384
@@ -23,20 +23,19 @@ COLUMNS = ("item_id", "title", "category", "text_sha256")
 
 
 def listing(
-    items: Items, wanted: npt.NDArray[np.str_], max_characters: int | None
+    items: Items, wanted: npt.NDArray[np.str_], digests: Digests | None
 ) -> tuple[Catalogue, pa.Table]:
     """Ids, titles, categories and checksums of texts of a catalogue file, and the wanted items' texts.
 
-    items: a cleaned catalogue or a source, which has categories where it has that column. max_characters: of
-    the model, with which a source's texts are cleaned as for embedding; None leaves their checksums out. The
-    texts (item_id, title, synopsis) are in the order of the file. Raises ConvoyError as `iter_source` does,
-    and for ids that stand twice.
+    items: a cleaned catalogue or a source, which has categories where it has that column. digests: computes
+    the checksums of a source's texts; None leaves them out. The texts (item_id, title, synopsis) are in the
+    order of the file. Raises ConvoyError as `iter_source` does, and for ids that stand twice.
     """
     batches, texts = [], []
     values = pa.array(wanted.tolist(), pa.string())
     for batch in _batches(items):
         texts.append(batch.select(TEXTS).filter(pc.is_in(batch["item_id"], value_set=values)))
-        batches.append(_short(batch, max_characters))
+        batches.append(_short(batch, digests))
     table = pa.Table.from_batches(batches)
     columns = {name: _array(table[name]) for name in table.column_names}
     order = np.argsort(columns["item_id"], kind="stable")
@@ -45,15 +44,15 @@ def listing(
     if len(twice := ids[1:][ids[1:] == ids[:-1]]):
         hint = "give every item its own"
         raise ConvoyError(f"'{twice[0]}' is the id of two items", path=items.path, hint=hint)
-    titles, categories, digests = others
+    titles, categories, hashes = others
     found = Catalogue(
         sha256=sha256(items.path), ids=ids, titles=titles, categories=categories,
-        text_sha256=None if digests is None else digests.astype(np.bytes_),
+        text_sha256=None if hashes is None else hashes.astype(np.bytes_),
     )  # fmt: skip
     return found, pa.Table.from_batches(texts)
 
 
-def _short(batch: pa.RecordBatch, max_characters: int | None) -> pa.RecordBatch:
+def _short(batch: pa.RecordBatch, digests: Digests | None) -> pa.RecordBatch:
     """Ids, titles that are cut, categories and checksums of texts, as far as the batch has them."""
     columns = {
         "item_id": batch["item_id"],
@@ -63,9 +62,8 @@ def _short(batch: pa.RecordBatch, max_characters: int | None) -> pa.RecordBatch:
         columns["category"] = pc.fill_null(batch["category"], "")
     if "text_sha256" in batch.schema.names:
         columns["text_sha256"] = batch["text_sha256"]
-    elif max_characters is not None:
-        titles, synopses = (clean_column(batch[name], max_characters)[0] for name in ("title", "synopsis"))
-        columns["text_sha256"] = pa.array(texts_and_hashes(titles, synopses)[1], pa.string())
+    elif digests is not None:
+        columns["text_sha256"] = pa.array(digests(batch), pa.string())
     return pa.RecordBatch.from_pydict(columns)
 
 

@@ -1,0 +1,145 @@
+"""`convoy accept` as a recommender team meets it: table, exit codes, certificate."""
+
+import json
+import re
+
+import numpy as np
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from convoy.core.errors import ConvoyError
+from convoy.embeddings import io
+from convoy.embeddings.acceptance.checks import CHECKS
+from convoy.embeddings.acceptance.io import read_clicks, write_certificate
+from tests.cli.test_app import invoke, refused
+from tests.support.accepted import contents, make, store
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("accept") / "made")
+
+
+@pytest.fixture
+def folder(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("vectors", "model", "catalogue.parquet"):
+        (tmp_path / name).symlink_to(made / name)
+    return tmp_path
+
+
+GIVEN = ("--catalogue", "catalogue.parquet", "--model", "model")
+
+
+def test_accepted_with_a_table_and_a_certificate_whose_bytes_repeat(folder):
+    texts = []
+    for out in ("one", "two"):
+        result = invoke("accept", "vectors", *GIVEN, "--out", out)
+        assert (result.exit_code, result.stderr) == (0, "")
+        texts.append([(folder / out / f"certificate.{kind}").read_bytes() for kind in ("json", "html")])
+    assert texts[0] == texts[1]
+    lines = result.stdout.splitlines()
+    rows = [line.split()[0] for line in lines[2 : 2 + len(CHECKS)]]
+    assert rows == [check.name for check in CHECKS]
+    assert re.search(r"\nids +passed +600 ids, sorted, each once", result.stdout)
+    assert "Accepted: the textcnn embeddings pass all" in result.stdout
+    found = json.loads(texts[0][0])
+    assert found["embeddings"]["weights_sha256"] == contents(folder / "vectors").facts["weights_sha256"]
+    assert len(found["neighbours"]) == 8
+    titles = pq.read_table("catalogue.parquet", columns=["item_id", "title"]).to_pylist()
+    example = found["neighbours"][3]
+    assert {"item_id": example["item_id"], "title": example["title"]} in titles
+    assert all(other["item_id"] != example["item_id"] for other in example["nearest"])
+    html = texts[0][1].decode()
+    assert html.count("<img") == 2
+    assert '<td class="words">re_embedded</td>' in html
+    assert not any(str(folder) in text.decode() for text in texts[0])
+
+
+def test_not_accepted_is_exit_code_1_with_the_checks_in_one_line(folder):
+    rows = contents(folder / "vectors")
+    rows.vectors[3] = np.nan
+    store(folder / "bad", rows)
+    result = invoke("accept", "bad", *GIVEN)
+    assert result.exit_code == 1
+    assert result.stderr == "convoy: bad: not accepted: finite\n"
+    assert "1 vectors hold NaN or infinity" in result.stdout
+    found = json.loads((folder / "bad-certificate/certificate.json").read_text())
+    assert (found["accepted"], found["neighbours"]) == (False, [])
+
+
+def test_without_a_catalogue_its_checks_do_not_apply(folder):
+    result = invoke("accept", "vectors", "--out", "out")
+    assert result.exit_code == 0
+    found = json.loads((folder / "out/certificate.json").read_text())
+    apply = {name for name, check in found["checks"].items() if check["state"] != "not applicable"}
+    needed = {
+        "catalogue",
+        "missing",
+        "extra",
+        "texts",
+        "categories",
+        "bag_of_words",
+        "weights",
+        "re_embedded",
+    }
+    needed |= {"leaked_label", "dimension", "overlap", "clicks"}
+    assert apply == {check.name for check in CHECKS} - needed
+
+
+def test_a_catalogue_of_others_with_their_column_names(folder):
+    """The catalogue that was embedded is named as its cleaned form; the texts are compared after cleaning."""
+    table = pq.read_table("catalogue.parquet").select(["item_id", "title", "synopsis", "category"])
+    pyarrow.csv.write_csv(table.rename_columns(["id", "title", "text", "category"]), "titles.csv")
+    columns = "--columns=item_id=id,synopsis=text"
+    result = invoke("accept", "vectors", "--catalogue=titles.csv", columns, "--model=model", "--out=out")
+    found = json.loads((folder / "out/certificate.json").read_text())["checks"]
+    assert {name for name, check in found.items() if check["state"] == "failed"} == {"catalogue"}
+    assert found["texts"]["found"] == "the texts of 600 items are those of the catalogue"
+    assert found["categories"]["state"] == "passed"
+    assert "made from another file" in result.stdout
+
+
+def test_texts_of_strangers_are_escaped(folder):
+    table = pq.read_table("catalogue.parquet")
+    titles = ["<script>alert(1)</script>\x1b[31m"] * len(table)
+    pq.write_table(table.set_column(1, table.schema.field("title"), [titles]), "odd.parquet")
+    result = invoke("accept", "vectors", "--catalogue=odd.parquet", "--out=out")
+    assert "\x1b" not in result.stdout
+    html = (folder / "out/certificate.html").read_text()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_what_cannot_be_read_is_an_error_in_one_line(folder):
+    assert "no such embeddings folder" in refused("accept", "nowhere")
+    assert "no _manifest.json, so this is not a whole embeddings folder" in refused("accept", "model")
+    assert "--model: needs --catalogue" in refused("accept", "vectors", "--model=model")
+    assert "no.parquet: no such file" in refused("accept", "vectors", "--catalogue=no.parquet")
+    rows = contents(folder / "vectors")
+    store(folder / "bad", rows)
+    (folder / "bad" / io.IDS).write_bytes(b"")
+    assert "name a version whose files are whole" in refused("accept", "vectors", "--against=bad")
+    (folder / "out").mkdir()
+    (folder / "out/thesis.tex").write_text("years of work")
+    assert "thesis.tex, which is no certificate" in refused("accept", "vectors", "--out=out")
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"clicks": 3}', '{"clicks": {"bow": {"auc": "x", "auc_low": 1}}}']
+)
+def test_metrics_that_are_none_of_a_recommender(tmp_path, content):
+    (tmp_path / "recommender.json").write_text(content)
+    with pytest.raises(ConvoyError, match="key 'clicks': expected auc, auc_low"):
+        read_clicks(tmp_path / "recommender.json")
+
+
+def test_a_certificate_is_replaced_as_a_whole(tmp_path):
+    for words in ("one", "two"):
+        write_certificate(tmp_path / "out", {"words": words}, words)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "certificate.html",
+        "certificate.json",
+    ]
+    assert (tmp_path / "out/certificate.html").read_text() == "two"
