@@ -121,9 +121,8 @@ def test_what_cannot_be_read_is_an_error_in_one_line(folder):
     store(folder / "bad", rows)
     (folder / "bad" / io.IDS).write_bytes(b"")
     assert "name a version whose files are whole" in refused("accept", "vectors", "--against=bad")
-    (folder / "out").mkdir()
-    (folder / "out/thesis.tex").write_text("years of work")
-    assert "thesis.tex, which is no certificate" in refused("accept", "vectors", "--out=out")
+    (folder / "out").write_text("a file")
+    assert "name another place for the certificate" in refused("accept", "vectors", "--out=out")
 
 
 @pytest.mark.parametrize(
@@ -135,11 +134,10 @@ def test_metrics_that_are_none_of_a_recommender(tmp_path, content):
         read_clicks(tmp_path / "recommender.json")
 
 
-def test_a_certificate_is_replaced_as_a_whole(tmp_path):
+def test_a_certificate_leaves_other_files_alone(tmp_path):
+    (tmp_path / ".gitignore").write_text("/certificate.html")  # by DVC
     for words in ("one", "two"):
-        write_certificate(tmp_path / "out", {"words": words}, words)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "certificate.html",
-        "certificate.json",
-    ]
-    assert (tmp_path / "out/certificate.html").read_text() == "two"
+        write_certificate(tmp_path, {"words": words}, words)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == [".gitignore", "certificate.html", "certificate.json"]
+    assert (tmp_path / "certificate.html").read_text() == "two"

@@ -176,6 +176,11 @@ def test_a_change_in_climates_report_reruns_the_comparison_and_publish_alone(fil
     assert stale(file) == {"climate-compare", "publish"}
 
 
+@pytest.mark.parametrize("file", [file for file in SOURCES if "/embeddings/acceptance/" in file])
+def test_a_change_in_the_acceptance_checks_reruns_the_certificates_alone(file):
+    assert stale(file) == {"streamrec-accept"}
+
+
 @pytest.mark.parametrize("file", [file for file in SOURCES if "/tracking/" in file or "/cli/" in file])
 def test_a_change_in_tracking_or_the_cli_reruns_publish_alone(file):
     assert stale(file) == {"publish"}

@@ -1,6 +1,6 @@
 """What the acceptance checks of one version are given, and what a check returns. No disk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -15,6 +15,7 @@ State: TypeAlias = Literal["passed", "failed", "not applicable", "not run"]
 NEIGHBOURS = 10
 SAMPLE = 1_000  # items whose neighbours are searched and which are embedded again
 SEED = 0
+_BLOCK_ROWS = 8_192
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,17 @@ class Case:
         """The rows of the version, for checks that need them."""
         assert self.version.items is not None
         return self.version.items
+
+    @cached_property
+    def norms(self) -> npt.NDArray[np.float64]:
+        """Length of each vector (N,)."""
+        return np.concatenate([np.sqrt(np.square(part, dtype=np.float64).sum(1)) for part in self.blocks()])
+
+    def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
+        """The vectors in blocks of rows."""
+        vectors = self.items.vectors
+        for start in range(0, len(vectors), _BLOCK_ROWS):
+            yield vectors[start : start + _BLOCK_ROWS]
 
     @cached_property
     def sample(self) -> npt.NDArray[np.int64]:

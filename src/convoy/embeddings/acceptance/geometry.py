@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.embeddings.acceptance.case import Case, Finding, sampled
-from convoy.embeddings.acceptance.structure import norms
 from convoy.embeddings.io import OK
 from convoy.embeddings.similarity import unit
 
@@ -21,7 +20,7 @@ RANK_OF_ACCEPTED = 0.5
 def normalisation(case: Case) -> Finding:
     """The lengths are as declared, and the declaration is that of the accepted version."""
     declared = case.version.manifest["normalise"]
-    lengths = norms(case)[case.items.status == OK]
+    lengths = case.norms[case.items.status == OK]
     off = float(np.abs(lengths - 1).max(initial=0.0))
     if declared == "l2" and off > UNIT:
         return Finding(False, f"declared l2, but a length is {off:.3g} from 1")
@@ -36,7 +35,7 @@ def normalisation(case: Case) -> Finding:
 
 def lengths(case: Case) -> Finding:
     """No vector is far longer than the others; the median length is near that of the accepted version."""
-    own = norms(case)[case.items.status == OK]
+    own = case.norms[case.items.status == OK]
     median, longest = float(np.median(own)), float(own.max())
     figures = {"median": median, "longest": longest, "shortest": float(own.min())}
     if longest > LONGEST_TO_MEDIAN * median:
@@ -44,7 +43,7 @@ def lengths(case: Case) -> Finding:
     if case.accepted is None or case.accepted.items is None:
         return Finding(True, f"median length {median:.4g}, longest {longest:.4g}", figures)
     other = Case(case.accepted)
-    accepted = float(np.median(norms(other)[other.items.status == OK]))
+    accepted = float(np.median(other.norms[other.items.status == OK]))
     figures["median_of_accepted"] = accepted
     passed = 1 / LENGTHS_APART <= median / accepted <= LENGTHS_APART
     return Finding(passed, f"median length {median:.4g}, of the accepted version {accepted:.4g}", figures)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from convoy.core.errors import ConvoyError
-from convoy.core.files import atomic_directory, check_manifest, read_json, sha256, write_json, write_text
+from convoy.core.files import check_manifest, read_json, sha256, write_json, write_text
 from convoy.core.printable import cut, reason
 from convoy.embeddings.acceptance.case import Items, Version
 from convoy.embeddings.io import IDS, MANIFEST, METADATA, PARTS, SCHEMA, SCHEMA_VERSION, STATUSES, VECTORS
@@ -239,19 +239,8 @@ def _has_auc(figures: Any) -> bool:
 
 
 def write_certificate(folder: Path, certificate: Mapping[str, Any], html: str) -> None:
-    """Write certificate.json and certificate.html as a whole folder, replacing a former certificate.
-
-    Raises ConvoyError where the folder holds anything else.
-    """
-    if folder.is_dir():
-        foreign = sorted({entry.name for entry in folder.iterdir()} - {CERTIFICATE, PAGE})
-        if foreign:
-            raise ConvoyError(
-                f"holds {cut(', '.join(foreign), _VALUE)}, which is no certificate",
-                path=folder, hint="name another folder",
-            )  # fmt: skip
-    elif folder.exists():
+    """Write certificate.html, then certificate.json, each as a whole; other files stay as they are."""
+    if folder.exists() and not folder.is_dir():
         raise ConvoyError("is not a folder", path=folder, hint="name another place for the certificate")
-    with atomic_directory(folder) as partial:
-        write_json(partial / CERTIFICATE, certificate)
-        write_text(partial / PAGE, html)
+    write_text(folder / PAGE, html)
+    write_json(folder / CERTIFICATE, certificate)

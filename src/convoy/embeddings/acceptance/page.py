@@ -9,7 +9,6 @@ import numpy as np
 from convoy.embeddings.acceptance.case import SEED, Case, Result
 from convoy.embeddings.acceptance.certificate import described, usable
 from convoy.embeddings.acceptance.projection import FEWEST, POINTS, plane
-from convoy.embeddings.acceptance.structure import norms
 from convoy.embeddings.io import OK
 from convoy.embeddings.similarity import unit
 from convoy.report.clouds import Histogram, cloud, histograms
@@ -57,7 +56,7 @@ def _map(case: Case) -> Section:
 
 
 def _histograms(case: Case) -> Section:
-    lengths = norms(case)[case.items.status == OK]
+    lengths = case.norms[case.items.status == OK]
     own = unit(case.items.vectors[case.sample])
     order = np.random.default_rng(SEED).permutation(len(own))
     pairs = (own * own[np.roll(order, 1)][np.argsort(order)]).sum(1, dtype=np.float64)

@@ -1,6 +1,6 @@
 """Checks of files, ids and single values."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,6 @@ from convoy.embeddings.acceptance.case import Case, Finding
 from convoy.embeddings.io import OK, STATUSES
 
 LONGEST_NORM = 1e19  # the square of a longer one is no float32
-_BLOCK_ROWS = 8_192
 _SHOWN = 3
 _ID = 40
 
@@ -91,7 +90,7 @@ def texts(case: Case) -> Finding:
 
 def finite(case: Case) -> Finding:
     """No NaN and no infinity."""
-    bad = np.concatenate([~np.isfinite(block).all(1) for _, block in blocks(case)])
+    bad = np.concatenate([~np.isfinite(block).all(1) for block in case.blocks()])
     if bad.any():
         words = named(case.items.ids[bad], "vectors hold NaN or infinity")
         return Finding(False, words, {"not_finite": int(bad.sum())})
@@ -100,7 +99,7 @@ def finite(case: Case) -> Finding:
 
 def overflow(case: Case) -> Finding:
     """No vector whose product with itself is beyond float32."""
-    lengths = norms(case)
+    lengths = case.norms
     bad = lengths > LONGEST_NORM
     if bad.any():
         words = named(case.items.ids[bad], f"vectors are longer than {LONGEST_NORM:g}")
@@ -112,7 +111,7 @@ def overflow(case: Case) -> Finding:
 
 def zeros(case: Case) -> Finding:
     """A vector is all zeros exactly where its status explains it, and the manifest counts the statuses."""
-    zero, ok = norms(case) == 0, case.items.status == OK
+    zero, ok = case.norms == 0, case.items.status == OK
     if (zero & ok).any():
         return Finding(False, named(case.items.ids[zero & ok], "vectors are zeros though their status is ok"))
     if (~zero & ~ok).any():
@@ -123,15 +122,3 @@ def zeros(case: Case) -> Finding:
         if stated.get(name, 0) != count:
             return Finding(False, f"{count:,} items are {name}, by the manifest {stated.get(name, 0)}")
     return Finding(True, f"{int(zero.sum()):,} vectors are zeros, each explained by its status")
-
-
-def norms(case: Case) -> npt.NDArray[np.float64]:
-    """Length of each vector (N,)."""
-    return np.concatenate([np.sqrt(np.square(block, dtype=np.float64).sum(1)) for _, block in blocks(case)])
-
-
-def blocks(case: Case) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """The vectors in blocks of rows, with the first row of each."""
-    vectors = case.items.vectors
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        yield start, vectors[start : start + _BLOCK_ROWS]
