@@ -17,6 +17,9 @@ SMALL: dict[str, Any] = {
         "num_filters": 20,
         "training": {"epochs": 2, "patience": 2, "threads": 1},
     },
+    "streamrec.recommender.interactions.synthetic": {"users": 60, "slates": 10},
+    "streamrec.recommender.clicks": {"seeds": [0, 1], "training": {"epochs": 1}},
+    "streamrec.recommender.evaluate.resamples": 200,
     "climate.grids.synthetic.years": 4,
     "climate.baselines": ["bicubic", "lapse_daily"],
     "climate.models.residual": {

@@ -29,6 +29,9 @@ from convoy.streamrec.classification.corpus.build import CorpusParams
 from convoy.streamrec.classification.embedding import EmbedParams
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.streamrec.classification.sweep import SweepParams
+from convoy.streamrec.recommender.models.specs import MODELS as REPRESENTATIONS
+from convoy.streamrec.recommender.params import ClickParams, InteractionsParams
+from convoy.streamrec.recommender.params import EvaluateParams as RecommenderEvaluateParams
 from convoy.tasks import ModelSpec, PromotionParams, names_of
 from convoy.training.params import TrainParams
 
@@ -38,6 +41,7 @@ HEAD = """\
 """
 TRAINED = "Those of `models` that are trained"
 COMPARED = "Those in the comparison; all are fitted"
+LADDER = "Those that are compared, as far as the data have them"
 WIDTH, COMMENT_COLUMN, LONG_LIST = 110, 40, 60
 Tree = Mapping[str, Any]
 
@@ -60,6 +64,13 @@ def tree() -> Tree:
             "evaluate": EvaluateParams,
             "embed": EmbedParams,
             "sweep": SweepParams,
+            "recommender": {
+                "interactions": InteractionsParams,
+                "representations": (tuple(REPRESENTATIONS), LADDER),
+                "models": _models(REPRESENTATIONS),
+                "clicks": ClickParams,
+                "evaluate": RecommenderEvaluateParams,
+            },
         },
         "climate": {
             "grids": GridsParams,

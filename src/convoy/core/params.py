@@ -18,7 +18,7 @@ PARAMS = Path("params.yaml")
 SECTIONS = {
     "streamrec": (
         "catalogue", "gate", "corpus", "networks", "baselines", "models", "train", "evaluate", "embed",
-        "sweep",
+        "sweep", "recommender",
     ),
     "climate": (
         "grids", "gate", "networks", "baselines", "models", "train", "evaluate", "series", "events",

@@ -1,0 +1,1 @@
+"""The recommender: clicks and retrieval with each representation of the items."""

@@ -1,0 +1,1 @@
+"""Metrics of clicks and of retrieval."""

@@ -1,0 +1,1 @@
+"""The click model: batches and fit."""

@@ -1,0 +1,110 @@
+"""Vectors of items: what each rung of the ladder lets a recommender see of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from threadpoolctl import threadpool_limits
+
+from convoy.core.errors import ConvoyError
+from convoy.streamrec.recommender.build import taste_vectors
+from convoy.streamrec.recommender.params import LinearPairsParams, RandomParams
+
+Vectors: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """What vectors are made from, for N items in the order of their ids.
+
+    items: item_id, title, synopsis, category. embeddings: by model the ids and vectors of an embeddings
+    folder. taste (N, 16), None for a real catalogue. warm (N,): the item has a training event; statistics are
+    computed from these items alone.
+    """
+
+    items: pa.Table
+    embeddings: Mapping[str, tuple[npt.NDArray[np.str_], Vectors]]
+    taste: Vectors | None
+    warm: npt.NDArray[np.bool_]
+
+
+def sources_of(
+    items: pa.Table, truth: pa.Table, embeddings: Mapping[str, tuple[npt.NDArray[np.str_], Vectors]],
+    warm: npt.NDArray[np.bool_],
+) -> Sources:  # fmt: skip
+    """Sources for `items`, which are sorted by item_id; `truth` has no rows for a real catalogue."""
+    vectors = None
+    if len(truth):
+        rows = pc.index_in(items["item_id"], value_set=truth["item_id"].combine_chunks())
+        vectors = taste_vectors(truth)[rows.to_numpy()]
+    return Sources(items, embeddings, vectors, warm)
+
+
+def nothing(sources: Sources, _params: object) -> Vectors:
+    """(N, 1) zeros."""
+    return np.zeros((len(sources.items), 1), np.float32)
+
+
+def random(sources: Sources, params: RandomParams) -> Vectors:
+    """(N, dimensions) standard normal values."""
+    shape = (len(sources.items), params.dimensions)
+    return np.random.default_rng(params.seed).standard_normal(shape, np.float32)
+
+
+def category(sources: Sources, _params: object) -> Vectors:
+    """(N, categories): 1 in the column of the item's category."""
+    coded = sources.items["category"].combine_chunks().dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    order = np.argsort(np.argsort(np.asarray(names, dtype=object)))
+    return np.eye(len(names), dtype=np.float32)[order[coded.indices.to_numpy()]]
+
+
+def linear_pairs(sources: Sources, params: LinearPairsParams) -> Vectors:
+    """(N, dimensions): TF-IDF of words and adjacent pairs, reduced by a truncated SVD (Halko et al. 2011)."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = pc.binary_join_element_wise(sources.items["title"], sources.items["synopsis"], " ").to_pylist()
+    warm = np.flatnonzero(sources.warm)
+    weighting = TfidfVectorizer(
+        ngram_range=(1, 2), token_pattern=r"\S+", min_df=params.min_documents,  # noqa: S106
+        max_features=params.max_features, sublinear_tf=True, dtype=np.float32,
+    )  # fmt: skip
+    try:
+        fitted = weighting.fit_transform([texts[row] for row in warm])
+    except ValueError as error:  # no word is frequent enough
+        raise ConvoyError(f"linear_pairs: {error}", hint="lower its min_documents") from None
+    dimensions = min(params.dimensions, fitted.shape[1] - 1, len(warm))
+    svd = TruncatedSVD(dimensions, algorithm="randomized", n_iter=2, random_state=params.seed)
+    # One thread: sums of BLAS depend on the number of threads.
+    with threadpool_limits(1):
+        svd.fit(fitted)
+        return np.asarray(svd.transform(weighting.transform(texts)), np.float32)
+
+
+def embedding(sources: Sources, model: str) -> Vectors:
+    """(N, D) vectors of an embeddings folder; ConvoyError where one of the items has none."""
+    if model not in sources.embeddings:
+        raise ConvoyError(
+            f"no embeddings of {model}", key="streamrec.recommender.representations",
+            hint=f"leave {model} out, or name it in streamrec.networks",
+        )  # fmt: skip
+    ids, vectors = sources.embeddings[model]
+    rows = pc.index_in(sources.items["item_id"], value_set=pa.array(ids.tolist(), pa.string()))
+    if rows.null_count:
+        raise ConvoyError(
+            f"embeddings of {model}: no vector of {rows.null_count} items of the catalogue",
+            hint="run `dvc repro` to make them again",
+        )  # fmt: skip
+    return vectors[rows.to_numpy()]
+
+
+def taste(sources: Sources, _params: object) -> Vectors:
+    """(N, 16) true taste vectors of a synthetic catalogue."""
+    if sources.taste is None:
+        raise ConvoyError("no true taste vectors: they are known of a synthetic catalogue only")
+    return sources.taste
