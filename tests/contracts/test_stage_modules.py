@@ -177,8 +177,8 @@ def test_a_change_in_climates_report_reruns_the_comparison_and_publish_alone(fil
 
 
 @pytest.mark.parametrize("file", [file for file in SOURCES if "/embeddings/acceptance/" in file])
-def test_a_change_in_the_acceptance_checks_reruns_the_certificates_alone(file):
-    assert stale(file) == {"streamrec-accept"}
+def test_a_change_in_the_acceptance_checks_reruns_certificates_and_publish_alone(file):
+    assert stale(file) == {"streamrec-accept", "publish"}
 
 
 @pytest.mark.parametrize("file", [file for file in SOURCES if "/tracking/" in file or "/cli/" in file])

@@ -1,7 +1,7 @@
 """A catalogue as the acceptance checks of its embeddings need it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,17 @@ def listing(
         text_sha256=None if hashes is None else hashes.astype(np.bytes_),
     )  # fmt: skip
     return found, pa.Table.from_batches(texts)
+
+
+def described(items: Items, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Title and, where the file has categories, category of each of these ids that the file has."""
+    wanted = pa.array(ids, pa.string())
+    found: dict[str, dict[str, str]] = {}
+    for batch in _batches(items):
+        short = _short(batch.filter(pc.is_in(batch["item_id"], value_set=wanted)), None)
+        for row in short.to_pylist():
+            found[row["item_id"]] = {name: row[name] for name in ("title", "category") if name in row}
+    return found
 
 
 def _short(batch: pa.RecordBatch, digests: Digests | None) -> pa.RecordBatch:

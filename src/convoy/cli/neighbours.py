@@ -1,0 +1,142 @@
+"""`convoy neighbours`: the items nearest to an item or to a new text, to look at before embeddings are used."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.tables import show
+from convoy.core.errors import ConvoyError
+from convoy.core.printable import cut
+from convoy.core.stage import guarded
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+EXAMPLE = """\b
+Example:
+  convoy neighbours data/streamrec/embeddings/textcnn item-0000007 \\
+    --catalogue data/streamrec/catalogue.parquet
+  convoy neighbours vectors --text "A heist in Rome" --model data/streamrec/models/textcnn
+"""
+_ID = 60
+_NEAR = 3  # known ids that are named for an unknown one
+_AROUND = 200  # known ids in sorted order that are compared with it
+
+
+def neighbours(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The embeddings folder.")],
+    item_id: Annotated[
+        str | None, typer.Argument(metavar="ITEM_ID", help="The item; leave it out with --text.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="K", min=1, max=10_000, help="How many items.")] = 10,
+    catalogue: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The catalogue, for titles and categories.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue.")
+    ] = "",
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="A new text in place of an item.")] = None,
+    model: Annotated[str | None, typer.Option(metavar=MODEL, help="The model that embeds the text.")] = None,
+) -> None:
+    """Print the items nearest to an item, or to a new text, by cosine similarity.
+
+    The search is exact: every vector is compared.
+    """
+    raise typer.Exit(guarded(lambda: _neighbours(path, item_id, k, catalogue, columns, text, model)))
+
+
+def _neighbours(
+    path: Path, item_id: str | None, k: int, catalogue: Path | None, columns: str, text: str | None,
+    model: str | None,
+) -> None:  # fmt: skip
+    import numpy as np
+
+    from convoy.embeddings.io import read, read_manifest
+    from convoy.embeddings.similarity import nearest
+
+    if (item_id is None) == (text is None):
+        raise ConvoyError("name either an ITEM_ID or a --text")
+    if (text is None) != (model is None):
+        raise ConvoyError("--text and --model need each other")
+    ids, vectors = read(path, mmap=True)
+    if text is None:
+        own = np.array([_row(path, ids, str(item_id))])
+        query = np.array(vectors[own])
+        if not query.any():
+            raise ConvoyError(
+                f"'{cut(str(item_id), _ID)}' has no vector: its status is not ok",
+                path=path, hint="name another item",
+            )  # fmt: skip
+        found = nearest(vectors, query, k, own)
+    else:
+        found = nearest(vectors, _embedded(str(text), str(model), read_manifest(path)["weights_sha256"]), k)
+    others = ids[found.rows[0]].tolist()
+    known = {} if catalogue is None else _described(catalogue, columns, [*others, item_id])
+    if item_id is not None and item_id in known:
+        show(("item", *known[item_id]), [(item_id, *known[item_id].values())])
+        print()
+    header = list(next(iter(known.values()), {}))
+    rows = [
+        (str(place), other, *(known.get(other, {}).get(name, "") for name in header), f"{cosine:.4f}")
+        for place, (other, cosine) in enumerate(zip(others, found.cosines[0].tolist(), strict=True), start=1)
+    ]
+    show(("", "item", *header, "similarity"), rows, right=("", "similarity"))
+
+
+def _row(path: Path, ids: "npt.NDArray[np.str_]", item_id: str) -> int:
+    """The row of an id among the sorted ones; ConvoyError with the nearest known ids for an unknown one."""
+    import difflib
+
+    import numpy as np
+
+    row = int(np.searchsorted(ids, item_id))
+    if row < len(ids) and ids[row] == item_id:
+        return row
+    around = ids[max(0, row - _AROUND) : row + _AROUND].tolist()
+    # An id that lost its leading zeros stands elsewhere.
+    padded = [item_id.zfill(width) for width in range(len(item_id) + 1, ids.dtype.itemsize // 4 + 1)]
+    around = [one for one in padded if one in ids] + around
+    near = difflib.get_close_matches(item_id, around, _NEAR, 0.0)
+    raise ConvoyError(
+        f"no item '{cut(item_id, _ID)}'",
+        path=path, hint=f"the nearest ids are {', '.join(cut(one, _ID) for one in near)}",
+    )  # fmt: skip
+
+
+def _embedded(text: str, model: str, weights_sha256: Any) -> "npt.NDArray[np.float32]":
+    """The vector of a new text, (1, D)."""
+    import pyarrow as pa
+
+    from convoy.embeddings.io import OK, STATUSES
+    from convoy.streamrec.classification.embedding import Embedder, EmbedParams
+
+    embedder = Embedder(stored_model(model)[0], EmbedParams())
+    if embedder.facts["weights_sha256"] != weights_sha256:
+        raise ConvoyError(
+            "the embeddings are by other weights than the model has",
+            key="--model", hint="name the model that made them",
+        )  # fmt: skip
+    item = {"item_id": [""], "title": [""], "synopsis": [text]}
+    found = embedder(
+        pa.RecordBatch.from_pydict({name: pa.array(value, pa.string()) for name, value in item.items()})
+    )
+    if found.status[0] != OK:
+        raise ConvoyError(
+            f"no vector: {STATUSES[found.status[0]]}", key="--text",
+            hint="use words that the model has seen",
+        )  # fmt: skip
+    return found.vectors
+
+
+def _described(catalogue: Path, columns: str, ids: list[str | None]) -> Mapping[str, Mapping[str, str]]:
+    """Title and, where there is one, category of these ids, as far as the catalogue has them."""
+    from convoy.streamrec.catalogue.io import Items
+    from convoy.streamrec.classification.listing_io import described
+
+    with in_place_of_params(lambda _param: "--columns"):
+        items = Items(catalogue, pairs("--columns", columns, "item_id=show_id"))
+        return described(items, [one for one in ids if one is not None])
