@@ -1,4 +1,4 @@
-"""`convoy neighbours`: the items nearest to an item or to a new text, to look at before embeddings are used."""
+"""`convoy neighbours`: the items nearest to an item or to a new text, as a table."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,9 +42,9 @@ def neighbours(
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="A new text in place of an item.")] = None,
     model: Annotated[str | None, typer.Option(metavar=MODEL, help="The model that embeds the text.")] = None,
 ) -> None:
-    """Print the items nearest to an item, or to a new text, by cosine similarity.
+    """Print the items nearest to an item or to a new text.
 
-    The search is exact: every vector is compared.
+    By cosine similarity, compared with every vector.
     """
     raise typer.Exit(guarded(lambda: _neighbours(path, item_id, k, catalogue, columns, text, model)))
 
@@ -99,8 +99,8 @@ def _row(path: Path, ids: "npt.NDArray[np.str_]", item_id: str) -> int:
     around = ids[max(0, row - _AROUND) : row + _AROUND].tolist()
     # An id that lost its leading zeros stands elsewhere.
     padded = [item_id.zfill(width) for width in range(len(item_id) + 1, ids.dtype.itemsize // 4 + 1)]
-    around = [one for one in padded if one in ids] + around
-    near = difflib.get_close_matches(item_id, around, _NEAR, 0.0)
+    near = [one for one in padded if one in ids]
+    near = (near + difflib.get_close_matches(item_id, around, _NEAR, 0.0))[:_NEAR]
     raise ConvoyError(
         f"no item '{cut(item_id, _ID)}'",
         path=path, hint=f"the nearest ids are {', '.join(cut(one, _ID) for one in near)}",
