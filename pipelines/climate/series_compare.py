@@ -7,6 +7,7 @@ from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.comparison.report import accuracy_picture, page
 from convoy.classifiers.evaluation.evaluate import EvaluateParams
 from convoy.classifiers.evaluation.io import read_predictions
+from convoy.climate.series.cases import sites_of
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.subject import SUBJECT
 from convoy.core.files import read_json, write_json, write_text
@@ -28,7 +29,8 @@ def main() -> None:
     metrics = {model: read_json(METRICS / f"{model}.json") for model in models}
     predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
     tables = {model: read_plots(DATA / "plots" / model) for model in models}
-    comparison = compare(metrics, predictions, params)
+    sites = sites_of(predictions[models[0]].item_ids.to_pylist())
+    comparison = compare(metrics, predictions, params, sites)
     words = [headline(SUBJECT, comparison), *findings(SUBJECT, comparison)]
     html = page(SUBJECT, comparison, metrics, tables)
     write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(SUBJECT, comparison, LIGHT)})

@@ -59,6 +59,14 @@ def test_bootstrap_of_a_mean_agrees_with_the_normal_approximation():
     assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.1 * error)
 
 
+def test_grouped_sums_of_dense_and_sparse_rows():
+    rng = np.random.default_rng(3)
+    values, groups = rng.normal(size=(50, 3)), rng.permutation(np.arange(50) % 7)
+    expected = [values[groups == group].sum(axis=0) for group in range(7)]
+    np.testing.assert_allclose(statistics.grouped_sums(values, groups), expected)
+    np.testing.assert_allclose(statistics.grouped_sums(sparse.csr_array(values), groups), expected)
+
+
 def test_bootstrap_interval_covers_the_true_rate_19_times_in_20():
     rng = np.random.default_rng(2)
     covered = 0

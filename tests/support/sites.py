@@ -13,7 +13,7 @@ from convoy.tracking import dvclock
 from tests.conftest import ROOT
 
 DATA, METRICS = Path("data/climate/series"), Path("data/climate/metrics/series")
-BASELINES = ("harmonics", "monthly_means", "quantiles", "majority")
+BASELINES = ("correlations", "harmonics", "monthly_means", "quantiles", "majority")
 NETWORK = "temporal_cnn"
 SERIES: dict[str, Any] = {
     "data": {"synthetic": {"sites": 120, "years": 2}},

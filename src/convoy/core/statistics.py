@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.special import bdtr, ndtri
 
 CONFIDENCE = 0.95
@@ -54,6 +55,17 @@ def resampled_sums(values: Any, resamples: int, rng: np.random.Generator) -> np.
         weights = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
         sums[start : start + count] = (values.T @ weights.T).T
     return sums
+
+
+def grouped_sums(values: Any, groups: np.ndarray) -> np.ndarray:
+    """Sums of the rows of `values` (n, k) over each group, (groups, k); `groups` (n,) numbers them from 0.
+
+    A bootstrap of these resamples whole groups, whose members may depend on each other.
+    """
+    rows = np.arange(len(groups))
+    member = sparse.csr_array((np.ones(len(groups)), (groups, rows)), (int(groups.max()) + 1, len(groups)))
+    sums = member @ values
+    return sums.toarray() if sparse.issparse(sums) else sums
 
 
 def resampled_seed_means(draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -195,8 +207,8 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float(calibration_error_of_gaps(gaps, len(confidence)))
 
 
-def calibration_error_of_gaps(gaps: np.ndarray, n: int) -> np.ndarray:
-    """Expected calibration error from sums of (confidence - correct) per bin: (..., bins) -> (...)."""
+def calibration_error_of_gaps(gaps: np.ndarray, n: int | np.ndarray) -> np.ndarray:
+    """Expected calibration error from sums of (confidence - correct) per bin, (..., bins), of n items."""
     return np.abs(gaps).sum(axis=-1) / n
 
 

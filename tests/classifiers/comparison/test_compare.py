@@ -15,6 +15,13 @@ from convoy.streamrec.classification.subject import SUBJECT
 from tests.support import scored
 
 PARAMS = EvaluateParams(resamples=1000)
+METRICS = {
+    model: {
+        "n": 1000, "seeds": [0], "test": {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6},
+        "bayes": None, "share_of_bayes": None, "majority": {"category": "a", "accuracy": 0.2},
+    }
+    for model in ("textcnn", "bow")
+}  # fmt: skip
 SYNTHETIC = {"order_blind": 0.7, "full": 0.9}
 
 
@@ -54,6 +61,22 @@ def test_every_pair_of_models_is_compared_once_the_earlier_of_the_registry_first
     found = comparison(spread(linear=500, bow=500, textcnn=500))
     assert list(found["pairs"]) == ["textcnn-bow", "textcnn-linear", "bow-linear"]
     assert list(found["accuracy"]) == ["textcnn", "bow", "linear"]
+
+
+def test_copies_of_items_in_the_groups_of_their_originals_add_no_certainty():
+    single = {model: [row] for model, row in spread(textcnn=520, bow=500).items()}
+    first = compare(METRICS, {model: scored.predictions(*rows) for model, rows in single.items()}, PARAMS)
+    twice = {model: scored.predictions(np.repeat(rows[0], 2)) for model, rows in single.items()}
+    groups = np.repeat(np.arange(1000), 2)
+    pair, grouped = (
+        first["pairs"]["textcnn-bow"],
+        compare(METRICS, twice, PARAMS, groups)["pairs"]["textcnn-bow"],
+    )
+    assert [grouped[key] for key in ("difference", "low", "high")] == pytest.approx(
+        [pair[key] for key in ("difference", "low", "high")]
+    )
+    alone = compare(METRICS, twice, PARAMS)["pairs"]["textcnn-bow"]
+    assert alone["high"] - alone["low"] < 0.8 * (pair["high"] - pair["low"])
 
 
 def test_a_pair_by_hand():

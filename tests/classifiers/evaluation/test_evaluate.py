@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,21 @@ def test_figures_agree_with_scikit_learn():
     expected = sk.precision_recall_fscore_support(LABELS, named)
     for name, column in zip(("precision", "recall", "f1", "n"), expected, strict=True):
         assert [row[name] for row in found["categories"]] == pytest.approx(list(column), abs=1e-9)
+
+
+def test_copies_of_cases_in_the_groups_of_their_originals_add_no_certainty():
+    """Each case twice and both in one group: the intervals of the cases alone."""
+    labels, table = LABELS[:300], scored.guesses(LABELS[:300])
+    alone = score(labels, {0: table}).metrics
+    cases = cases_of_test_split(scored.corpus(np.repeat(labels, 2)))
+    grouped = replace(cases, groups=np.repeat(np.arange(300), 2))
+    twice = {0: np.repeat(table, 2, axis=0)}
+    found = evaluate("bow", twice, grouped, PARAMS).metrics
+    assert (found["n"], found["groups"]) == (600, 300)
+    assert {**found["test"], "n": 300} == pytest.approx(alone["test"], abs=1e-9)
+    naive = evaluate("bow", twice, cases, PARAMS).metrics
+    widths = [one["test"]["accuracy_high"] - one["test"]["accuracy_low"] for one in (found, naive)]
+    assert widths[0] / widths[1] == pytest.approx(np.sqrt(2), rel=0.15)
 
 
 def test_calibration_error_is_the_gap_over_15_equal_bins():

@@ -25,6 +25,17 @@ def test_harmonics_of_a_known_cycle():
     np.testing.assert_allclose(found, [[280, 9, -4, 2, 0.5, np.log(3)]], atol=1e-3)
 
 
+def test_correlations_are_numpys_on_anomalies_that_harmonics_do_not_change():
+    rng = np.random.default_rng(0)
+    waves = np.stack([f(k * ANGLE) for k in range(3, 40) for f in (np.cos, np.sin)])
+    anomalies = rng.standard_normal((3, len(waves))) @ waves  # orthogonal to the first two harmonics
+    found = baselines.correlations((280 + 9 * np.cos(ANGLE)[None] + anomalies)[None].astype(np.float32))[0]
+    np.testing.assert_allclose(found[18:21], np.corrcoef(anomalies)[[1, 2, 2], [0, 0, 1]], atol=1e-4)
+    z = anomalies / anomalies.std(axis=1, keepdims=True)
+    next_day = [[(z[i, 1:] * z[j, :-1]).mean() for j in range(3)] for i in range(3)]
+    np.testing.assert_allclose(found[21:].reshape(3, 3), next_day, atol=1e-4)
+
+
 def test_monthly_means_are_those_of_the_calendar():
     first = np.array(["2001-01-01"], "datetime64[D]") + DAY
     month = first.astype("datetime64[M]").astype(int) % 12
@@ -43,8 +54,9 @@ def test_quantiles_do_not_depend_on_the_order_of_days():
 
 @pytest.mark.parametrize("kind", baselines.FEATURES)
 def test_features_are_as_many_as_the_table_states(kind):
-    features, count = baselines.FEATURES[kind]
-    assert features(np.ones((2, 3, 365), np.float32)).shape == (2, 3 * count)
+    for variables in (1, 3):
+        found = baselines.FEATURES[kind](np.ones((2, variables, 365), np.float32))
+        assert found.shape == (2, baselines.feature_count(kind, variables))
 
 
 @pytest.mark.parametrize("kind", baselines.FEATURES)
@@ -52,7 +64,7 @@ def test_the_fit_is_the_minimum_of_the_penalised_loss(held, kind):
     """The gradient of C * sum of losses + |coef|^2 / 2 is zero."""
     tensors = baselines.fit(kind, held, LinearParams(C=(0.1,)))
     train = held.of("train")
-    inputs = (baselines.FEATURES[kind][0](train.values) - tensors["mean"]) / tensors["scale"]
+    inputs = (baselines.FEATURES[kind](train.values) - tensors["mean"]) / tensors["scale"]
     np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(inputs.std(axis=0), 1, atol=1e-6)
     wrong = np.exp(log_softmax(inputs @ tensors["coef"].T + tensors["intercept"], axis=1))

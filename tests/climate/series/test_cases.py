@@ -27,6 +27,10 @@ def test_the_cases_are_the_test_split_and_the_majority_that_of_the_training(held
     test = held.of("test")
     assert cases.ids.to_pylist() == test.item_ids
     assert cases.labels.tolist() == test.labels.tolist()
+    assert cases.groups is not None
+    assert (
+        len(set(zip(cases.groups, test.site, strict=True))) == len(set(test.site)) == len(set(cases.groups))
+    )
     train = held.of("train").label.tolist()
     assert train.count(held.categories[cases.majority]) == max(map(train.count, held.categories))
 

@@ -21,18 +21,20 @@ def compare(
     metrics: Mapping[str, Mapping[str, Any]],
     predictions: Mapping[str, Predictions],
     params: EvaluateParams,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Paired accuracy differences with intervals and exact McNemar p, the Bayes accuracies, and the winner.
 
     A model is better than another only where the 95% confidence interval of the difference (paired bootstrap
     of cases and seeds) excludes zero and McNemar's p, for the first seeds, is below 0.05; else the pair is a
-    tie. The winner is the most accurate model where it ties with no other, else "tie" between `best`.
+    tie. `groups` (n,) numbers what cases belong to, such as sites, which the bootstrap then resamples whole.
+    The winner is the most accurate model where it ties with no other, else "tie" between `best`.
     Models are listed in the order of `predictions`; of each pair the later is subtracted from the earlier.
     Raises ConvoyError where two models were scored on different cases.
     """
     models = list(predictions)
     correct = _correct(predictions)
-    drawn = _resampled_accuracies(correct, params)
+    drawn = _resampled_accuracies(correct, params, groups)
     pairs = {
         f"{first}-{second}": _pair(first, second, correct, drawn[first] - drawn[second])
         for first, second in combinations(models, 2)
@@ -89,11 +91,18 @@ def _bools(values: pa.BooleanArray) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False)
 
 
-def _resampled_accuracies(correct: Mapping[str, np.ndarray], params: EvaluateParams) -> dict[str, np.ndarray]:
+def _resampled_accuracies(
+    correct: Mapping[str, np.ndarray], params: EvaluateParams, groups: np.ndarray | None
+) -> dict[str, np.ndarray]:
     """Per model (resamples,) accuracies; the resampled items are the same for all, the seeds are not."""
     rng = np.random.default_rng(params.seed)
     columns = np.hstack(list(correct.values()))
-    drawn = statistics.resampled_sums(columns, params.resamples, rng) / len(columns)
+    if groups is not None:
+        columns = np.hstack([columns, np.ones((len(columns), 1))])
+        sums = statistics.resampled_sums(statistics.grouped_sums(columns, groups), params.resamples, rng)
+        drawn = sums[:, :-1] / sums[:, -1:]
+    else:
+        drawn = statistics.resampled_sums(columns, params.resamples, rng) / len(columns)
     starts = np.cumsum([rows.shape[1] for rows in correct.values()])[:-1]
     parts = zip(correct, np.split(drawn, starts, axis=1), strict=True)
     return {model: statistics.resampled_seed_means(part, rng) for model, part in parts}

@@ -28,13 +28,15 @@ class EvaluateParams(Section):
 class Cases:
     """The n test cases: their ids, and the indices of their categories, (n,).
 
-    `majority` is the index of the category that is most frequent in the training split.
+    `majority` is the index of the category that is most frequent in the training split. `groups` (n,) numbers
+    what cases belong to, such as sites, from 0: the bootstrap then resamples whole groups.
     """
 
     ids: pa.Array
     labels: np.ndarray
     categories: tuple[str, ...]
     majority: int
+    groups: np.ndarray | None = None
 
     def names(self, indices: np.ndarray) -> pa.Array:
         """The names of category indices."""
@@ -70,8 +72,8 @@ def evaluate(
     """Score `probabilities` (seed -> (n, C), rows summing to 1) of the cases.
 
     `bayes` are the accuracies of the Bayes rules on these cases, by name; None where they are not known.
-    Figures are means over seeds, with 95% confidence intervals by a bootstrap of cases and seeds. Raises
-    ValueError where there are no cases, and for invalid probabilities.
+    Figures are means over seeds, with 95% confidence intervals by a bootstrap of cases, or of their groups,
+    and seeds. Raises ValueError where there are no cases, and for invalid probabilities.
     """
     labels, classes = cases.labels, len(cases.categories)
     if len(labels) == 0:
@@ -79,7 +81,7 @@ def evaluate(
     for seed, table in probabilities.items():
         _check(table, (len(labels), classes), f"{model}, seed {seed}")
     counts = _Counts(labels, classes, params.calibration_bins)
-    test, by_seed, rows = _figures(list(probabilities.values()), counts, params)
+    test, by_seed, rows = _figures(list(probabilities.values()), counts, params, cases.groups)
     metrics: dict[str, Any] = {
         "model": model,
         "n": len(labels),
@@ -97,6 +99,8 @@ def evaluate(
         "resamples": params.resamples,
         "calibration_bins": params.calibration_bins,
     }
+    if cases.groups is not None:
+        metrics["groups"] = len(np.unique(cases.groups))
     return Evaluation(
         metrics=statistics.rounded(metrics),
         cases=cases,
@@ -149,9 +153,10 @@ class _Counts:
             ]
         return sparse.hstack(blocks, format="csr")
 
-    def figures(self, sums: np.ndarray, n: int) -> dict[str, np.ndarray]:
+    def figures(self, sums: np.ndarray) -> dict[str, np.ndarray]:
         """(..., columns) sums -> headline figures (..., S) and per-category ones (..., S, C)."""
         c = self.classes
+        n = sums[..., :c].sum(axis=-1, keepdims=True)  # differs between resamples of groups
         actual = sums[..., None, :c]
         seeds = sums[..., c:].reshape(*sums.shape[:-1], -1, 2 * c + 1 + self.bins)
         predicted, hits = seeds[..., :c], seeds[..., c : 2 * c]
@@ -170,13 +175,14 @@ class _Counts:
 
 
 def _figures(
-    tables: list[np.ndarray], counts: _Counts, params: EvaluateParams
+    tables: list[np.ndarray], counts: _Counts, params: EvaluateParams, groups: np.ndarray | None
 ) -> tuple[dict[str, float], list[dict[str, float]], list[dict[str, Any]]]:
     """Headline figures with intervals, the same by seed, and one row per category."""
     n, rng = len(counts.labels), np.random.default_rng(params.seed)
     columns = counts.columns(tables)
-    measured = counts.figures(np.asarray(columns.sum(axis=0)), n)
-    drawn = counts.figures(statistics.resampled_sums(columns, params.resamples, rng), n)
+    measured = counts.figures(np.asarray(columns.sum(axis=0)))
+    rows = columns if groups is None else statistics.grouped_sums(columns, groups)
+    drawn = counts.figures(statistics.resampled_sums(rows, params.resamples, rng))
     # All figures of a resample have the same seeds.
     drawn_seeds = statistics.resampled_seed_means(np.stack([drawn[name] for name in HEADLINES], axis=-1), rng)
     test: dict[str, float] = {}

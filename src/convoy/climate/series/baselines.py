@@ -1,7 +1,9 @@
-"""Baselines: multinomial logistic regression (scikit-learn) on features that ignore the order of nearby days.
+"""Baselines: multinomial logistic regression (scikit-learn) on features of a year.
 
 `harmonics`: of each variable the mean, the first two harmonics of the yearly cycle and the logarithm of the
-standard deviation around them; `monthly_means`; `quantiles` of the days of the year.
+standard deviation around them; `monthly_means`; `quantiles` of the days of the year. These ignore the order
+of nearby days. `correlations`: the harmonics, and the correlations of the anomalies from them between
+variables on the same day and from one day to the next.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +33,32 @@ _LEAST_SD = 1e-12
 
 def harmonics(values: Values) -> Floats:
     """(N, V, 365) -> (N, 6 V)."""
+    cycle, anomalies = _decomposed(values)
+    spread = np.log(anomalies.std(axis=2, keepdims=True) + _LEAST_SD)
+    return np.concatenate([cycle, spread], axis=2).reshape(len(values), -1)
+
+
+def correlations(values: Values) -> Floats:
+    """(N, V, 365) -> (N, 6 V + V (V - 1) / 2 + V V).
+
+    Harmonics; correlations of the same day; of today's variable with yesterday's, row by row.
+    """
+    anomalies = _decomposed(values)[1]
+    anomalies /= anomalies.std(axis=2, keepdims=True) + _LEAST_SD
+    today, before = anomalies[:, :, 1:], anomalies[:, :, :-1]
+    same_day = anomalies @ anomalies.swapaxes(1, 2) / DAYS
+    next_day = today @ before.swapaxes(1, 2) / (DAYS - 1)
+    pairs = np.tril_indices(values.shape[1], -1)
+    return np.concatenate([harmonics(values), same_day[:, *pairs], next_day.reshape(len(values), -1)], axis=1)
+
+
+def _decomposed(values: Values) -> tuple[Floats, Floats]:
+    """Mean and two harmonics of each series, (N, V, 5), and the anomalies from them, (N, V, 365)."""
     angle = 2 * np.pi * np.arange(DAYS) / DAYS
     design = np.stack([np.ones(DAYS), *(f(k * angle) for k in (1, 2) for f in (np.cos, np.sin))], axis=1)
     series = values.astype(np.float64)
     cycle = series @ np.linalg.pinv(design).T
-    residual = (series - cycle @ design.T).std(axis=2, keepdims=True)
-    return np.concatenate([cycle, np.log(residual + _LEAST_SD)], axis=2).reshape(len(values), -1)
+    return cycle, series - cycle @ design.T
 
 
 def monthly_means(values: Values) -> Floats:
@@ -52,12 +74,18 @@ def quantiles(values: Values) -> Floats:
 
 
 Features: TypeAlias = Callable[[Values], Floats]
-FEATURES: Mapping[str, tuple[Features, int]] = MappingProxyType({
-    "harmonics": (harmonics, 6),
-    "monthly_means": (monthly_means, 12),
-    "quantiles": (quantiles, len(QUANTILES)),
+FEATURES: Mapping[str, Features] = MappingProxyType({
+    "correlations": correlations, "harmonics": harmonics, "monthly_means": monthly_means,
+    "quantiles": quantiles,
 })  # fmt: skip
-"""By model: its features, and their number per variable."""
+"""The features of each model."""
+
+
+def feature_count(kind: str, variables: int) -> int:
+    """The number of features of so many variables."""
+    per_variable = {"correlations": 6, "harmonics": 6, "monthly_means": 12, "quantiles": len(QUANTILES)}
+    pairs = variables * (variables - 1) // 2 + variables**2 if kind == "correlations" else 0
+    return per_variable[kind] * variables + pairs
 
 
 def fit(kind: str, data: SiteYears, params: LinearParams) -> dict[str, npt.NDArray[Any]]:
@@ -73,7 +101,7 @@ def fit(kind: str, data: SiteYears, params: LinearParams) -> dict[str, npt.NDArr
     train, validation = data.of(TRAIN), data.of(VALIDATION)
     require_every_category(kind, train)
     labels = train.labels
-    features = FEATURES[kind][0](train.values)
+    features = FEATURES[kind](train.values)
     mean, scale = features.mean(axis=0), features.std(axis=0) + _LEAST_SD
     inputs = (features - mean) / scale
     best: dict[str, npt.NDArray[Any]] = {}
@@ -106,7 +134,7 @@ def frequencies(categories: Sequence[str], labels: npt.NDArray[np.int64]) -> Flo
 
 
 def _logits(kind: str, tensors: Mapping[str, npt.NDArray[Any]], values: Values) -> Floats:
-    features = (FEATURES[kind][0](values) - tensors["mean"]) / tensors["scale"]
+    features = (FEATURES[kind](values) - tensors["mean"]) / tensors["scale"]
     return features @ tensors["coef"].T + tensors["intercept"]
 
 

@@ -1,6 +1,9 @@
 """Test site-years as cases of an evaluation, and their Bayes accuracy."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -35,7 +38,13 @@ def cases_of_test_split(held: SiteYears) -> Cases:
         labels=test.labels,
         categories=held.categories,
         majority=int(np.bincount(train.labels, minlength=len(held.categories)).argmax()),
+        groups=sites_of(test.item_ids),
     )
+
+
+def sites_of(item_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    """A number from 0 for the site of each site-year, (n,), from its id (`SiteYears.item_ids`)."""
+    return np.unique([item.rpartition(" ")[0] for item in item_ids], return_inverse=True)[1]
 
 
 def bayes_accuracies(truth: pa.Table, cases: Cases) -> dict[str, float] | None:

@@ -12,10 +12,10 @@ from convoy.training.params import RATES, ClassificationParams, Rates
 class SeriesTraining(ClassificationParams):
     """The training loop's params with defaults tuned for site-years."""
 
-    rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(2e-3, 5e-2)})
+    rates = MappingProxyType({**RATES, "adamw_one_cycle": Rates(4e-3, 5e-2)})
 
     batch_size: int = Field(32, ge=2, le=65536)
-    epochs: int | None = Field(7, ge=1, le=10000)
+    epochs: int | None = Field(14, ge=1, le=10000)
     patience: int | None = Field(None, ge=1, le=10000)
 
 
@@ -23,8 +23,8 @@ class TemporalCNNParams(Section):
     """The network of convoy.nn.temporal.SeriesClassifier and how it is fitted."""
 
     n_filters: int = Field(64, ge=1, le=4096, description="channels of the first block")
-    kernel_size: int = Field(5, ge=1, le=63, description="days; odd")
-    n_layers: int = Field(4, ge=1, le=8)
+    kernel_size: int = Field(3, ge=1, le=63, description="days; odd")
+    n_layers: int = Field(2, ge=1, le=8)
     output_dim: int = Field(128, ge=1, le=4096, description="of the site embedding")
     dropout: float = Field(0.0, ge=0, lt=1)
     training: SeriesTraining = SeriesTraining()

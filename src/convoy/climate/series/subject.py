@@ -24,10 +24,10 @@ SUBJECT = Subject(
     bound=dict.fromkeys(MODELS, BAYES),
     bayes_sentence=_bayes_sentence,
     weights_note="First seed. The stored weights are those of the epoch with the lowest validation loss.",
-    method="No site is in two splits. All models are fitted on the same daily values; the features of the "
-    "baselines do not depend on the order of nearby days. Intervals take site-years as independent. Years of "
-    "one site are more alike than those of different sites, so that the intervals are too narrow, at most by "
-    "the square root of the number of years of a site.",
+    method="No site is in two splits. All models are fitted on the same daily values; of the baselines, only "
+    "that on correlations uses the order of the days. Years of one site are more alike than those of "
+    "different sites: resamples are of whole sites. McNemar's p takes site-years as independent.",
     bayes_method="The Bayes accuracy is that of the rule with the exact likelihood of each regime on the "
-    "same test site-years: the synthetic weather is a Gaussian process with known parameters.",
+    "same test site-years: the dynamics of the synthetic weather are known. Regimes respond differently to "
+    "deep lows and strong highs, in a way that hardly changes correlations of one day or of two.",
 )

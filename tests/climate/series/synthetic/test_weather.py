@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from convoy.climate.data.variables import VARIABLES
-from convoy.climate.series.synthetic.regimes import COMPONENTS, REGIMES, dynamics
+from convoy.climate.series.synthetic.regimes import (
+    _FRONTS,
+    _PERSISTENCE,
+    COMPONENTS,
+    REGIMES,
+    Dynamics,
+    disturbance,
+    dynamics,
+)
 from convoy.climate.series.synthetic.weather import (
     SyntheticParams,
     autoregression,
@@ -65,21 +73,36 @@ def test_variables_are_one_to_one(weather, daily):
     np.testing.assert_allclose(latent(daily), weather.u, atol=2e-3)
 
 
-def test_every_regime_has_the_same_covariance_within_a_day_and_its_own_between_days():
-    """The stationary covariance S solves S = A S A' + Q; with Q = I - A A' it is I."""
-    for A in dynamics(1.0):
-        assert np.linalg.norm(A, 2) < 1
-        S = np.zeros_like(A)
-        for _ in range(400):
-            S = A @ S @ A.T + np.eye(len(A)) - A @ A.T
-        np.testing.assert_allclose(S, np.eye(len(A)), atol=1e-9)
-    assert np.ptp(dynamics(0.0), axis=0).max() < 1e-12
+def test_without_contrast_all_regimes_have_the_same_dynamics():
+    for part in dynamics(0.0):
+        assert np.ptp(part, axis=0).max() < 1e-12
+    assert np.linalg.norm(dynamics(1.0).A, 2, axis=(1, 2)).max() < 1
 
 
 @pytest.mark.parametrize("regime", range(len(REGIMES)))
-def test_correlations_with_the_day_before_are_those_of_the_regime(regime):
-    A = dynamics(1.0)[regime]
-    z = autoregression(np.tile(A, (200, 1, 1)), np.random.default_rng(regime))
-    lagged = np.einsum("ndi,ndj->ij", z[:, 1:], z[:, :-1]) / (len(z) * 364)
-    np.testing.assert_allclose(lagged, A, atol=0.03)
-    np.testing.assert_allclose(np.einsum("ndi,ndj->ij", z, z) / (len(z) * 365), np.eye(len(A)), atol=0.03)
+def test_disturbances_show_in_no_correlation_of_one_day_or_two(regime):
+    """Those of each regime are I and its table, of which the mean of all is left without contrast."""
+    own = dynamics(1.0)
+    count = 300
+    tiled = Dynamics(*(np.tile(part[regime], (count, *[1] * (part.ndim - 1))) for part in own))
+    z = autoregression(tiled, np.zeros((count, 365, 6)), np.random.default_rng(regime))
+    today, before = z[:, 30:].reshape(-1, 6), z[:, 29:-1].reshape(-1, 6)
+    np.testing.assert_allclose(today.mean(axis=0), 0, atol=0.03)
+    np.testing.assert_allclose(today.T @ today / len(today), np.eye(6), atol=0.05)
+    lagged = np.diag(_PERSISTENCE[REGIMES[regime]])
+    for (to, of), effect in _FRONTS[REGIMES[regime]].items():
+        lagged[COMPONENTS.index(to), COMPONENTS.index(of)] = effect
+    np.testing.assert_allclose(today.T @ before / len(today), lagged, atol=0.04)
+    # What is left of today without A times yesterday is the response to the disturbance, and noise.
+    left = today - before @ own.A[regime].T
+    found = left.T @ disturbance(before[:, 1]) / len(left)
+    np.testing.assert_allclose(found, own.response[regime], atol=0.03)
+
+
+def test_the_disturbance_has_mean_0_and_variance_1_and_no_correlation_with_pressure():
+    nodes, weights = np.polynomial.hermite_e.hermegauss(20)
+    weights /= weights.sum()  # of the standard normal distribution
+    found = disturbance(nodes)
+    np.testing.assert_allclose(
+        [weights @ found, weights @ found**2, weights @ (found * nodes)], [0, 1, 0], atol=1e-12
+    )

@@ -116,6 +116,10 @@ MODELS: dict[str, SeriesModel] = registry(
         exports=frozenset({"embeddings", "served"}),
     ),
     _linear(
+        "correlations", "Correlations", "the baseline on correlations",
+        "harmonics, and the correlations of the anomalies with those of the same day and the day before,", 0,
+    ),
+    _linear(
         "harmonics", "Harmonics", "the baseline on harmonics",
         "mean, yearly and half-yearly harmonics, and the standard deviation around them,", 2,
     ),

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from convoy.climate.series.baselines import FEATURES
+from convoy.climate.series.baselines import FEATURES, feature_count
 from convoy.climate.series.site_years import DAYS, VARIABLES
 from convoy.core.artifact import CONFIG, StoredModel
 from convoy.core.errors import ConvoyError
@@ -81,7 +81,7 @@ def check_model(stored: StoredModel) -> StoredModel:
         elif kind == MAJORITY:
             _check_shares(tensors, classes, where)
         else:
-            check(tensors, _linear_tensors(classes, variables * FEATURES[kind][1]), where)
+            check(tensors, _linear_tensors(classes, feature_count(kind, variables)), where)
     return stored
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp, softmax
 
-from convoy.climate.series.synthetic.regimes import COMPONENTS, HARMONICS, REGIMES, dynamics
+from convoy.climate.series.synthetic.regimes import (
+    COMPONENTS,
+    HARMONICS,
+    PRESSURE,
+    REGIMES,
+    disturbance,
+    dynamics,
+)
 from convoy.climate.series.synthetic.weather import (
     DAYS,
     SyntheticParams,
@@ -31,25 +38,28 @@ def posterior(u: Floats, params: SyntheticParams) -> Floats:
 def log_likelihood(u: Floats, contrast: float) -> Floats:
     """Log density of each site-year in each regime up to a constant, (N, R), where no site is sheltered.
 
-    u is normal with mean H mu and covariance H Omega H' + C, C that of the autoregression. Whitened by its
-    innovations, with G the whitened columns of H, the matrix to invert is Omega^-1 + G' G, 18 x 18
-    (Woodbury).
+    The disturbance of yesterday is known from u, so that each day is normal given the days before and b:
+    u_t - A u_(t-1) - response * disturbance has the mean (H_t - A H_(t-1)) b. Whitened by the root of the
+    noise, that is e = G b + noise, and b is normal and integrates out: the matrix to invert is
+    Omega^-1 + G' G, 18 x 18 (Woodbury).
     """
     logs = np.empty((len(u), len(REGIMES)))
     prior = effects_sd().ravel() ** -2
-    for number, (A, mean) in enumerate(zip(dynamics(contrast), mean_effects(), strict=True)):
-        root = np.linalg.inv(np.linalg.cholesky(np.eye(len(A)) - A @ A.T))
-        design = _whitened(_columns(), A, root).reshape(HARMONICS * len(COMPONENTS), -1)
+    forcing = disturbance(u[:, :-1, PRESSURE, None])
+    for number, (A, response, root, mean) in enumerate(zip(*dynamics(contrast), mean_effects(), strict=True)):
+        inverse = np.linalg.inv(root)
+        design = _whitened(_columns(), 0.0, A, inverse).reshape(HARMONICS * len(COMPONENTS), -1)
         inner = design @ design.T + np.diag(prior)
-        # log det of the covariance: of C, and of I + Omega G' G.
+        # log det of the covariance: of the noise, and of I + Omega G' G.
         constant = np.linalg.slogdet(inner)[1] - np.log(prior).sum()
-        constant -= 2 * (DAYS - 1) * np.linalg.slogdet(root)[1]
+        constant -= 2 * (DAYS - 1) * np.linalg.slogdet(inverse)[1]
         centre = harmonics() @ mean
         for low in range(0, len(u), _CHUNK):
-            e = _whitened(u[low : low + _CHUNK] - centre, A, root).reshape(-1, design.shape[1])
+            part = slice(low, low + _CHUNK)
+            e = _whitened(u[part] - centre, forcing[part] * response, A, inverse).reshape(-1, design.shape[1])
             along = e @ design.T
             explained = np.einsum("ni,ni->n", along, np.linalg.solve(inner, along.T).T)
-            logs[low : low + _CHUNK, number] = -0.5 * ((e**2).sum(axis=1) - explained + constant)
+            logs[part, number] = -0.5 * ((e**2).sum(axis=1) - explained + constant)
     return logs
 
 
@@ -61,7 +71,7 @@ def _columns() -> Floats:
     return found.reshape(-1, DAYS, len(COMPONENTS))
 
 
-def _whitened(x: Floats, A: Floats, root: Floats) -> Floats:
-    """Innovations of the autoregression, scaled to covariance I: (N, 365, 6)."""
-    innovations = (x[:, 1:] - x[:, :-1] @ A.T) @ root.T
-    return np.concatenate([x[:, :1], innovations], axis=1)
+def _whitened(x: Floats, forced: Floats | float, A: Floats, inverse: Floats) -> Floats:
+    """The noise of each day, scaled to covariance I, (N, 365, 6); `forced` is the response to yesterday."""
+    noise = (x[:, 1:] - x[:, :-1] @ A.T - forced) @ inverse.T
+    return np.concatenate([x[:, :1], noise], axis=1)

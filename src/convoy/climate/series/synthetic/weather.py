@@ -1,9 +1,10 @@
-"""Weather of synthetic sites: a Gaussian process per regime, and daily variables made from it.
+"""Weather of synthetic sites: an autoregression per regime, and daily variables made from it.
 
 A site-year is u = H b + z. H: mean, cosine and sine of the year. b: the deviations of the site and the year
 from the yearly cycle of all, normal around the mean of the regime. z: a first-order vector autoregression
-with the A of the regime, or at a sheltered site with the mean of all regimes. The variables are a one-to-one
-function of u that is the same in all regimes, so that the likelihood of a regime is that of u.
+that responds to the disturbance of the day before, a function of u's pressure, with the dynamics of the
+regime, or at a sheltered site with the mean of all regimes. The variables are a one-to-one function of u that
+is the same in all regimes, so that the likelihood of a regime is that of u.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from convoy.climate.series.synthetic.regimes import COMPONENTS, HARMONICS, REGIMES, cycles, dynamics
+from convoy.climate.series.synthetic.regimes import (
+    COMPONENTS,
+    HARMONICS,
+    PRESSURE,
+    REGIMES,
+    Dynamics,
+    cycles,
+    disturbance,
+    dynamics,
+)
 from convoy.core.params import Section
 
 Floats = npt.NDArray[np.float64]
@@ -96,21 +106,31 @@ def simulate(params: SyntheticParams) -> Weather:
     site = np.repeat(np.arange(params.sites), params.years)
     b = site_b[site] + YEAR_SD * rng.standard_normal((len(site), *shape[1:]))
     sheltered = rng.random(params.sites) < params.sheltered
-    A = np.where(sheltered[:, None, None], dynamics(0.0)[regime], dynamics(params.contrast)[regime])
-    weather = autoregression(A[site], rng)
-    u = np.einsum("dk,nkc->ndc", harmonics(), b) + weather
+    parts = zip(dynamics(params.contrast), dynamics(0.0), strict=True)
+    followed = Dynamics(
+        *(
+            np.where(sheltered.reshape(-1, *[1] * (own.ndim - 1)), mean[regime], own[regime])[site]
+            for own, mean in parts
+        )
+    )
+    u = autoregression(followed, np.einsum("dk,nkc->ndc", harmonics(), b), rng)
     return Weather(u, regime[site], site, latitude[site])
 
 
-def autoregression(A: Floats, rng: np.random.Generator) -> Floats:
-    """z_t = A z_(t-1) + noise with covariance I - A A', started from N(0, I): (N, 6, 6) -> (N, 365, 6)."""
-    root = np.linalg.cholesky(np.eye(A.shape[-1]) - A @ A.swapaxes(1, 2))
-    noise = rng.standard_normal((DAYS, *A.shape[:2]))
-    z = np.empty_like(noise)
-    z[0] = noise[0]
+def autoregression(followed: Dynamics, cycle: Floats, rng: np.random.Generator) -> Floats:
+    """u = cycle + z, (N, 365, 6), of dynamics (N, ...) and the site-years' cycle (N, 365, 6).
+
+    z starts from N(0, I); the disturbance is that of u.
+    """
+    A, response, root = followed
+    noise = rng.standard_normal((DAYS, len(A), A.shape[-1]))
+    u, z = np.empty_like(cycle), noise[0]
+    u[:, 0] = cycle[:, 0] + z
     for day in range(1, DAYS):
-        z[day] = np.einsum("nij,nj->ni", A, z[day - 1]) + np.einsum("nij,nj->ni", root, noise[day])
-    return z.swapaxes(0, 1)
+        forced = response * disturbance(u[:, day - 1, PRESSURE, None])
+        z = np.einsum("nij,nj->ni", A, z) + forced + np.einsum("nij,nj->ni", root, noise[day])
+        u[:, day] = cycle[:, day] + z
+    return u
 
 
 def variables(u: Floats) -> dict[str, npt.NDArray[np.float32]]:
