@@ -151,7 +151,7 @@ def test_variables_and_years_in_several_files_are_as_one(folder, home):
         xarray.testing.assert_equal(file, expected)
         assert file.attrs["title"].endswith("downscaled from tasmax_1.nc and 5 more")
     assert complaints(folder / "out.nc") == []
-    line = refused("downscale", "tasmax_0.nc", "psl_0.nc", "huss_1.nc", "x.nc", "--model", "lapse")
+    line = refused("downscale", "tasmax_0.nc", "psl_0.nc", "huss_1.nc", "x.nc", "--model", "ridge")
     assert line.startswith("convoy: no day is in all variables: input tasmax 2002-01-06 to 2002-03-06; ")
     gridfiles.write(folder / "orog.nc", heights(home.fine, home.static["elevation"]))
     line = refused("downscale", "in.nc", "orog.nc", "x.nc", "--model", "lapse")
@@ -225,7 +225,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_line(folder):
 
 def test_options_that_say_nothing_useful_are_refused_in_one_line(folder):
     def line(*options):
-        return refused("downscale", "in.nc", "out.nc", "--model", "lapse", *options)
+        return refused("downscale", "in.nc", "out.nc", "--model", "ridge", *options)
 
     assert refused("downscale", "in.nc", "--model", "lapse") == (
         "convoy: OUT is missing: name the file to write after in.nc\n"
@@ -269,6 +269,24 @@ def test_a_model_that_is_not_whole_or_not_for_this_is_refused(folder, made):
     line = refused("downscale", "in.nc", "out.nc", "--model", "text")
     assert "a model 'textcnn' downscales nothing" in line
     assert not (folder / "out.nc").exists()
+
+
+def test_cells_that_had_no_truth_are_left_empty_unless_asked_for(folder, made, climate):
+    config, tensors = downscaled.trained("lapse_daily", sea_in_two_rows(climate[0]))
+    folders.write(folder / "land", config, tensors, None)
+    _, file = downscale("in.nc", "out.nc", "--model", "land")
+    assert np.isnan(file["tasmax"][:, :2]).all()
+    assert np.isfinite(file["tasmax"][:, 2:]).all()
+    assert file["tasmax"].attrs["comment"] == "missing in the 128 of 4,096 cells without a truth in training"
+    assert complaints(folder / "out.nc") == []
+    _, file = downscale("in.nc", "all.nc", "--model", "land", "--no-mask")
+    assert np.isfinite(file["tasmax"]).all()
+
+
+def sea_in_two_rows(domain):
+    target = domain.target.copy()
+    target[:, :2] = np.nan
+    return replace(domain, target=target)
 
 
 def test_days_are_counted_away_from_a_terminal(folder, monkeypatch):

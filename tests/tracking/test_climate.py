@@ -296,6 +296,21 @@ def residual(project):
     return FieldsModel(folders.read(climates.DATA / "models" / "residual"))
 
 
+def test_cells_without_a_truth_in_training_are_null(project):
+    whole = folders.read(climates.DATA / "models" / "residual")
+    known = np.ones(whole.tensors["cells_with_truth"].shape, np.uint8)
+    assert (whole.tensors["cells_with_truth"] == known).all()
+    known[3, 5] = 0
+    sea = replace(whole, seeds={0: {**whole.tensors, "cells_with_truth": known}})
+    _, table = days(2)
+    for cells, all_cells in zip(
+        FieldsModel(sea).predict(table)["tasmax"], FieldsModel(whole).predict(table)["tasmax"], strict=True
+    ):
+        place = 3 * known.shape[1] + 5
+        assert cells[place] is None
+        assert np.delete(cells, place).tolist() == np.delete(all_cells, place).tolist()
+
+
 def test_tables_that_cannot_be_read_are_refused_in_one_line(residual):
     _, table = days(2)
     for changed, words in (

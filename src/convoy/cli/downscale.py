@@ -68,18 +68,29 @@ def downscale(
             help="Units of variables for which the files state none or wrong ones: tasmax=degC,…",
         ),
     ] = "",
+    mask: Annotated[
+        bool,
+        typer.Option(
+            "--mask/--no-mask",
+            help="Leave the cells empty that had no true value in training, such as the sea of a land-only "
+            "data set; --no-mask extends the fields to them.",
+        ),
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if this command wrote it.")] = False,
 ) -> None:
     """Downscale daily coarse fields to a fine grid.
 
     The files may be larger than memory: days are read in blocks.
     """
-    raise typer.Exit(guarded(lambda: _downscale(coarse, out, model, orography, variables, units, force)))
+    raise typer.Exit(
+        guarded(lambda: _downscale(coarse, out, model, orography, variables, units, mask, force))
+    )
 
 
 def _downscale(
-    coarse: list[Path], out: Path, model: str, orography: Path | None, variables: str, units: str, force: bool
-) -> None:
+    coarse: list[Path], out: Path, model: str, orography: Path | None, variables: str, units: str, mask: bool,
+    force: bool,
+) -> None:  # fmt: skip
     if not coarse:
         raise ConvoyError(f"OUT is missing: name the file to write after {out}")
     threads.sleep_soon()
@@ -98,7 +109,7 @@ def _downscale(
         given, files = settings(*names), [reader.open(path) for path in coarse]
         inputs = inputs_side(files, stored, given)
         heights = None if orography is None else heights_of(reader.open(orography), given)
-        applied = Application(stored, inputs, surface_for(stored, inputs, heights))
+        applied = Application(stored, inputs, surface_for(stored, inputs, heights), not mask)
         of_file = attributes(files, stored, version("convoy"), digest)
         with without_new_parents(out), progress("days") as report:
             parts = applied.parts(report)

@@ -188,3 +188,8 @@ class Domain:
             inputs={name: field[chosen] for name, field in self.inputs.items()},
             target=None if self.target is None else self.target[chosen],
         )
+
+
+def ratio(coarse: Grid, fine: Grid) -> tuple[float, float]:
+    """Fine cells per coarse cell along latitude and longitude."""
+    return coarse.lat.step / fine.lat.step, coarse.lon.step / fine.lon.step

@@ -13,7 +13,7 @@ import pandas as pd
 from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
 from convoy.climate.data.packing import undeclared_fill
 from convoy.climate.data.variables import row_of
-from convoy.climate.downscaling.models.specs import Downscaling, checked, home
+from convoy.climate.downscaling.models.specs import Downscaling, cells_with_truth, checked, home
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.tasks import Column
@@ -32,6 +32,8 @@ class FieldsModel:
         self._stored = checked(stored)
         self._coarse, self._fine, self._coarse_static, self._static = home(stored)
         self.target: str = stored.config["target"]
+        known = cells_with_truth(stored)
+        self._masked = np.zeros(self._fine.shape, bool) if known is None else ~known
         self.inputs: list[str] = list(stored.config["inputs"])
 
     def columns(self) -> tuple[Column, ...]:
@@ -44,8 +46,8 @@ class FieldsModel:
         `model_input` has a column `date` (YYYY-MM-DD) and one per input variable; each of its values is the
         coarse field of the day as one list, row by row from south to north, each from west to east, in SI
         units, None where a value is missing. Fine fields are given likewise; None for a day on which an input
-        is missing in all cells. Raises ConvoyError for other columns, lengths and dates, and for values that
-        `convoy downscale` refuses.
+        is missing in all cells, and for cells without a truth in training. Raises ConvoyError for other
+        columns, lengths and dates, and for values that `convoy downscale` refuses.
         """
         if not isinstance(model_input, pd.DataFrame):
             raise ConvoyError(f"input: expected a table, found {type(model_input).__name__}")
@@ -60,8 +62,10 @@ class FieldsModel:
         found = self._found(days, fields)
         for name, field in zip((self.target, f"{self.target}{SPREAD}"), found, strict=True):
             if field is not None:
-                fine = [day.ravel().astype(np.float32) for day in field]
-                answer[name] = [None if no else day for day, no in zip(fine, absent, strict=True)]
+                field[:, self._masked] = np.nan
+                answer[name] = [
+                    None if no else _with_nulls(day) for day, no in zip(field, absent, strict=True)
+                ]
         return pd.DataFrame(answer, index=model_input.index)
 
     @cached_property
@@ -131,6 +135,12 @@ class FieldsModel:
             expected=f"{row.values[0]:g} to {row.values[1]:g} {row.units or units}".rstrip(),
             hint="a missing value is null",
         )
+
+
+def _with_nulls(field: Fields) -> Any:
+    """The cells of a field row by row, a list with None for missing ones, which JSON has no number for."""
+    cells = field.ravel().astype(np.float32)
+    return [None if np.isnan(cell) else cell for cell in cells] if np.isnan(cells).any() else cells
 
 
 def _numbers(value: Any) -> npt.NDArray[np.float64] | None:

@@ -85,16 +85,16 @@ def test_days_within_the_range_give_no_warning(lapse, terrains):
     )
 
 
-def test_a_mean_that_no_climate_has_is_refused_where_there_is_a_year(lapse, terrains):
+def test_a_mean_that_no_climate_has_is_refused_where_there_is_a_year(ridge, terrains):
     year = terrains[0].at(slice(0, 365))
     low = {**year.inputs, "psl": np.full_like(year.inputs["psl"], 86_000)}
     low = replace(year, inputs=low)
-    line = refusal(applied, application(lapse, low), low)
+    line = refusal(applied, application(ridge, low), low)
     assert "in.nc: variable 'psl' is 8.6e+04 Pa on average; expected 90000 to 108000" in line
-    applied(application(lapse, low.at(slice(0, 364))), low.at(slice(0, 364)))
+    applied(application(ridge, low.at(slice(0, 364))), low.at(slice(0, 364)))
 
 
-def test_the_mean_is_of_a_year_though_a_block_is_shorter_and_is_of_days_with_values(lapse, terrains):
+def test_the_mean_is_of_a_year_though_a_block_is_shorter_and_is_of_days_with_values(ridge, terrains):
     """Five days without values, 200 of 86 kPa, then 165 of 96 kPa, and more: 365 days with 90.52 kPa."""
     year = terrains[0].at(slice(0, 400))
     psl = np.full_like(year.inputs["psl"], 96_000)
@@ -104,8 +104,8 @@ def test_the_mean_is_of_a_year_though_a_block_is_shorter_and_is_of_days_with_val
     files["b.nc"] = of_psl.at(slice(210, 400))
 
     def made(names):
-        inputs = side_of(names, lapse)
-        return Application(lapse, inputs, surface_for(lapse, inputs, None))
+        inputs = side_of(names, ridge)
+        return Application(ridge, inputs, surface_for(ridge, inputs, None))
 
     assert len(applied(made(files), year, 10)["tasmax"]) == 400
     psl[5:240] = 86_000  # 89.56 kPa
@@ -240,18 +240,18 @@ def test_variables_and_years_in_several_files_are_one_in_any_order(network, home
         np.testing.assert_array_equal(fields[name], field)
 
 
-def test_days_that_an_input_lacks_are_left_out_and_told(lapse, home):
+def test_days_that_an_input_lacks_are_left_out_and_told(ridge, home):
     files = {
         "a.nc": of(home.at(slice(0, 200)), "tasmax"),
         "b.nc": of(home.at(slice(0, 50)), "psl", "huss"),
         "c.nc": of(home.at(slice(60, 230)), "psl", "huss"),
     }
-    inputs = side_of(files, lapse)
-    made = Application(lapse, inputs, surface_for(lapse, inputs, None))
-    whole = applied(application(lapse, home), home)["tasmax"]
+    inputs = side_of(files, ridge)
+    made = Application(ridge, inputs, surface_for(ridge, inputs, None))
+    whole = applied(application(ridge, home), home)["tasmax"]
     kept = np.delete(np.arange(200), np.arange(50, 60))
     assert made.days.labels == [home.days.labels[day] for day in kept]
-    np.testing.assert_array_equal(applied(made, home)["tasmax"], whole[kept])
+    np.testing.assert_allclose(applied(made, home)["tasmax"], whole[kept], rtol=3e-7)
     assert [line for line in made.warnings() if "left out" in line] == [
         "tasmax: 10 of 200 days (5.0%) are left out: another input lacks them",
         "psl: 30 of 220 days (13.6%) are left out: another input lacks them",
@@ -297,10 +297,10 @@ TOGETHER = {
 
 
 @pytest.mark.parametrize(("files", "words"), TOGETHER.values(), ids=TOGETHER)
-def test_files_that_are_no_whole_are_refused(lapse, home, files, words):
+def test_files_that_are_no_whole_are_refused(ridge, home, files, words):
     def together():
-        inputs = side_of(files(home), lapse)
-        Application(lapse, inputs, surface_for(lapse, inputs, None))
+        inputs = side_of(files(home), ridge)
+        Application(ridge, inputs, surface_for(ridge, inputs, None))
 
     assert words in refusal(together)
 
@@ -320,3 +320,44 @@ def test_an_input_of_any_name_is_brought_to_the_units_of_training(lapse, home):
     np.testing.assert_allclose(found, 90_000, rtol=1e-6)
     assert "in.nc: variable 'ps' states the units 'kg'; expected Pa" in refusal(pressure, "kg")
     assert "in.nc: variable 'ps' states no units; expected Pa" in refusal(pressure, "")
+
+
+def without_truth(stored):
+    """The model as if its training data had no truth in the first two rows of the fine grid."""
+    known = np.ones((64, 64), np.uint8)
+    known[:2] = 0
+    return replace(stored, seeds={0: {**stored.tensors, "cells_with_truth": known}})
+
+
+def test_cells_without_a_truth_in_training_are_missing_unless_fields_are_extended(network, home):
+    stored, days = without_truth(network), home.at(slice(0, 5))
+    inputs = side_of({"in.nc": days}, stored)
+    whole = applied(application(network, days), days)["tasmax"]
+    made = Application(stored, inputs, surface_for(stored, inputs, None))
+    fields = applied(made, days)
+    for name in ("tasmax", "tasmax_sd"):
+        assert np.isnan(fields[name][:, :2]).all()
+        assert (
+            made.variables[name]["comment"] == "missing in the 128 of 4,096 cells without a truth in training"
+        )
+    np.testing.assert_array_equal(fields["tasmax"][:, 2:], whole[:, 2:])
+    extended = Application(stored, inputs, surface_for(stored, inputs, None), extend=True)
+    np.testing.assert_array_equal(applied(extended, days)["tasmax"], whole)
+    assert extended.variables["tasmax"]["comment"].startswith("computed also in the 128 of 4,096 cells")
+    assert "comment" not in application(network, days).variables["tasmax"]
+
+
+def test_days_missing_inside_the_input_are_a_warning(lapse, home):
+    seasons = home.at(np.r_[0:60, 70:120, 125:230])
+    made = application(lapse, seasons)
+    applied(made, seasons)
+    assert [line for line in made.warnings() if "missing:" in line] == [
+        "15 days are missing: 2001-12-26 is followed by 2002-01-06, the first of 2 gaps"
+    ]
+
+
+def test_an_input_without_any_value_is_refused(lapse, home):
+    days = home.at(slice(0, 50))
+    empty = replace(days, inputs={"tasmax": np.full_like(days.inputs["tasmax"], np.nan)})
+    line = refusal(applied, application(lapse, empty), empty)
+    assert line == "in.nc: tasmax: missing in all cells on all days"

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from convoy.climate.data.domains import Axis, Grid
-from convoy.climate.downscaling.inference.surface import heights_of, other_surface, own_surface, surface_for
+from convoy.climate.downscaling.inference.surface import (
+    heights_of,
+    other_surface,
+    own_surface,
+    surface_for,
+    unusual,
+)
 from convoy.climate.downscaling.models import specs as models
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of
@@ -101,3 +107,46 @@ def test_models_that_cannot_leave_their_surface_are_refused(network, ridge, home
     assert other_surface(softmax, home.coarse, home.fine, flat, "orog.nc").coarse.shape == (16, 16)
     land = replace(network, config={**network.config, "scaling": {"static_names": ["latitude", "land"]}})
     assert "needs land, which" in refusal(other_surface, land, home.coarse, home.fine, flat, "orog.nc")
+
+
+TRAINED = {"elevation": [0, 3600], "latitude": [40, 56], "ratio": [4, 4]}
+UNUSUAL = {
+    "none": (Axis.regular(40, 0.25, 64), 3600, []),
+    "high": (
+        Axis.regular(40, 0.25, 64), 8800,
+        ["heights: 64 of 4,096 cells (1.6%) are outside the 0 to 3,600 m of the training: 0 to 8,800 m"],
+    ),
+    "north": (
+        Axis.regular(44, 0.25, 64), 0,
+        ["latitudes: 1,024 of 4,096 cells (25.0%) are outside the 40 to 56 degrees of the training"],
+    ),
+    "fine": (
+        Axis.regular(40, 0.0625, 256), 0,
+        ["resolution: 16 fine cells per coarse cell along an axis; 4 in training"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lat", "top", "lines"), UNUSUAL.values(), ids=UNUSUAL)
+def test_terrain_beyond_that_of_the_training_is_a_warning(network, lat, top, lines):
+    assert network.config["surface"]["latitude"] == TRAINED["latitude"]
+    assert network.config["surface"]["ratio"] == pytest.approx(TRAINED["ratio"])
+    coarse = Grid(Axis.regular(36, 1, 30), Axis.regular(-8, 1, 16))
+    fine = Grid(lat, Axis.regular(-8, 0.25, 64))
+    heights = np.zeros(fine.shape, np.float32)
+    heights[0] = top
+    surface = other_surface(network, coarse, fine, heights, "orog.nc")
+    assert list(unusual(surface, TRAINED)) == lines
+
+
+def test_another_hemisphere_than_that_of_the_training_is_refused(network):
+    coarse = Grid(Axis.regular(-60, 1, 70), Axis.regular(-8, 1, 16))
+    heights = np.zeros((64, 64), np.float32)
+    south = Grid(Axis.regular(-56, 0.25, 64), Axis.regular(-8, 0.25, 64))
+    assert refusal(other_surface, network, coarse, south, heights, "orog.nc") == (
+        "orog.nc: latitudes -56 to -40: the model was trained on 40 to 56, where the seasons are the "
+        "opposite; name a model that was trained on this hemisphere"
+    )
+    across = Grid(Axis.regular(-10, 0.25, 64), Axis.regular(-8, 0.25, 64))
+    surface = other_surface(network, coarse, across, heights, "orog.nc")
+    assert any(line.startswith("latitudes: ") for line in unusual(surface, network.config["surface"]))

@@ -13,9 +13,9 @@ from convoy.climate.data.conventions import check_mean, check_names, path_of
 from convoy.climate.data.domains import Days, Domain, Fields, Grid
 from convoy.climate.data.netcdf import time_of
 from convoy.climate.data.sides import Side, common_days, side
-from convoy.climate.data.variables import ELEVATION, VariableParams, row_of
+from convoy.climate.data.variables import ELEVATION, VARIABLES, VariableParams, row_of
 from convoy.climate.downscaling.inference.io import Part
-from convoy.climate.downscaling.inference.surface import Surface
+from convoy.climate.downscaling.inference.surface import Surface, unusual
 from convoy.climate.downscaling.models.specs import Downscaling, checked
 from convoy.climate.downscaling.models.stored import TASK
 from convoy.core.artifact import StoredModel
@@ -34,10 +34,11 @@ _DAYS_OF_A_MEAN = 365
 class Application:
     """Downscales the days that all inputs have, in order.
 
-    inputs: see `inputs_side`; surface: see `surface_for`. `days`, `grid`, `variables`: of the output.
+    inputs: see `inputs_side`; surface: see `surface_for`; extend: fields have values also in cells that had
+    no truth in training. `days`, `grid`, `variables`: of the output.
     """
 
-    def __init__(self, stored: StoredModel, inputs: Side, surface: Surface) -> None:
+    def __init__(self, stored: StoredModel, inputs: Side, surface: Surface, extend: bool = False) -> None:
         """Raise ConvoyError where no day is in all inputs."""
         self._downscaling = Downscaling(stored)
         self._side = inputs.window(surface.rows, surface.columns)
@@ -45,7 +46,11 @@ class Application:
         self._kind, self._source = str(stored.config["kind"]), str(stored.config["source"])
         self.days: Days = common_days([inputs])[0]
         self.grid: Grid = surface.fine
-        self.variables = variables(stored.config)
+        known = surface.with_truth
+        self.variables = variables(stored.config, "" if known is None else _of_mask(known, extend))
+        self._masked = None if known is None or extend else ~known
+        trained = stored.config.get("surface")
+        self._unusual = [] if trained is None else list(unusual(surface, trained))
         ranges = stored.config["range"]
         self._record = Record(self.days, {name: ranges[name] for name in inputs.parts})
         self._means = {name: _Mean(name, inputs.part_of(name, self.days)) for name in inputs.parts}
@@ -53,13 +58,15 @@ class Application:
     def parts(self, report: Callable[[str, int, int], None]) -> Iterator[Part]:
         """Spans of days and their fields (T, H, W); `report` is called with the number of days done.
 
-        A day on which an input is missing in all cells has no fine field: NaN.
+        A day on which an input is missing in all cells has no fine field: NaN. Raises ConvoyError at the end
+        where this is so on all days.
         """
         length = max(1, VALUES_A_BLOCK // self._side.cells)
         for start in range(0, len(self.days), length):
             for span, fields in self._parts(start, self.days.at(slice(start, start + length))):
                 yield span, fields
                 report("days", span.stop, len(self.days))
+        self._record.refuse_nothing(self._side)
 
     def _parts(self, start: int, days: Days) -> Iterator[Part]:
         """The spans of a block of days, the first of which is the day `start`."""
@@ -79,6 +86,8 @@ class Application:
             }
             for field in fields.values():
                 field[absent[chosen]] = np.nan
+                if self._masked is not None:
+                    field[:, self._masked] = np.nan
             yield slice(start + chosen.start, start + chosen.stop), fields
 
     def _fields(self, name: str, days: Days) -> Fields:
@@ -91,7 +100,7 @@ class Application:
 
     def warnings(self) -> list[str]:
         """Warnings about the days so far, one line each."""
-        return [*self._left_out(), *self._record.lines()]
+        return [*self._unusual, *self._left_out(), *self._gaps(), *self._record.lines()]
 
     def remarks(self) -> str:
         """The source of the model's training data and the warnings, for the file's `comment`."""
@@ -111,6 +120,15 @@ class Application:
             if left_out := (days := len(self._side.days(name))) - len(self.days):
                 yield f"{name}: {_share(left_out, days)} are left out: another input lacks them"
 
+    def _gaps(self) -> Iterator[str]:
+        """A line on the days missing between the first and the last one."""
+        steps = np.diff(self.days.ordinal)
+        places = np.flatnonzero(steps > 1)
+        if len(places):
+            one, other = self.days.at([places[0], places[0] + 1]).labels
+            more = f", the first of {len(places)} gaps" if len(places) > 1 else ""
+            yield f"{int((steps - 1).sum()):,} days are missing: {one} is followed by {other}{more}"
+
 
 class Record:
     """Per input, the days outside the range of the training data, and missing values."""
@@ -122,6 +140,13 @@ class Record:
     def note(self, days: Days, inputs: Mapping[str, Fields]) -> npt.NDArray[np.bool_]:
         """Record a block of days; return on which of them an input is missing in all cells, (T,)."""
         return np.logical_or.reduce([self._found[name].note(days, field) for name, field in inputs.items()])
+
+    def refuse_nothing(self, side: Side) -> None:
+        """Raise ConvoyError where an input is missing in all cells on all days."""
+        for found in self._found.values():
+            if found.absent_days == len(self._days):
+                part = side.part_of(found.name, self._days)
+                raise ConvoyError(f"{found.name}: missing in all cells on all days", path=path_of(part))
 
     def lines(self) -> list[str]:
         """One line for each kind of warning of each input."""
@@ -213,7 +238,7 @@ def inputs_side(
         )
     checked(stored)
     for name in given:
-        if name not in (*inputs, ELEVATION):
+        if name not in (*inputs, *VARIABLES):  # another model may need what this one leaves aside
             raise ConvoyError(f"no input '{name}' to name: the model needs {', '.join(inputs)}")
     for raw in files:
         for time in (time_of(raw, str(name)) for name in raw.variables):
@@ -259,8 +284,11 @@ def slice_days(fine: Grid) -> int:
     return min(LONGEST_SLICE_DAYS, max(1, VALUES_A_SLICE // (len(fine.lat) * len(fine.lon))))
 
 
-def variables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """CF attributes of a model's output: its target and, where it has one, the standard deviation."""
+def variables(config: Mapping[str, Any], comment: str = "") -> dict[str, dict[str, str]]:
+    """CF attributes of a model's output: its target and, where it has one, the standard deviation.
+
+    comment: an attribute of both, where it is not empty.
+    """
     target = config["target"]
     own = row_of(target).attributes
     kelvin = own["units"] == "K"
@@ -273,7 +301,12 @@ def variables(config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
             "long_name": f"Standard deviation of: {own['long_name']}",
             **({"units_metadata": "temperature: difference"} if kelvin else {}),
         }
-    return found
+    return {name: {**of_one, "comment": comment} for name, of_one in found.items()} if comment else found
+
+
+def _of_mask(with_truth: npt.NDArray[np.bool_], extend: bool) -> str:
+    cells = f"{(~with_truth).sum():,} of {with_truth.size:,} cells without a truth in training"
+    return f"computed also in the {cells}" if extend else f"missing in the {cells}"
 
 
 def _share(days: int, of: int) -> str:

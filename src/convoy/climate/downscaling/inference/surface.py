@@ -1,15 +1,16 @@
 """The terrain of the output: the model's own, or that of a given orography."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from convoy.climate.data.conventions import Settings, check_names, path_of
 from convoy.climate.data.datasets import fields_of, grid_of
-from convoy.climate.data.domains import Axis, Fields, Grid
+from convoy.climate.data.domains import Axis, Fields, Grid, ratio
 from convoy.climate.data.regridding import whole_ratio
 from convoy.climate.data.sides import Side
 from convoy.climate.data.static_fields import above_sea_floor, heights, static_fields
@@ -23,6 +24,8 @@ HOME, ELSEWHERE = "home", "elsewhere"
 FEWEST_CELLS = 4
 # Coordinates are the same if they differ by less than this share of a cell.
 _SAME = 0.01
+_METRE = 1.0  # heights are rounded in files
+_RATIO = 1.25  # grids count as of another resolution from this factor on
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,7 @@ class Surface:
     """A fine grid with its static fields, and the part of an input's grid that covers it.
 
     rows, columns: of the input's grid. As in a Domain, models that know each pixel are bound to a `place`.
+    with_truth: cells (H, W) with a truth in training; None where all have one, and on other terrain.
     """
 
     place: str
@@ -39,6 +43,7 @@ class Surface:
     coarse_static: Mapping[str, Fields]
     rows: slice
     columns: slice
+    with_truth: npt.NDArray[np.bool_] | None = None
 
 
 def heights_of(raw: xr.Dataset, settings: Settings) -> xr.Dataset:
@@ -72,14 +77,15 @@ def own_surface(stored: StoredModel, grid: Grid) -> Surface | None:
     if rows is None or columns is None:
         return None
     place = stored.config["place"] or HOME
-    return Surface(place, coarse, fine, static, coarse_static, rows, columns)
+    known = specs.cells_with_truth(stored)
+    return Surface(place, coarse, fine, static, coarse_static, rows, columns, known)
 
 
 def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, path: str) -> Surface:
     """The terrain whose heights (H, W) on a fine grid are those of the file `path`; missing ones are sea.
 
-    Raises ConvoyError where the fine grid is not within the input's area or not finer, and for a model that
-    cannot leave the terrain it was fitted on.
+    Raises ConvoyError where the fine grid is not within the input's area or not finer, for a model that
+    cannot leave the terrain it was fitted on, and on a hemisphere that it was not fitted on.
     """
     config = stored.config
     if config["place"] is not None:
@@ -96,6 +102,7 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
         for wide, narrow, name in ((grid.lat, fine.lat, "latitudes"), (grid.lon, fine.lon, "longitudes"))
     )
     coarse = grid.at(rows, columns)
+    _refuse_other_hemisphere(config, fine, path)
     network = config.get("network", {})
     if network.get("conserve") == "softmax" and whole_ratio(coarse, fine) is None:
         raise ConvoyError(
@@ -112,6 +119,55 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
             hint="it was trained without",
         )
     return Surface(ELSEWHERE, coarse, fine, static, coarse_static, rows, columns)
+
+
+def unusual(surface: Surface, ranges: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    """Warnings about terrain beyond that of the training, one line each.
+
+    ranges: `surface` of config.json.
+    """
+    heights = surface.static[ELEVATION]
+    low, high = ranges["elevation"]
+    outside = (heights < low - _METRE) | (heights > high + _METRE)
+    if outside.any():
+        yield (
+            f"heights: {_cells(outside)} are outside the {low:,.0f} to {high:,.0f} m of the training: "
+            f"{np.nanmin(heights):,.0f} to {np.nanmax(heights):,.0f} m"
+        )
+    low, high = ranges["latitude"]
+    centres = surface.fine.lat.centres
+    outside = (centres < low) | (centres > high)
+    if outside.any():
+        cells = _cells(np.broadcast_to(outside[:, None], heights.shape))
+        yield f"latitudes: {cells} are outside the {low:.5g} to {high:.5g} degrees of the training"
+    finer = ratio(surface.coarse, surface.fine)
+    low, high = ranges["ratio"]
+    if max(finer) > _RATIO * high or min(finer) < low / _RATIO:
+        trained = f"{low:.3g}" if high / low < _RATIO else f"{low:.3g} to {high:.3g}"
+        yield (
+            f"resolution: {max(finer):.3g} fine cells per coarse cell along an axis; {trained} in training"
+        )
+
+
+def _cells(chosen: npt.NDArray[np.bool_]) -> str:
+    return f"{chosen.sum():,} of {chosen.size:,} cells ({chosen.mean():.1%})"
+
+
+def _refuse_other_hemisphere(config: Mapping[str, Any], fine: Grid, path: str) -> None:
+    """Raise ConvoyError where the fine grid is on the other side of the equator than all of the training.
+
+    Networks know the time of the year, which is half a year off there.
+    """
+    if config.get("surface") is None:
+        return
+    low, high = config["surface"]["latitude"]
+    least, greatest = fine.lat.reach
+    if (low >= 0 and greatest <= 0) or (high <= 0 and least >= 0):
+        raise ConvoyError(
+            f"latitudes {least:.5g} to {greatest:.5g}: the model was trained on {low:.5g} to {high:.5g}, "
+            "where the seasons are the opposite",
+            path=path, hint="name a model that was trained on this hemisphere",
+        )  # fmt: skip
 
 
 def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:

@@ -6,14 +6,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from convoy.climate.data.domains import Axis, Domain, Fields, Grid
+from convoy.climate.data.domains import Axis, Domain, Fields, Grid, ratio
+from convoy.climate.data.variables import ELEVATION
 from convoy.climate.downscaling.models import baselines
 from convoy.climate.downscaling.models.stored import (
     GRID,
     NETWORK,
     STATIC,
     TASK,
+    TRUTH,
     TensorsOf,
     check_model,
     lapse_tensors,
@@ -53,6 +56,8 @@ class DownscalingModel(ModelSpec[Fit, Predict]):
 
     A network is bound to its place where `NetworkParams.per_pixel` sets it.
     """
+    uses_all_inputs: bool = True
+    """False for a method that reads the target's coarse field alone."""
     tensors: TensorsOf | None = None
     """Tensors that a baseline stores, from the number of inputs and the shape of the fine grid."""
 
@@ -67,19 +72,19 @@ def train(
     so that its folder is complete. For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A
     baseline has no randomness and is fitted for the first seed alone.
     """
-    target = facts["target"]
-    fitted = model_named(MODELS, name).fit(
-        name, params, domains, validation, target, seeds, checkpoint, on_epoch
-    )
+    target, row = facts["target"], model_named(MODELS, name)
+    fitted = row.fit(name, params, domains, validation, target, seeds, checkpoint, on_epoch)
+    inputs = list(facts["inputs"]) if row.uses_all_inputs else [target]
     config: dict[str, Any] = {
-        "schema": 1, "task": TASK, "kind": name, "target": target, "inputs": list(facts["inputs"]),
+        "schema": 1, "task": TASK, "kind": name, "target": target, "inputs": inputs,
         "source": facts["source"], "calendar": domains[0].days.calendar,
-        "range": _ranges(domains), **fitted.config,
+        "range": _ranges(domains, inputs), "surface": _surface_ranges(domains), **fitted.config,
     }  # fmt: skip
-    if facts.get("units"):
-        config["units"] = dict(facts["units"])
+    if units := {name: units for name, units in facts.get("units", {}).items() if name in inputs}:
+        config["units"] = units
     place = config["place"] or baselines.main_place(domains)
-    static = surface_of(next(domain for domain in domains if domain.place == place))
+    at_place = [domain for domain in domains if domain.place == place]
+    static = surface_of(at_place[0]) | {TRUTH: _with_truth(at_place).astype(np.uint8)}
     return config, {seed: {**tensors, **static} for seed, tensors in fitted.tensors.items()}, fitted.curve
 
 
@@ -148,12 +153,13 @@ def _refuse_infinite(found: Fields, domain: Domain) -> None:
 def _baseline(
     name: str, label: str, phrase: str, summary: str, fit: Callable[[Domains, str], Tensors],
     predict: Callable[[Tensors, Domain, str], Fields], tensors: TensorsOf = no_tensors, *,
-    per_pixel: bool = False, colour: int = 3,
+    per_pixel: bool = False, uses_all_inputs: bool = False, colour: int = 3,
 ) -> DownscalingModel:  # fmt: skip
     return DownscalingModel(
         name=name, label=label, phrase=phrase, summary=summary, colour=colour, role="baseline",
         params=BaselineParams, fit=partial(_fit_baseline, fit, per_pixel),
-        predict=partial(_baseline_predictor, predict), per_pixel=per_pixel, tensors=tensors,
+        predict=partial(_baseline_predictor, predict), per_pixel=per_pixel, uses_all_inputs=uses_all_inputs,
+        tensors=tensors,
     )  # fmt: skip
 
 
@@ -221,7 +227,8 @@ MODELS: dict[str, DownscalingModel] = registry(
         "ridge", "Ridge", "ridge regression by pixel",
         "Ridge regression per pixel of the residual of bicubic with a daily lapse rate, on all inputs of the "
         "3 x 3 coarse cells around it and the season.",
-        baselines.fit_ridge, baselines.with_ridge, ridge_tensors, per_pixel=True, colour=0,
+        baselines.fit_ridge, baselines.with_ridge, ridge_tensors, per_pixel=True,
+        uses_all_inputs=True, colour=0,
     ),
     _network(
         "residual", "Residual network", "the residual network",
@@ -320,12 +327,35 @@ def home(stored: StoredModel) -> tuple[Grid, Grid, dict[str, Fields], dict[str, 
     return coarse, fine, static[0], static[1]
 
 
-def _ranges(domains: Sequence[Domain]) -> dict[str, list[float]]:
+def cells_with_truth(stored: StoredModel) -> npt.NDArray[np.bool_] | None:
+    """Cells (H, W) of the model's own grid with a truth on some training day; None if all have one.
+
+    None too for a model folder from before this was stored.
+    """
+    known = stored.tensors.get(TRUTH)
+    return None if known is None or known.all() else known.astype(bool)
+
+
+def _with_truth(domains: Domains) -> npt.NDArray[np.bool_]:
+    """Cells (H, W) with a truth on some day of domains with one grid."""
+    known = [~np.isnan(domain.target).all(axis=0) for domain in domains if domain.target is not None]
+    return np.logical_or.reduce(known)
+
+
+def _ranges(domains: Domains, inputs: Sequence[str]) -> dict[str, list[float]]:
     """The smallest and largest value of each input in training, to warn of days beyond it."""
+    return {name: _reach([domain.inputs[name] for domain in domains]) for name in inputs}
+
+
+def _surface_ranges(domains: Domains) -> dict[str, list[float]]:
+    """The heights, latitudes and fine cells per coarse cell of training, to warn of terrain beyond them."""
     return {
-        name: [
-            float(min(np.nanmin(domain.inputs[name]) for domain in domains)),
-            float(max(np.nanmax(domain.inputs[name]) for domain in domains)),
-        ]
-        for name in domains[0].inputs
+        "elevation": _reach([domain.static[ELEVATION] for domain in domains]),
+        "latitude": _reach([domain.fine.lat.bounds for domain in domains]),
+        "ratio": _reach([np.array(ratio(domain.coarse, domain.fine)) for domain in domains]),
     }
+
+
+def _reach(parts: Sequence[npt.NDArray[Any]]) -> list[float]:
+    """The smallest and the largest value, missing ones left out."""
+    return [float(min(np.nanmin(part) for part in parts)), float(max(np.nanmax(part) for part in parts))]

@@ -18,6 +18,7 @@ from convoy.core.stored import AGAIN, LARGEST, Expected, Name, StoredConfig, che
 
 TASK = "climate/downscaling"
 STATIC, GRID, NETWORK = "static.", "grid.", "network."
+TRUTH = "cells_with_truth"  # (H, W): 1 in the cells with a truth on some training day
 DEEPEST_UNET = 4  # each level halves the grid and doubles the channels
 # Largest number of cells of both grids together along an axis, which bounds the matrices between them.
 _MATRIX_AT_MOST = 1 << 23
@@ -42,6 +43,12 @@ class Row(Protocol):
     def tensors(self) -> TensorsOf | None: ...
 
 
+class _Surface(Section):
+    elevation: tuple[_Value, _Value]
+    latitude: tuple[_Value, _Value]
+    ratio: tuple[_Positive, _Positive]
+
+
 class _Config(StoredConfig):
     task: Literal["climate/downscaling"]
     target: Name
@@ -49,6 +56,7 @@ class _Config(StoredConfig):
     source: Name
     calendar: Name
     range: dict[Name, tuple[_Value, _Value]]
+    surface: _Surface | None = None  # model folders of before have none
     place: Name | None
     # Units of inputs that are not in the table of variables.
     units: dict[Name, Name] = Field({})
@@ -173,6 +181,8 @@ def _check_tensors(
         static = [name for name in tensors if name.startswith(f"{STATIC}{which}.")]
         expected |= {name: Expected("float32", shape, gaps=True) for name in static}
         expected[f"{STATIC}{which}.{ELEVATION}"] = Expected("float32", shape, *_METRES, gaps=True)
+    if TRUTH in tensors:
+        expected[TRUTH] = Expected("uint8", fine, 0, 1)
     if isinstance(config, _NetworkConfig):
         pixels = config.network.pixels
         if pixels is not None and pixels != fine:

@@ -117,22 +117,36 @@ def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], targe
     if params.conserve == "softmax" and not nests:
         raise ConvoyError(f"{name}: conserve 'softmax' needs grids that nest; choose additive, auto or none")
     differs = disagreement(domains, target)
+    known = float(f"{differs:.3g}") if np.isfinite(differs) else None
     chosen = params.conserve
     if chosen == "auto":
         spread = float(np.nanstd(np.concatenate([domain.inputs[target].ravel() for domain in domains])))
         chosen = "additive" if nests and differs <= AGREEMENT * spread else "none"
-    known = float(f"{differs:.3g}") if np.isfinite(differs) else None
+        if chosen == "none":
+            why = (
+                "the grids do not nest" if not nests
+                else "less than half of the truth is known" if known is None
+                else f"area means of the truth differ from the coarse {target} by {differs:.3g} (RMSE), more "
+                f"than {AGREEMENT * spread:.3g}"
+            )  # fmt: skip
+            print(f"{name}: conserve 'auto' is none: {why}", flush=True)
     return {"setting": params.conserve, "used": chosen, "disagreement": known}
 
 
 def disagreement(domains: Sequence[Domain], target: str) -> float:
-    """RMSE between the coarse input and the area means of the truth; infinite where cells are missing."""
-    total, days = 0.0, 0
+    """RMSE between the coarse input and the area means of the truth, over cells where both are known.
+
+    Infinite where those are less than half of the area.
+    """
+    total, area, days = 0.0, 0.0, 0
     for domain in domains:
         assert domain.target is not None
         means = area_mean(domain.fine, domain.coarse)
-        difference = means(domain.target) - domain.inputs[target]
-        total += float((difference.astype(np.float64) ** 2 * domain.coarse.areas).sum())
+        missing = np.isnan(domain.target)
+        difference = means(np.where(missing, np.float32(0), domain.target)) - domain.inputs[target]
+        # Matrices compute the means, so that a missing cell would spoil all of them.
+        known = np.isfinite(difference) & (means(missing.astype(np.float32)) == 0)
+        total += float((difference.astype(np.float64) ** 2 * domain.coarse.areas).sum(where=known))
+        area += float(np.broadcast_to(domain.coarse.areas, known.shape).sum(where=known))
         days += len(domain.days)
-    value = float(np.sqrt(total / max(days, 1)))
-    return value if np.isfinite(value) else float("inf")
+    return float(np.sqrt(total / area)) if area > 0.5 * days else float("inf")
