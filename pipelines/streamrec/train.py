@@ -8,6 +8,8 @@ from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.streamrec.classification.corpus.data import read
 from convoy.streamrec.classification.models import specs
+from convoy.streamrec.classification.networks.vectors import coverage
+from convoy.streamrec.classification.networks.vectors_io import pretrained
 from convoy.tasks import model_named
 from convoy.training.checkpoints import Checkpoint, run_key
 from convoy.training.event_log import recorded
@@ -21,7 +23,8 @@ def main(model: str) -> None:
     params = load(f"streamrec.models.{model}", model_named(specs.MODELS, model).params)
     shared = load("streamrec.train", TrainParams)
     corpus = read(CORPUS)
-    key = run_key(params.model_dump(mode="json"), sha256(CORPUS / MANIFEST), specs.TRAINED_BY)
+    vectors = pretrained(params, corpus.tokenizer_json)
+    key = run_key(specs.inputs(params, vectors), sha256(CORPUS / MANIFEST), specs.TRAINED_BY)
 
     def checkpoint(seed: int) -> Checkpoint:
         return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)
@@ -35,10 +38,14 @@ def main(model: str) -> None:
         "params": params.model_dump(mode="json"),
     }
     with recorded(facts, follower="convoy.tracking.live") as events:
-        config, tensors, curve = specs.train(model, params, corpus, shared.seeds, checkpoint, events.epoch)
+        config, tensors, curve = specs.train(
+            model, params, corpus, shared.seeds, checkpoint, events.epoch, vectors
+        )
         out = Path("data/streamrec/models") / model
         artifact.write(out, config, tensors, corpus.tokenizer_json, curve)
         events.finished(sha256(out / MANIFEST))
+    if vectors is not None:
+        print(coverage(config["vectors"]))
     for seed in shared.seeds:
         checkpoint(seed).remove()
 

@@ -143,3 +143,68 @@ def test_running_statistics_are_those_of_torch() -> None:
     norm(torch.cat(windows))
     torch.testing.assert_close(network.branches[0].norm.running_mean, norm.running_mean)
     torch.testing.assert_close(network.branches[0].norm.running_var, norm.running_var)
+
+
+def two_channels(**changes: object) -> tuple[TextCNN, Textbook, Textbook]:
+    """A network with different channels, and the textbook's with each of them alone."""
+    ours = small(kernel_sizes=(3, 4, 5), mode="multichannel", **changes)
+    assert ours.fixed is not None
+    nn.init.normal_(ours.fixed.weight[1:].detach())
+    books = []
+    state = ours.state_dict()
+    fixed = state.pop("fixed.weight")
+    for table in (state["embedding.weight"], fixed):
+        book = Textbook(50, 6, 5, (3, 4, 5), 4)
+        values = {**state, "embedding.weight": table}.values()
+        book.load_state_dict(dict(zip(book.state_dict(), values, strict=True)))
+        books.append(book)
+    return ours, *books
+
+
+@pytest.mark.parametrize("path", ["_convolved", "_looked_up"])
+def test_filters_are_applied_to_both_channels_and_the_results_added(path: str) -> None:
+    """Kim (2014), section 2.1: convolve each channel, add, then norm, relu and maximum; one bias."""
+    ours, trained, fixed = two_channels()
+    ours.eval(), trained.eval()
+    tokens = texts([12] * 8, 12)
+    pooled = []
+    for number in range(3):
+        convolution, norm = trained.layers[2 * number], trained.layers[2 * number + 1]
+        channels = [book.embedding(tokens).transpose(1, 2) for book in (trained, fixed)]
+        added = convolution(channels[0]) + F.conv1d(
+            channels[1], convolution.weight, padding=(3, 4, 5)[number] // 2
+        )
+        pooled.append(F.relu(norm(added)).amax(2))
+    torch.testing.assert_close(getattr(ours, path)(tokens), torch.cat(pooled, 1), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["_convolved", "_looked_up"])
+@pytest.mark.parametrize(
+    ("mode", "trained"),
+    [("random", True), ("non_static", True), ("static", False), ("multichannel", True)],
+)
+def test_only_the_channel_that_is_not_fixed_has_a_gradient(path: str, mode: str, trained: bool) -> None:
+    network = small(kernel_sizes=(3, 4), mode=mode)
+    assert (network.fixed is not None) == (mode == "multichannel")
+    getattr(network, path)(texts([7, 3, 12], 12)).sum().backward()
+    gradient = network.embedding.weight.grad
+    assert (gradient is not None and bool(gradient.any())) == trained
+    if network.fixed is not None:
+        assert network.fixed.weight.grad is None
+        assert not network.fixed.weight.requires_grad
+    assert all(
+        weight.grad is not None
+        for branch in network.branches
+        for weight in branch.parameters()
+        if weight.ndim > 1
+    )
+
+
+def test_vectors_are_set_in_all_channels_and_padding_stays_zero() -> None:
+    network = small(mode="multichannel")
+    vectors = torch.randn(50, 6)
+    network.set_vectors(vectors)
+    assert network.fixed is not None
+    for channel in (network.embedding, network.fixed):
+        assert torch.equal(channel.weight[1:], vectors[1:])
+        assert not channel.weight[0].any()

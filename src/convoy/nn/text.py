@@ -5,7 +5,7 @@ which a batch is padded.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from convoy.nn.kernels.switch import enabled
 from convoy.nn.kernels.token_convolution import window_maxima
 
 PADDING, UNKNOWN = 0, 1
+Mode = Literal["random", "static", "non_static", "multichannel"]
 
 
 class TextCNN(nn.Module):
@@ -24,22 +25,36 @@ class TextCNN(nn.Module):
     is 0. Per kernel size: Conv1d(padding=k // 2), batch norm, relu, maximum over positions. Of a text of n
     tokens only the first n + 2 * (k // 2) - k + 1 positions enter the maximum and the batch statistics; an
     empty text gives zeros. `embedding_std`: standard deviation of the initial embeddings (PyTorch's default
-    is 1).
+    is 1). `mode`: embeddings are trained (random, non_static), fixed (static), or a trained and a fixed
+    channel (multichannel), to both of which each filter is applied before the results are added.
     Source: Kim (2014), Convolutional Neural Networks for Sentence Classification.
     """
 
     def __init__(
         self, vocab_size: int = 30000, embedding_dim: int = 128, num_filters: int = 100,
         kernel_sizes: Sequence[int] = (3, 4, 5), num_classes: int = 10, dropout: float = 0.5,
-        embedding_std: float = 1.0,
+        embedding_std: float = 1.0, mode: Mode = "random",
     ) -> None:  # fmt: skip
         super().__init__()
         self.embedding = _embedding(vocab_size, embedding_dim, embedding_std)
+        self.fixed: nn.Embedding | None = None
+        if mode == "multichannel":
+            self.fixed = nn.Embedding.from_pretrained(
+                self.embedding.weight.detach().clone(), padding_idx=PADDING
+            )
+        self.embedding.weight.requires_grad_(mode != "static")
         self.kernel_sizes = tuple(kernel_sizes)
         self.branches = nn.ModuleList(_Branch(embedding_dim, num_filters, k) for k in kernel_sizes)
         self.dropout = nn.Dropout(dropout)
         features = num_filters * len(kernel_sizes)
         self.classifier = nn.Linear(features, num_classes) if num_classes else nn.Identity()
+
+    @torch.no_grad()
+    def set_vectors(self, vectors_VE: Tensor) -> None:
+        """Replace the embeddings of all channels; those of the padding stay zeros."""
+        for channel in filter(None, (self.embedding, self.fixed)):
+            channel.weight.copy_(vectors_VE)
+            channel.weight[PADDING] = 0
 
     def forward(self, tokens_NL: Tensor) -> Tensor:
         return self.classifier(self.dropout(self._pooled(tokens_NL)))
@@ -58,7 +73,7 @@ class TextCNN(nn.Module):
     def _convolved(self, tokens_NL: Tensor) -> Tensor:
         """The rectified maxima by definition: one convolution per kernel size."""
         length_N = (tokens_NL != PADDING).sum(1)
-        embedded_NEL = self.embedding(tokens_NL).transpose(1, 2)
+        embedded_NEL = F.embedding(tokens_NL, self._table(), PADDING).transpose(1, 2)
         pooled = []
         for k, convolution, norm in self._parts():
             convolved_NFJ = convolution(embedded_NEL)
@@ -79,7 +94,7 @@ class TextCNN(nn.Module):
             statistics = torch.stack([running_mean, torch.cat([norm.running_var for norm in norms])])
         pooled_ND, mean_D, variance_D, count_D = window_maxima(
             tokens_NL,
-            self.embedding.weight,
+            self._table(),
             [convolution.weight for convolution in convolutions],
             torch.cat([norm.weight for norm in norms]),
             torch.cat([norm.bias for norm in norms]),
@@ -89,6 +104,10 @@ class TextCNN(nn.Module):
         if self.training:
             _track(norms, mean_D + bias_D, variance_D, count_D)
         return pooled_ND
+
+    def _table(self) -> Tensor:
+        """The embeddings (V, E): with two channels their sum, since a convolution is linear in them."""
+        return self.embedding.weight if self.fixed is None else self.embedding.weight + self.fixed.weight
 
     def _parts(self) -> list[tuple[int, nn.Conv1d, nn.BatchNorm1d]]:
         branches = cast(Iterable[_Branch], self.branches)

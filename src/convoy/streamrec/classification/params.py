@@ -1,8 +1,8 @@
 """Params of the models, the sections `streamrec.models.<name>` of params.yaml."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from convoy.core.params import Section
 from convoy.training.params import ClassificationParams, Recipe
@@ -37,11 +37,39 @@ class BowTraining(NetworkTraining):
     threads: int = Field(1, ge=1, le=256)
 
 
+RANDOM = "random"
+Mode = Literal["random", "static", "non_static", "multichannel"]
+
+
+class EmbeddingParams(Section):
+    """The initial word embeddings and how they are trained (Kim, 2014)."""
+
+    vectors: str = Field(
+        RANDOM,
+        min_length=1,
+        description="`random`, or the path of word vectors: word2vec text, GloVe, fastText .vec, these with "
+        ".gz, or a folder with a .safetensors file and vocabulary.txt",
+    )
+    mode: Mode = Field(
+        "random",
+        description="with vectors: static (fixed), non_static (trained on) or multichannel (the sum of both)",
+    )
+
+    @model_validator(mode="after")
+    def _vectors_fit_the_mode(self) -> Self:
+        if self.mode == "random" and self.vectors != RANDOM:
+            raise ValueError("mode random uses no vectors: set mode to static, non_static or multichannel")
+        if self.mode != "random" and self.vectors == RANDOM:
+            raise ValueError(f"mode {self.mode} needs vectors: set vectors to their path")
+        return self
+
+
 class TextCNNParams(Section):
     """The network of convoy.nn.text.TextCNN and how it is fitted."""
 
     embedding_dim: int = Field(128, ge=1, le=4096)
     embedding_std: float = Field(0.1, gt=0, le=10, description="standard deviation of initial embeddings")
+    embedding: EmbeddingParams = EmbeddingParams()
     num_filters: int = Field(100, ge=1, le=4096, description="per kernel size")
     kernel_sizes: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
         (3, 4, 5), min_length=1, max_length=8, description="in words"
@@ -51,7 +79,8 @@ class TextCNNParams(Section):
     training: NetworkTraining = NetworkTraining()
 
     def arguments(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude={"word_dropout", "training"})
+        found = self.model_dump(mode="json", exclude={"embedding", "word_dropout", "training"})
+        return found if self.embedding.mode == "random" else {**found, "mode": self.embedding.mode}
 
 
 class BowParams(Section):

@@ -10,7 +10,7 @@ from convoy.core.errors import ConvoyError
 from convoy.nn.text import BagOfWordsModel, TextCNN
 from convoy.streamrec.classification.models.specs import checked
 from convoy.streamrec.classification.models.stored import shapes
-from convoy.streamrec.classification.params import BowParams, TextCNNParams
+from convoy.streamrec.classification.params import BowParams, EmbeddingParams, TextCNNParams
 from tests.support.tiny import write_model
 
 TEXTS = ["a tale of two cities", "the café at the end of the road", "one road two cats no café"]
@@ -26,7 +26,12 @@ def models(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("kind", "network", "arguments"),
-    [("bow", BagOfWordsModel, ARGUMENTS), ("textcnn", TextCNN, CNN)],
+    [
+        ("bow", BagOfWordsModel, ARGUMENTS),
+        ("textcnn", TextCNN, CNN),
+        ("textcnn", TextCNN, CNN | {"mode": "static"}),
+        ("textcnn", TextCNN, CNN | {"mode": "multichannel"}),
+    ],
 )
 def test_shapes_are_those_of_the_torch_modules(kind, network, arguments):
     state = {name: (tuple(t.shape), str(t.dtype)) for name, t in network(**arguments).state_dict().items()}
@@ -41,6 +46,8 @@ def test_every_network_that_params_allow_may_be_stored(models, kind, params):
 
     own = {"bow": stored._Network, "textcnn": stored._TextCNN}[kind].model_json_schema()["properties"]
     theirs = params.model_json_schema()["properties"]
+    if kind == "textcnn":
+        theirs |= EmbeddingParams.model_json_schema()["properties"]
     ignored = ("default", "description", "title")
     for name in own.keys() - {"vocab_size", "num_classes"}:
         bounds = [{k: v for k, v in side[name].items() if k not in ignored} for side in (own, theirs)]

@@ -26,6 +26,7 @@ from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, regis
 
 if TYPE_CHECKING:
     from convoy.nn.kernels.lookup import Lookup
+    from convoy.streamrec.classification.networks.vectors import WordVectors
     from convoy.training.checkpoints import Checkpoint
 
 TRAINED_BY = "convoy.streamrec.classification.networks.fit"  # the module whose code a checkpoint depends on
@@ -55,14 +56,15 @@ class TextModel(ModelSpec[Fit, Predict]):
 
 def train(
     name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints = None,
-    on_epoch: OnEpoch | None = None,
+    on_epoch: OnEpoch | None = None, vectors: "WordVectors | None" = None,
 ) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
     """Fit a model once per seed; return config.json's content, tensors by seed and the first learning curve.
 
-    For `checkpoint` and `on_epoch` see `convoy.training.seeds.train_seeds`. A baseline is deterministic and
-    fitted for the first seed only.
+    `vectors`: initial embeddings, for params that name some. For `checkpoint` and `on_epoch` see
+    `convoy.training.seeds.train_seeds`. A baseline is deterministic and fitted for the first seed only.
     """
-    fitted = model_named(MODELS, name).fit(name, params, corpus, seeds, checkpoint, on_epoch)
+    given = (name, params, corpus, seeds, checkpoint, on_epoch)
+    fitted = model_named(MODELS, name).fit(*given) if vectors is None else _train_network(*given, vectors)
     text = {"categories": list(corpus.categories), "text": corpus.text}
     config = {"schema": 1, "kind": name, "network": {}, **text, **fitted.config}
     return config, fitted.tensors, fitted.curve
@@ -80,13 +82,25 @@ def probabilities(stored: StoredModel, corpus: Corpus, items: Indices) -> dict[i
     return {seed: predict(stored.config, tensors, corpus, items) for seed, tensors in stored.seeds.items()}
 
 
+def inputs(params: Any, vectors: "WordVectors | None") -> dict[str, Any]:
+    """The params and vectors that a training depends on, for the key of its checkpoints."""
+    found: dict[str, Any] = params.model_dump(mode="json")
+    if vectors is None:
+        found.pop("embedding", None)
+    else:
+        found["embedding"] = {"mode": params.embedding.mode, "sha256": vectors.sha256}
+    return found
+
+
 def _train_network(
-    name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints, on_epoch: OnEpoch | None
-) -> Fitted:
+    name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints, on_epoch: OnEpoch | None,
+    vectors: "WordVectors | None" = None,
+) -> Fitted:  # fmt: skip
     from convoy.streamrec.classification.networks import fit
     from convoy.training.seeds import train_seeds
 
-    trained = train_seeds(partial(fit.train, name, params, corpus), seeds, checkpoint, on_epoch)
+    train_one = partial(fit.train, name, params, corpus, vectors=vectors)
+    trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
     training = params.training.model_dump(mode="json")
     return Fitted({**trained.config, "training": training}, trained.tensors, trained.curve)
 
@@ -106,6 +120,9 @@ def _bow_lookup(tensors: Tensors, _network: Config) -> "Lookup":
 def _textcnn_lookup(tensors: Tensors, network: Config) -> "Lookup":
     from convoy.nn.kernels import lookup
 
+    if "fixed.weight" in tensors:  # a convolution is linear, so the two channels are one table
+        table = tensors["embedding.weight"] + tensors["fixed.weight"]
+        tensors = {**tensors, "embedding.weight": table}
     return lookup.textcnn(tensors, network["kernel_sizes"])
 
 

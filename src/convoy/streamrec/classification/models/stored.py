@@ -18,6 +18,7 @@ from convoy.core.params import Section, parse
 from convoy.core.printable import cut
 from convoy.core.stored import AGAIN, LARGEST, Expected, Name, StoredConfig, check
 from convoy.streamrec.classification.corpus.tokens import SPECIAL_TOKENS, untrained
+from convoy.streamrec.classification.params import Mode
 
 HIDDEN = 128  # of nn.text.BagOfWordsModel
 _WORDS_AT_MOST = 1_000_000
@@ -40,6 +41,16 @@ class _Network(Section):
 class _TextCNN(_Network):
     num_filters: int = Field(ge=1, le=4096)
     kernel_sizes: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(min_length=1, max_length=8)
+    mode: Mode = "random"
+
+
+class _Vectors(Section):
+    """What `networks.vectors.WordVectors.facts` returns."""
+
+    found: int = Field(ge=1, le=_WORDS_AT_MOST)
+    vocabulary: int = Field(ge=1, le=_WORDS_AT_MOST)
+    tokens: float = Field(ge=0, le=1)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
 class _NoNetwork(Section):
@@ -69,6 +80,13 @@ class _NetworkConfig(_Config):
 
 class _TextCNNConfig(_Config):
     network: _TextCNN
+    vectors: _Vectors | None = None
+
+    @model_validator(mode="after")
+    def _vectors_of_the_mode(self) -> Self:
+        if (self.network.mode == "random") != (self.vectors is None):
+            raise ValueError(f"vectors: expected for each mode but random, and this is {self.network.mode}")
+        return self
 
 
 class _BaselineConfig(_Config):
@@ -130,6 +148,8 @@ def shapes(kind: str, network: Mapping[str, Any]) -> dict[str, Expected]:
         features = HIDDEN
         found |= {"hidden.weight": weights(HIDDEN, width), "hidden.bias": weights(HIDDEN)}
     else:
+        if network.get("mode") == "multichannel":
+            found["fixed.weight"] = found["embedding.weight"]
         filters, kernels = network["num_filters"], network["kernel_sizes"]
         features = filters * len(kernels)
         for place, kernel in enumerate(kernels):

@@ -1,7 +1,7 @@
 """The networks of StreamRec, from a corpus to weights and from weights to probabilities."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,13 @@ from convoy.core.params import parse
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.streamrec.classification.corpus.data import TRAIN, VALIDATION, Corpus
 from convoy.streamrec.classification.networks.batches import TextBatches
-from convoy.streamrec.classification.params import BowParams, NetworkTraining, TextCNNParams
+from convoy.streamrec.classification.networks.vectors import WordVectors
+from convoy.streamrec.classification.params import (
+    BowParams,
+    EmbeddingParams,
+    NetworkTraining,
+    TextCNNParams,
+)
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch, fit, predict, seeded
@@ -28,13 +34,16 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"textcnn": TextCNN, "bow": BagO
 def train(
     name: str, params: TextCNNParams | BowParams, corpus: Corpus, seed: int,
     checkpoint: Checkpoint | None = None, on_epoch: OnEpoch = lambda _row, _resumed: None,
+    *, vectors: WordVectors | None = None,
 ) -> Trained:  # fmt: skip
-    """Fit the network of a model.
+    """Fit the network of a model; `vectors` are its initial embeddings where its params name some.
 
     A temperature fitted on the validation split (Guo et al., 2017) is folded into the last layer, so that the
     probabilities are calibrated though the training labels were smoothed. Raises ConvoyError where a split
     or a category is empty.
     """
+    if (getattr(params, "embedding", EmbeddingParams()).mode == "random") != (vectors is None):
+        raise ValueError("vectors: expected where the params name a mode that uses them, and nowhere else")
     arguments = {
         "vocab_size": corpus.vocab_size, "num_classes": len(corpus.categories), **params.arguments(),
     }  # fmt: skip
@@ -45,6 +54,10 @@ def train(
             raise ConvoyError(f"{name}: {len(part)} items in the {split} split; a larger catalogue is needed")
     with seeded(seed):
         network = NETWORKS[name](**arguments)
+    config: dict[str, Any] = {"network": arguments}
+    if vectors is not None:
+        cast(TextCNN, network).set_vectors(torch.from_numpy(vectors.table(corpus.vocab_size, seed)))
+        config["vectors"] = vectors.facts(corpus.vocab_size, examples.tokens.numpy())
     fitted = fit(
         network, examples, validation, Classification(params.training.label_smoothing), params.training,
         seed, name, checkpoint, on_epoch,
@@ -54,7 +67,7 @@ def train(
     tensors = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
     for key in ("classifier.weight", "classifier.bias"):
         tensors[key] *= np.float32(scale)
-    return Trained({"network": arguments}, tensors, fitted.csv())
+    return Trained(config, tensors, fitted.csv())
 
 
 def probabilities(
