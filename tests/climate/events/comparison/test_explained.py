@@ -11,12 +11,15 @@ FACTS = Facts(
 )  # fmt: skip
 
 
-def gradcam(inside, weights=0.1):
+def gradcam(inside, weights=0.1, alike=0.05):
     own = {"pointing": 0.9, "pointing_low": 0.88, "pointing_high": 0.92, "energy_inside": inside, "iou": 0.4}
     return {
         "n": 70, "correct": 90, **own, "random": BLIND, "center": BLIND, "anomaly_size": BLIND,
         "gradient": BLIND,
-        "randomised_weights": {**BLIND, "pointing": weights, "pointing_low": weights - 0.02},
+        "randomised_weights": {
+            **BLIND, "pointing": weights, "pointing_low": weights - 0.02, "rank_correlation": alike,
+            "other_masks": BLIND, "cascade": [{"from": "head", "rank_correlation": 0.9, "pointing": 0.8}],
+        },
         "off_centre": {"n": 60, **own, "center": BLIND}, "classes": {"cyclone": {"n": 70, **own}},
     }  # fmt: skip
 
@@ -38,14 +41,16 @@ def both():
 def test_the_confounder_in_words(both):
     explained, confounded = sentences(both)
     assert "points into the event on 90.0% of 70" in explained
+    assert "a rank correlation of 0.05 with those of the trained network" in explained
     assert explained.endswith("explains no more than the input does.")
     assert "95.0% of the test maps with the mark correctly and 65.0% of the clean ones, 30.0" in confounded
     assert "85.0% compared with 55.0% without the mark" in confounded
 
 
 def test_weights_that_point_above_chance_are_reported(both):
-    both["simple_cnn"]["gradcam"] = gradcam(0.45, weights=0.5)
-    assert sentences(both)[0].endswith("part of the explanation is not learnt.")
+    for changed in ({"weights": 0.5}, {"alike": 0.6}):
+        both["simple_cnn"]["gradcam"] = gradcam(0.45, **changed)
+        assert sentences(both)[0].endswith("part of the explanation is not learnt.")
 
 
 def test_images_without_masks_have_no_sentences():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.events.data import TEST
+from convoy.climate.events.evaluation import explanations
 from convoy.climate.events.evaluation.evaluate import EvaluateParams, check_belongs, score
 from convoy.climate.events.evaluation.examples_io import read_examples, write_examples
 from convoy.climate.events.evaluation.explanations import importance_of
@@ -45,6 +46,31 @@ def test_a_trained_network_points_better_than_blind_maps_and_random_weights(scor
     blind = [gradcam[name]["pointing"] for name in ("random", "center", "randomised_weights")]
     assert gradcam["pointing"] > 2 * max(blind)
     assert gradcam["energy_inside"] > 2 * gradcam["random"]["energy_inside"]
+
+
+def test_explanations_do_not_resemble_those_of_random_weights(scored):
+    sanity = scored.metrics["gradcam"]["randomised_weights"]
+    assert abs(sanity["rank_correlation"]) < 0.25
+    # Chance: the maps know nothing of the masks of other images.
+    elsewhere = sanity["other_masks"]
+    assert elsewhere["pointing_low"] < 0.1
+    assert [row["from"] for row in sanity["cascade"]] == [
+        "classifier", "stages.3", "stages.2", "stages.1", "stages.0", "stem.1", "stem.0",
+    ]  # fmt: skip
+    first, *_, last = (row["rank_correlation"] for row in sanity["cascade"])
+    assert first > last + 0.2
+
+
+def test_the_cascade_leaves_the_network_as_it_was(cnn, maps):
+    from convoy.climate.events.networks.fit import network_of
+
+    network = network_of(cnn.config, cnn.tensors)
+    rows = maps.rows(TEST)[:4]
+    on = (maps.values[rows], maps.labels[rows], maps.masks[rows])
+    own = importance_of(cnn.config, cnn.tensors, *on[:2])
+    explanations._cascade(cnn.config, network, own, on, 0)
+    for name, weights in network.state_dict().items():
+        np.testing.assert_array_equal(weights.numpy(), cnn.tensors[name])
 
 
 def test_a_model_below_the_threshold_is_not_explained(cnn, maps):

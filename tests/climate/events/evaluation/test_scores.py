@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from convoy.climate.events.evaluation.scores import (
     anomaly_size,
@@ -9,6 +10,7 @@ from convoy.climate.events.evaluation.scores import (
     off_centre,
     pointing,
     random_maps,
+    rank_correlation,
 )
 
 
@@ -73,3 +75,12 @@ def test_the_size_of_anomalies_is_largest_where_they_are():
     # 4 deviations of one channel of two, and 1 of the other.
     assert found[1, 2, 3] == 1
     assert found[1, 5, 5] == pytest.approx(1 / 4)
+
+
+def test_the_rank_correlation_is_scipys():
+    random = np.random.default_rng(0)
+    one, other = random.random((3, 8, 8)).round(1), random.random((3, 8, 8)).round(1)
+    other[2] = 0  # constant: nothing in common with any map
+    expected = [spearmanr(one[k].ravel(), other[k].ravel()).statistic for k in range(2)]
+    np.testing.assert_allclose(rank_correlation(one, other), [*expected, 0])
+    np.testing.assert_allclose(rank_correlation(one, one**3), 1)

@@ -24,10 +24,13 @@ _ROWS = (
 _HOW = (
     "Pointing: the most important cell is inside the event's mask. Energy: the share of all importance "
     "inside the mask. IoU: overlap of the mask with the cells of at least half the largest importance. "
-    "Second lines are 95% confidence intervals (Wilson)."
+    "Second lines are 95% confidence intervals (Wilson). An explanation that shows what was learnt does not "
+    "resemble those of networks with randomised weights (Adebayo et al. 2018)."
 )
 
 
+_ALIKE = 0.2
+"""Rank correlation from which on maps of two networks are called alike."""
 _NOT_SCORED = (
     "Where the objects are is not known of these images, so that explanations are shown and not scored."
 )
@@ -88,13 +91,15 @@ def _on_gradcam(label: str, gradcam: Mapping[str, Any]) -> str:
     return (
         f"Grad-CAM of {label} points into the event on {percent(gradcam['pointing'])} of {gradcam['n']:,} "
         f"correctly classified maps with an event; the energy inside the masks is "
-        f"{percent(gradcam['energy_inside'])}.{off} With randomised weights it points into "
-        f"{percent(weights['pointing'])}; maps without any network point into "
+        f"{percent(gradcam['energy_inside'])}.{off} With randomised weights its maps have a rank correlation "
+        f"of {weights['rank_correlation']:.2f} with those of the trained network. They point into "
+        f"{percent(weights['pointing'])} of the events, into the masks of other maps, which is chance, "
+        f"{percent(weights['other_masks']['pointing'])}; maps without any network point into "
         f"{percent(gradcam['random']['pointing'])} (random), {percent(gradcam['center']['pointing'])} (the "
         f"centre) and {percent(size['pointing'])} (where the anomalies are largest)"
         + (
             ": what is not learnt explains no more than the input does."
-            if weights["pointing_low"] <= blind
+            if weights["pointing_low"] <= blind and weights["rank_correlation"] <= _ALIKE
             else ", so that part of the explanation is not learnt."
         )
     )
@@ -131,6 +136,8 @@ def _explanations(model: str, gradcam: Mapping[str, Any], examples: Arrays | Non
         far = gradcam["off_centre"]
         rows.append([f"Grad-CAM, {far['n']:,} events off the centre", *_cells(far)])
         rows.append(["map of the centre, the same events", *_cells(far["center"])])
+    elsewhere = gradcam["randomised_weights"]["other_masks"]
+    rows.append(["randomised weights, masks of other maps", *_cells(elsewhere)])
     by_class = [
         [name.replace("_", " "), f"{row['n']:,}", *_cells(row)] for name, row in gradcam["classes"].items()
     ]
@@ -145,6 +152,17 @@ def _explanations(model: str, gradcam: Mapping[str, Any], examples: Arrays | Non
         [
             Table(["map of importance", "pointing", "energy inside", "IoU"], rows),
             Table(["class", "maps", "pointing", "energy inside", "IoU"], by_class),
+            Table(
+                [
+                    "weights randomised from the output to",
+                    "rank correlation with the explanation",
+                    "pointing",
+                ],
+                [
+                    [row["from"], f"{row['rank_correlation']:.2f}", percent(row["pointing"])]
+                    for row in gradcam["randomised_weights"]["cascade"]
+                ],
+            ),
         ],
     )
 

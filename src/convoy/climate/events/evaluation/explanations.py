@@ -1,5 +1,6 @@
 """Explanations of a network by Grad-CAM, and their scores compared with trivial maps and other weights."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -50,8 +51,8 @@ def explain(
 
     predicted (n,) are the classes that the model predicts for the rows. Other than Grad-CAM: `random` maps, a
     `center` map, the `anomaly_size` of each cell, the plain `gradient`, and Grad-CAM of the network with
-    `randomised_weights` (Adebayo et al. 2018). `off_centre`: Grad-CAM on events off the centre; `classes`: by
-    class of event.
+    `randomised_weights` (see `_sanity`). `off_centre`: Grad-CAM on events off the centre; `classes`: by class
+    of event.
     """
     assert images.masks is not None
     correct = rows[predicted == images.labels[rows]]
@@ -71,10 +72,7 @@ def explain(
     far = scores.off_centre(masks)
     found: dict[str, Any] = {"n": n, "correct": len(correct), **_scored(own, masks)}
     found |= {name: _scored(maps, masks) for name, maps in others.items()}
-    found["randomised_weights"] = _mean_of(
-        [_scored(_gradcam(_randomised(config, seed + k), config, values, labels), masks)
-         for k in range(_NEW_WEIGHTS)]
-    )  # fmt: skip
+    found["randomised_weights"] = _sanity(config, network, own, (values, labels, masks), seed)
     if far.any():
         centre = _scored(others["center"][far], masks[far])
         found["off_centre"] = {"n": int(far.sum()), **_scored(own[far], masks[far]), "center": centre}
@@ -123,6 +121,61 @@ def _batched(values: npt.NDArray[Any], classes: Rows, config: Config, method: An
         x = standardised(torch.from_numpy(np.ascontiguousarray(values[part])), standard)
         parts.append(method(x, torch.from_numpy(classes[part])).numpy())
     return np.concatenate(parts)
+
+
+def _sanity(
+    config: Config, network: nn.Module, own: Maps, on: tuple[npt.NDArray[Any], Rows, scores.Masks], seed: int
+) -> dict[str, Any]:
+    """Grad-CAM with randomised weights, which must not resemble the maps `own` (Adebayo et al. 2018).
+
+    Scores are means over several networks with new weights. `rank_correlation`: of their maps with `own`, the
+    mean over images, 0 where they have nothing in common. `other_masks`: with the mask of the next image in
+    place of its own, what maps reach that do not depend on where the event is. Randomised layers pass on
+    where an image has structure, so that on its own mask a map may score above that; `anomaly_size` is what
+    the image alone reaches. `cascade`: with weights randomised from the output on, one part of the network
+    after the other, for the first images.
+    """
+    values, labels, masks = on
+    scored, elsewhere, alike = [], [], []
+    for number in range(_NEW_WEIGHTS):
+        maps = _gradcam(_randomised(config, seed + number), config, values, labels)
+        scored.append(_scored(maps, masks))
+        elsewhere.append(_scored(maps, np.roll(masks, 1, axis=0)))
+        alike.append(float(scores.rank_correlation(own, maps).mean()))
+    few = slice(0, _AT_ONCE)
+    return {
+        **_mean_of(scored), "rank_correlation": float(np.mean(alike)), "other_masks": _mean_of(elsewhere),
+        "cascade": _cascade(config, network, own[few], (values[few], labels[few], masks[few]), seed),
+    }  # fmt: skip
+
+
+def _cascade(
+    config: Config, network: nn.Module, own: Maps, on: tuple[npt.NDArray[Any], Rows, scores.Masks], seed: int
+) -> list[dict[str, Any]]:
+    """Rank correlation with `own` and pointing, after each part of the network from the output on."""
+    values, labels, masks = on
+    changed, fresh = copy.deepcopy(network), _randomised(config, seed)
+    found = []
+    for name in reversed(_parts(network)):
+        changed.get_submodule(name).load_state_dict(fresh.get_submodule(name).state_dict())
+        maps = _gradcam(changed, config, values, labels)
+        found.append(
+            {
+                "from": name,
+                "rank_correlation": float(scores.rank_correlation(own, maps).mean()),
+                "pointing": float(scores.pointing(maps, masks).mean()),
+            }
+        )
+    return found
+
+
+def _parts(network: nn.Module) -> list[str]:
+    """Names of the parts with weights from the input on: children, and children of children in a row."""
+    names = []
+    for name, child in network.named_children():
+        inner = [f"{name}.{part}" for part, _ in child.named_children()]
+        names += inner if isinstance(child, nn.Sequential | nn.ModuleList) and inner else [name]
+    return [name for name in names if any(True for _ in network.get_submodule(name).parameters())]
 
 
 def _randomised(config: Config, seed: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""How well maps of importance point at events: pointing game, energy inside the mask, overlap with it.
+"""How well maps of importance point at events, and how similar two of them are.
 
 Importance (n, H, W) lies in [0, 1], masks (n, H, W) hold at least one cell each. Each score is (n,).
 """
@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 Importance: TypeAlias = npt.NDArray[np.floating]
 Masks: TypeAlias = npt.NDArray[np.bool_]
@@ -36,6 +37,14 @@ def iou(importance: Importance, masks: Masks) -> Score:
     """Intersection over union of the mask and the cells of importance THRESHOLD and more."""
     chosen = importance >= THRESHOLD
     return (chosen & masks).sum((1, 2)) / (chosen | masks).sum((1, 2))
+
+
+def rank_correlation(importance: Importance, other: Importance) -> Score:
+    """Spearman's correlation over the cells of two maps of the same image; 0 where one is constant."""
+    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (importance, other)]
+    first, second = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    spread = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    return np.divide((first * second).sum(axis=1), spread, out=np.zeros(len(spread)), where=spread > 0)
 
 
 def off_centre(masks: Masks) -> npt.NDArray[np.bool_]:
