@@ -5,7 +5,9 @@ load.
 """
 
 import argparse
+import contextlib
 import inspect
+import os
 import runpy
 import signal
 import sys
@@ -33,16 +35,20 @@ def run(main: Callable[..., None]) -> NoReturn:
 
 
 def guarded(action: Callable[[], Any]) -> int:
-    """Run `action` and return its exit code."""
+    """Run `action` and return its exit code; a signal that ends it ends the process here."""
     interrupts.handle()
+    code = 0
     try:
         action()
     except ConvoyError as error:
-        print(f"convoy: {one_line(error)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return _interrupted()
-    return _ended(0)
+        if interrupts.received() is None:  # else a library made this of the exception of a signal
+            print(f"convoy: {one_line(error)}", file=sys.stderr)
+            code = error.exit_code
+    except (KeyboardInterrupt, SystemExit):
+        if interrupts.received() is None:
+            raise
+    _leave_if_ended()
+    return code
 
 
 def launch() -> NoReturn:
@@ -58,9 +64,8 @@ def launch() -> NoReturn:
         code = end.code
     except BaseException:
         # Libraries that are interrupted while they load raise errors of their own, such as ImportError.
-        if interrupts.received() is None:
-            raise
-        code = _ended(0)
+        _leave_if_ended()
+        raise
     _exit(code)
 
 
@@ -76,17 +81,20 @@ def _locked(main: Callable[..., None], arguments: dict[str, str]) -> None:
         main(**arguments)
 
 
-def _ended(code: int) -> int:
-    """The exit code of what ended with `code`, or that of a signal whose exception a library swallowed."""
+def _leave_if_ended() -> None:
+    """Exit with the code of the signal that arrived, if one did, though a library swallowed its exception.
+
+    At once: outputs are complete or absent, and threads of libraries may abort a slower exit.
+    """
     number = interrupts.received()
     if number is None:
-        return code
-    return _interrupted() if number == signal.SIGINT else 128 + number
-
-
-def _interrupted() -> int:
-    print("convoy: interrupted; nothing half-written is left", file=sys.stderr)
-    return 130
+        return
+    if number == signal.SIGINT:
+        print("convoy: interrupted; nothing half-written is left", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(128 + number)
 
 
 def _exit(code: Any) -> NoReturn:
