@@ -62,8 +62,10 @@ def _put_in_place(partial: Path, path: Path) -> None:
     """Move the folder `partial` to `path`; what stood there is then at `partial`, or removed.
 
     Both are exchanged in one step where the kernel and the file system can, so that readers find one of the
-    two at any moment, and so does another writer of the same folder.
+    two at any moment, and so does another writer of the same folder. A link is refused, as by a rename.
     """
+    if path.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     while True:
         try:
             if not _exchange(partial, path):
