@@ -51,6 +51,7 @@ def test_columns_are_an_option_where_a_stage_has_a_param(folder):
 USAGE = {
     "embed": "CATALOGUE OUT",
     "accept": "PATH",
+    "versions": "STORE",
     "neighbours": "PATH [ITEM_ID]",
     "downscale": "IN... OUT",
     "explain": "IN...",

@@ -1,9 +1,11 @@
 """`convoy accept`: whether a version of embeddings may be offered to its users."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,13 +17,14 @@ from convoy.core.printable import one_line
 from convoy.core.stage import guarded
 
 if TYPE_CHECKING:
-    from convoy.embeddings.acceptance.case import Case
+    from convoy.embeddings.acceptance.case import Case, Result
 
 EXAMPLE = """\b
 Example:
   convoy accept data/streamrec/embeddings/textcnn \\
     --catalogue data/streamrec/catalogue.parquet --model data/streamrec/models/textcnn
   convoy accept vectors --against accepted_vectors --catalogue titles.csv
+  convoy accept vectors --into store
   convoy accept data/climate/series/embeddings/temporal_cnn
 
 \b
@@ -69,13 +72,21 @@ def accept(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where to write certificate.json and certificate.html."),
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STORE",
+            help="Compare with the accepted version of this store of versions, add this one where it passes, "
+            "and make it the accepted one.",
+        ),
+    ] = None,
 ) -> None:
     """Check a version of embeddings before it is offered.
 
     Prints every check with what it found. A check for which nothing was given to compare with does not apply.
     """
     given = _Given(path, accepted, catalogue, columns, model, bag_of_words, metrics)
-    raise typer.Exit(guarded(lambda: _accept(given, out)))
+    raise typer.Exit(guarded(lambda: _accept(given, out, into)))
 
 
 @dataclass(frozen=True)
@@ -91,27 +102,58 @@ class _Given:
     metrics: Path | None
 
 
-def _accept(given: _Given, out: Path | None) -> None:
+def _accept(given: _Given, out: Path | None, into: Path | None) -> None:
+    from convoy.embeddings import versions_io
     from convoy.embeddings.acceptance.certificate import certificate, is_accepted
     from convoy.embeddings.acceptance.checks import judged
     from convoy.embeddings.acceptance.io import write_certificate
     from convoy.embeddings.acceptance.page import page
 
+    if into is not None and given.accepted is not None:
+        raise ConvoyError("--into compares with the accepted version of that store", key="--against")
     path = Path(os.path.realpath(given.path))
     folder = path.with_name(f"{path.name}-certificate") if out is None else Path(os.path.realpath(out))
-    with naming(folder, "folder", *_inputs(given)), in_place_of_params(lambda _param: "--columns"):
-        case = _case(given)
+    store = None if into is None else Path(os.path.realpath(into))
+    with (
+        naming(folder if store is None else store, "folder", *_inputs(given)),
+        in_place_of_params(lambda _param: "--columns"),
+        nullcontext() if store is None else versions_io.exclusive(store),
+    ):
+        now = None if store is None else versions_io.current(store)
+        case = _case(given if now is None else replace(given, accepted=now.embeddings))
         results = judged(case)
         found = certificate(case, results)
         html = page(case, results, found)
         write_certificate(folder, found, html)
+        kept = ""
+        if store is not None and is_accepted(results):
+            kept = _into(store, path, case, results, found, html)
     show(
         ("check", "result", "found"), [(result.check.name, result.state, result.words) for result in results]
     )
     print(f"\n{one_line(found['words'][0])}\ncertificate: {one_line(folder / 'certificate.html')}")
+    if kept:
+        print(one_line(kept))
     if not is_accepted(results):
         names = ", ".join(result.check.name for result in results if result.state == "failed")
         raise NotAcceptedError(f"not accepted: {names}", path=given.path)
+
+
+def _into(
+    store: Path, path: Path, case: "Case", results: "Sequence[Result]", found: dict[str, Any], html: str
+) -> str:
+    """Keep an accepted version in the store; one line about it."""
+    from convoy.embeddings import versions_io
+    from convoy.embeddings.alignment import align
+
+    other = None if case.accepted is None else case.accepted.items
+    alignment = None
+    if other is not None:
+        alignment = align(case.items.ids, case.items.vectors, other.ids, other.vectors)
+    churn = next((result.figures for result in results if result.check.name == "overlap"), {})
+    offer = versions_io.Offer(path, case.version.sha256, found, html, alignment, churn)
+    name, moved = versions_io.accept(store, offer)
+    return f"{store}: {name} is the accepted version{'' if moved else ' already'}"
 
 
 def _inputs(given: _Given) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from convoy.cli import accept, dashboard, downscale, embed, explain, neighbours, registry
+from convoy.cli import accept, dashboard, downscale, embed, explain, neighbours, registry, versions
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -34,6 +34,7 @@ class _Command(TyperCommand):
 for _function, _epilog in (
     (embed.embed, embed.EXAMPLE),
     (accept.accept, accept.EXAMPLE),
+    (versions.versions, versions.EXAMPLE),
     (neighbours.neighbours, neighbours.EXAMPLE),
     (downscale.downscale, downscale.EXAMPLE),
     (explain.explain, explain.EXAMPLE),

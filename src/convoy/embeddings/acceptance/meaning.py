@@ -59,10 +59,13 @@ def overlap(case: Case) -> Finding:
     kept, least = 1 - changed, LOWEST_OVERLAP
     figures = {"overlap": kept, "churn": changed}
     words = f"{kept:.1%} of the nearest {NEIGHBOURS} are those of the accepted version"
-    if seeds is not None:
-        figures["churn_of_seeds_in_sample"] = seeds
-        words += f"; among the sample alone, {1 - seeds:.1%} are the same for two seeds of the model"
-    return Finding(bool(kept >= least), words, figures)
+    if seeds is None:
+        return Finding(bool(kept >= least), words, figures)
+    ids = case.items.ids[case.sample]
+    own = 1 - churn(ids, case.items.vectors[case.sample], other.ids, other.vectors, NEIGHBOURS)
+    figures |= {"churn_in_sample": 1 - own, "churn_of_seeds_in_sample": seeds}
+    words += f"; among the sample alone {own:.1%}, and {1 - seeds:.1%} between two seeds of the model"
+    return Finding(bool(kept >= least and own >= OVERLAP_OF_SEEDS * (1 - seeds)), words, figures)
 
 
 def churn_of_seeds(case: Case) -> float | None:
