@@ -79,6 +79,7 @@ def test_all_readers_have_a_snippet():
 def test_a_snippet_gives_the_vectors_of_the_ids(workspace, monkeypatch, key):
     folder, expected = workspace
     monkeypatch.chdir(folder)
+    # In some a batch is read in each turn of a loop.
     names = run(SNIPPETS[key], every_batch="\nfor " in SNIPPETS[key])
     # The first snippet of the README shows the vectors alone.
     ids = names["ids"] if "ids" in names else names["table"]["item_id"].to_pylist()

@@ -1,21 +1,30 @@
 """A tiny training in each of Kim's modes: what is trained, what is stored, and the look-up of its vectors."""
 
 import dataclasses
+import os
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from convoy.core import artifact
 from convoy.core.errors import ConvoyError
+from convoy.core.params import parse
 from convoy.nn.text import TextCNN
+from convoy.streamrec.classification.corpus import data as corpora
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 from convoy.streamrec.classification.models.specs import checked, inputs, probabilities, train
 from convoy.streamrec.classification.networks import fit
+from convoy.streamrec.classification.networks.vectors import coverage
 from convoy.streamrec.classification.networks.vectors_io import pretrained
 from convoy.streamrec.classification.params import EmbeddingParams, NetworkTraining, TextCNNParams
+from tests.conftest import ROOT
 from tests.streamrec.classification.networks.word_vectors import write
 from tests.support.trained import QUICK, make
 
@@ -144,3 +153,49 @@ def test_the_key_of_checkpoints_follows_the_vectors_and_random_ones_leave_no_tra
     assert "embedding" not in default
     assert default == TextCNNParams().model_dump(mode="json", exclude={"embedding"})
     assert "mode" not in TextCNNParams().arguments()
+
+
+def test_dvc_watches_the_vectors_and_has_a_file_for_the_default():
+    stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["streamrec-train"]
+    assert "${streamrec.models.textcnn.embedding.vectors}" in stage["deps"]
+    assert (ROOT / EmbeddingParams().vectors).is_file()
+
+
+def test_params_of_the_docs_are_read():
+    page = (ROOT / "docs/word-vectors.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    found = parse(yaml.safe_load(block)["streamrec"]["models"]["textcnn"], TextCNNParams, "docs")
+    assert (found.embedding_dim, found.embedding.mode) == (300, "non_static")
+
+
+def test_the_train_stage_reads_the_vectors_and_prints_their_coverage(tmp_path, corpus, path):
+    data = tmp_path / "data/streamrec"
+    corpora.write(data / "corpus", corpus)
+    textcnn = {
+        "embedding_dim": DIMENSION,
+        "num_filters": 4,
+        "embedding": {"vectors": str(path), "mode": "static"},
+        "training": {"epochs": 1, "threads": 1},
+    }
+    values = {"streamrec": {"models": {"textcnn": textcnn}, "train": {"seeds": [0]}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+
+    def run():
+        return subprocess.run(
+            [sys.executable, "-P", ROOT / "pipelines/streamrec/train.py", "--model", "textcnn"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "CONVOY_TRACKING": "off"},
+        )  # fmt: skip
+
+    done = run()
+    assert (done.returncode, done.stderr) == (0, "")
+    stored = checked(artifact.read(data / "models/textcnn"))
+    assert done.stdout.splitlines()[-1] == coverage(stored.config["vectors"])
+    textcnn["embedding_dim"] = DIMENSION + 1
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    done = run()
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"convoy: {path}: line 1: expected vectors of 9 numbers; found 8; set streamrec.models"
+    )
