@@ -10,6 +10,9 @@ Transform: TypeAlias = Literal[
     "crop", "flip_left_right", "flip_up_down", "rotate", "erase", "mixup", "cutmix"
 ]  # fmt: skip
 
+View: TypeAlias = Literal["crop", "flip_left_right", "flip_up_down"]
+"""Transforms of which `convoy.nn.augmentation.AveragedViews` makes fixed views."""
+
 
 class Augmentation(Section):
     """The transforms that are applied in training, by name, and their strengths; none by default.

@@ -9,6 +9,7 @@ from convoy.climate.events.evaluation.evaluate import EvaluateParams, check_belo
 from convoy.climate.events.evaluation.examples_io import read_examples, write_examples
 from convoy.climate.events.evaluation.explanations import importance_of
 from convoy.climate.events.evaluation.overlays import OVERLAYS, with_overlays
+from convoy.climate.events.models.specs import probabilities
 from convoy.core.errors import ConvoyError
 
 PARAMS = EvaluateParams(resamples=100, min_accuracy=0.5, examples=1)
@@ -71,6 +72,23 @@ def test_the_cascade_leaves_the_network_as_it_was(cnn, maps):
     explanations._cascade(cnn.config, network, own, on, 0)
     for name, weights in network.state_dict().items():
         np.testing.assert_array_equal(weights.numpy(), cnn.tensors[name])
+
+
+def test_test_time_augmentation_averages_the_views_that_the_params_allow(cnn, maps, scored):
+    rows = maps.rows(TEST)[:12]
+    values = maps.values[rows]
+    fill = np.array(cnn.config["standard"]["mean"], np.float32)[:, None, None]  # zero where standardised
+    views = [values]
+    for down, right in ((-2, 0), (2, 0), (0, -2), (0, 2)):
+        padded = np.broadcast_to(fill, (len(values), 3, 68, 68)).copy()
+        padded[:, :, 2:66, 2:66] = values
+        views.append(padded[:, :, 2 - down : 66 - down, 2 - right : 66 - right])
+    expected = np.mean([probabilities(cnn, view)[0] for view in views], axis=0)
+    np.testing.assert_allclose(probabilities(cnn, values, ("crop",))[0], expected, atol=1e-5)
+    found = score("simple_cnn", cnn, maps, PARAMS.model_copy(update={"views": ("crop",)})).metrics
+    assert found["views"] == ["crop"]
+    assert "views" not in scored.metrics
+    assert found["test"]["log_loss"] != scored.metrics["test"]["log_loss"]
 
 
 def test_a_model_below_the_threshold_is_not_explained(cnn, maps):

@@ -17,6 +17,7 @@ from convoy.climate.events.synthetic import MARK, marked
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.statistics import rounded
+from convoy.nn.augmentation_params import View
 
 
 class EvaluateParams(ClassifierParams):
@@ -25,6 +26,11 @@ class EvaluateParams(ClassifierParams):
     min_accuracy: float = Field(
         0.8, ge=0, le=1, description="explanations are scored only for a model of at least this test accuracy"
     )
+    views: tuple[View, ...] = Field(
+        (), max_length=3,
+        description="of networks, test-time augmentation: mean probabilities of the image and of these "
+        "changes of it (crop, flip_left_right, flip_up_down); none: the image alone",
+    )  # fmt: skip
     examples: int = Field(2, ge=1, le=20, description="overlays per class of event in the report")
 
 
@@ -71,16 +77,18 @@ def score(model: str, stored: StoredModel, images: Images, params: EvaluateParam
     """
     check_belongs(model, stored, images)
     rows, cases = images.rows(TEST), cases_of(images)
-    predicted = probabilities(stored, images.values[rows])
+    predicted = probabilities(stored, images.values[rows], params.views)
     evaluation = evaluate_classifier(model, predicted, cases, params)
     metrics = {**evaluation.metrics, **_size(model, stored)}
     if not MODELS[model].is_network:
         return Scored(evaluation, rounded(metrics), None)
+    if params.views:
+        metrics["views"] = list(params.views)
     shown, accuracy = images, evaluation.metrics["test"]["accuracy"]
     first = next(iter(predicted.values()))
     if MODELS[model].with_mark:
         shown = _with_mark(images)
-        in_variant = probabilities(stored, shown.values[rows])
+        in_variant = probabilities(stored, shown.values[rows], params.views)
         figures = evaluate_classifier(model, in_variant, cases, params).metrics
         assert images.facts.marked is not None
         name = images.facts.classes[images.facts.marked]

@@ -25,6 +25,7 @@ from convoy.climate.events.params import (
     SpectraParams,
 )
 from convoy.core.artifact import StoredModel
+from convoy.nn.augmentation_params import View
 from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
@@ -76,10 +77,20 @@ def checked(stored: StoredModel) -> StoredModel:
     return check_model(stored, MODELS)
 
 
-def probabilities(stored: StoredModel, values: Values) -> dict[int, Probabilities]:
-    """Each seed's probabilities for images (n, C, H, W), (n, classes)."""
+def probabilities(
+    stored: StoredModel, values: Values, views: tuple[View, ...] = ()
+) -> dict[int, Probabilities]:
+    """Each seed's probabilities for images (n, C, H, W), (n, classes); of a network, means over `views`."""
     stored = stored.on_any_machine()
-    predict = model_named(MODELS, stored.config["kind"]).predict
+    row = model_named(MODELS, stored.config["kind"])
+    if views and row.is_network:
+        from convoy.climate.events.networks import fit
+
+        return {
+            seed: fit.probabilities(stored.config, tensors, values, views)
+            for seed, tensors in stored.seeds.items()
+        }
+    predict = row.predict
     return {seed: predict(stored.config, tensors, values) for seed, tensors in stored.seeds.items()}
 
 

@@ -15,6 +15,8 @@ from convoy.climate.events.params import ImageTraining, NetworkParams
 from convoy.climate.events.synthetic import marked
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
+from convoy.nn.augmentation import AveragedViews
+from convoy.nn.augmentation_params import Augmentation, View
 from convoy.nn.images import IMAGE_MODELS
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
@@ -74,15 +76,32 @@ def train(
 
 
 def probabilities(
-    config: Config, tensors: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[Any]
-) -> npt.NDArray[np.float64]:
-    """Calibrated probabilities (n, classes) of images (n, C, H, W)."""
+    config: Config, tensors: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[Any],
+    views: tuple[View, ...] = (),
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Calibrated probabilities (n, classes) of images (n, C, H, W).
+
+    With `views`, their mean over each image itself and its fixed views of these transforms.
+    """
     training = parse(config["training"], ImageTraining, "config.json: training")
     examples = ImageBatches(
         torch.from_numpy(np.ascontiguousarray(values)), None, len(config["classes"]), standard_of(config)
     )
-    outputs = predict(network_of(config, tensors), examples, training)
-    return (outputs.double() / config["temperature"]).softmax(1).numpy()
+    network: nn.Module = _Calibrated(network_of(config, tensors), config["temperature"])
+    if views:
+        network = AveragedViews(network, Augmentation(transforms=views))
+    return predict(network, examples, training).double().softmax(1).numpy()
+
+
+class _Calibrated(nn.Module):
+    """A classifier whose outputs are divided by its temperature."""
+
+    def __init__(self, network: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.network, self.temperature = network, temperature
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images).float() / self.temperature
 
 
 def network_of(config: Config, tensors: Mapping[str, npt.NDArray[Any]]) -> nn.Module:
