@@ -78,7 +78,9 @@ def test_the_runs_stand_below_one_parent_and_name_their_data(published_project: 
 
 def test_publishing_again_changes_no_row(published_project: Path) -> None:
     before = rows(published_project)
-    again = convoy(published_project, "publish")
+    (published_project / ".dvc").mkdir(exist_ok=True)
+    below = published_project / "data" / "streamrec"
+    again = convoy(below, "publish", PYTHONPATH=str(published_project / "src"))
     assert again.returncode == 0, again.stdout
     assert rows(published_project) == before
     assert "0 new of 6 runs" in again.stdout

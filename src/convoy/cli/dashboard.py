@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from convoy.cli.options import in_repository
 from convoy.core.stage import guarded
 
 EXAMPLE = """\b
@@ -26,4 +27,5 @@ def _dashboard(port: int) -> None:
     from convoy.projects import TASKS
     from convoy.tracking.dashboard.server import serve
 
+    in_repository()
     serve(port, TASKS)

@@ -1,5 +1,6 @@
 """Options of commands: parsing, models by path or URI, and their names in errors."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,13 @@ def in_place_of_params(option: Callable[[Param], str]) -> Iterator[None]:
         if isinstance(error.key, Param):
             error.key = option(error.key)
         raise
+
+
+def in_repository() -> None:
+    """Change to the root of the repository that the current folder lies in: its dvc.lock and params.yaml."""
+    from convoy.training.event_log import repository
+
+    os.chdir(repository())
 
 
 def stored_model(named: str) -> "tuple[StoredModel, str]":

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from convoy.cli.options import MODEL
+from convoy.cli.options import MODEL, in_repository
 from convoy.core.printable import one_line
 from convoy.core.stage import guarded
 
@@ -54,6 +54,7 @@ def _publish() -> None:
     from convoy.projects import TASKS
     from convoy.tracking.publish import publish
 
+    in_repository()
     publish(TASKS)
 
 
@@ -79,6 +80,7 @@ def _promote(which: str, model: str) -> None:
     from convoy.projects import task_of
     from convoy.tracking.registry.promotion import promote
 
+    in_repository()
     print(one_line(promote(task_of(model), which)))
 
 
@@ -97,6 +99,7 @@ def _rollback(model: str, reason: str | None) -> None:
     from convoy.projects import task_of
     from convoy.tracking.registry.decisions import rollback
 
+    in_repository()
     print(one_line(rollback(task_of(model), reason)))
 
 
