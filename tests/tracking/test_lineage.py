@@ -1,11 +1,14 @@
 """Lineages of a project that real stages made: complete, both ways, and broken by a changed byte anywhere."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from convoy.core.errors import ConvoyError
+from convoy.core.files import sha256, write_json
+from convoy.embeddings import io
 from convoy.projects import TASKS
 from convoy.tracking import dvclock, store
 from convoy.tracking.lineage.chain import lineage
@@ -69,6 +72,19 @@ def test_from_embeddings_to_version_run_commit_data_and_source(project, version)
         next(i for i, line in enumerate(lines) if line.lstrip("│├└─ ").startswith(part)) for part in chain
     ]
     assert places == sorted(places)
+
+
+def test_the_certificate_of_embeddings_is_among_them(project, version):
+    manifest = project / EMBEDDINGS / io.MANIFEST
+    named = {"weights_sha256": json.loads(manifest.read_text())["weights_sha256"]}
+    named["manifest_sha256"] = sha256(manifest)
+    certificate = "data/streamrec/acceptance/textcnn/certificate.json"
+    found = {"accepted": True, "checks": {"finite": {"state": "passed"}}, "embeddings": named}
+    write_json(project / certificate, found)
+    for what in (EMBEDDINGS, f"models:/streamrec-text/{version.version}"):
+        assert any(line.endswith(f"{certificate}: accepted  ok") for line in told(what))
+    write_json(project / certificate, {**found, "embeddings": {**named, "manifest_sha256": "0" * 64}})
+    assert f"{certificate}: accepted: of other embeddings by these weights" in fault(EMBEDDINGS)
 
 
 def test_back_from_a_version_and_from_a_run_to_the_embeddings(project, version):

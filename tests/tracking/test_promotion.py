@@ -1,7 +1,9 @@
 """Promotions on real stores: who becomes champion, who is refused and why, and what is told of it."""
 
+import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +15,7 @@ from convoy.classifiers.comparison.promotion import difference
 from convoy.classifiers.evaluation.io import Predictions
 from convoy.core import params
 from convoy.core.errors import ConvoyError
+from convoy.core.files import write_json
 from convoy.projects import task_of
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.classification.corpus import data as corpus
@@ -252,3 +255,23 @@ def test_the_same_against_a_server(repository, two_networks, tmp_path, monkeypat
 
 def test_the_section_of_params_yaml_is_what_the_code_says():
     assert params.load("promotion", PromotionParams, ROOT / "params.yaml") == PromotionParams()
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_certificate_of_its_embeddings_is_named(client, repository, add, tmp_path, accepted):
+    """Where it is in the workspace, with the model that was promoted."""
+    add("bow", 600)
+    (made,) = (tmp_path / "models").glob("bow-*")
+    place = repository / "data/streamrec"
+    shutil.copytree(made, place / "models/bow")
+    weights = json.loads((made / "manifest.json").read_text())["files"]["model.safetensors"]["sha256"]
+    checks = {"finite": {"state": "passed"}, "overlap": {"state": "passed" if accepted else "failed"}}
+    named = {"weights_sha256": weights, "manifest_sha256": "0" * 64}
+    found = {"accepted": accepted, "checks": checks, "embeddings": named}
+    for folder, content in (("bow", found), ("textcnn", {"accepted": True})):
+        write_json(place / f"acceptance/{folder}/certificate.json", content)
+    words = "accepted" if accepted else "not accepted (overlap)"
+    assert promote(TEXT).endswith(f"; all checks pass; its embeddings were {words}")
+    other = {**found, "embeddings": {**named, "weights_sha256": "1"}}
+    write_json(place / "acceptance/bow/certificate.json", other)
+    assert "embeddings" not in promote(TEXT)

@@ -86,6 +86,31 @@ def align(ids: Ids, vectors: Vectors, accepted_ids: Ids, accepted: Vectors) -> A
     )
 
 
+def overlaps(
+    ids: Ids,
+    vectors: Vectors,
+    accepted_ids: Ids,
+    accepted: Vectors,
+    k: int = 10,
+    items: int = 1_000,
+    seed: int = 0,
+) -> npt.NDArray[np.float64]:
+    """Share of an item's k nearest neighbours that are the same in both versions, (S,), for S random items.
+
+    Neighbours are searched among the items of both versions, for at most `items` of them drawn with `seed`.
+    A rotation of either version changes nothing. Empty where fewer than two items are shared.
+    """
+    ours, theirs = shared_rows(ids, vectors, accepted_ids, accepted)
+    count = len(ours)
+    if count < 2:
+        return np.empty(0)
+    chosen = np.sort(np.random.default_rng(seed).choice(count, min(items, count), replace=False))
+    new, old = vectors[ours], accepted[theirs]
+    lists = [nearest(version, version[chosen], k, own=chosen).rows for version in (new, old)]
+    same = [len(np.intersect1d(one, other)) for one, other in zip(*lists, strict=True)]
+    return np.array(same) / min(k, count - 1)
+
+
 def churn(
     ids: Ids,
     vectors: Vectors,
@@ -97,15 +122,7 @@ def churn(
 ) -> float:
     """Mean share of an item's k nearest neighbours that are others in the new version, in [0, 1].
 
-    Neighbours are searched among the items of both versions, for `items` of them drawn with `seed`. A
-    rotation of either version changes nothing. NaN where fewer than two items are shared.
+    See `overlaps`; NaN where fewer than two items are shared.
     """
-    ours, theirs = shared_rows(ids, vectors, accepted_ids, accepted)
-    count = len(ours)
-    if count < 2:
-        return float("nan")
-    chosen = np.sort(np.random.default_rng(seed).choice(count, min(items, count), replace=False))
-    new, old = vectors[ours], accepted[theirs]
-    lists = [nearest(version, version[chosen], k, own=chosen).rows for version in (new, old)]
-    same = [len(np.intersect1d(one, other)) for one, other in zip(*lists, strict=True)]
-    return 1 - float(np.mean(same)) / min(k, count - 1)
+    found = overlaps(ids, vectors, accepted_ids, accepted, k, items, seed)
+    return 1 - float(found.mean()) if len(found) else float("nan")

@@ -240,6 +240,20 @@ def test_clean_retrainings_are_accepted(normalise, first, second, tmp_path):
     assert 0.05 < found["checks"]["overlap"]["figures"]["overlap"] < 1
 
 
+def test_churn_is_compared_with_that_between_the_models_own_seeds(first, second, tmp_path):
+    """A model folder with two seeds; the second version's neighbours change as much as between seeds."""
+    stored = artifact.read(first / "model")
+    seeds = {0: stored.tensors, 1: artifact.read(second / "model").tensors}
+    model = replace(stored, seeds=seeds)
+    items = Items(first / "catalogue.parquet", {})
+    case = gathered(examine(first / "vectors"), items, model, second / "vectors")
+    found = certificate(case, judged(case))["checks"]["overlap"]
+    figures = found["figures"]
+    assert found["state"] == "passed"
+    assert figures["churn_in_sample"] == pytest.approx(figures["churn_of_seeds_in_sample"], abs=0.01)
+    assert "between two seeds of the model" in found["found"]
+
+
 def test_click_figures(first, tmp_path):
     figures = {"category": {"auc": 0.60, "auc_low": 0.59}, "textcnn": {"auc": 0.66, "auc_low": 0.65}}
     (tmp_path / "recommender.json").write_text(json.dumps({"clicks": figures}))

@@ -12,7 +12,7 @@ from convoy.embeddings.similarity import unit
 UNIT = 1e-3  # how far from 1 the length of a normalised vector may be
 LENGTHS_APART = 2.0  # times the accepted median length
 LONGEST_TO_MEDIAN = 100.0
-HIGHEST_COSINE = 0.95
+HIGHEST_COSINE = 0.98
 LOWEST_RANK = 3.0  # of vectors with at least twice as many values; sites of five climates have 6.6
 RANK_OF_ACCEPTED = 0.5
 

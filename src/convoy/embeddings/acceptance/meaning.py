@@ -4,12 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.embeddings.acceptance.case import NEIGHBOURS, SAMPLE, SEED, Case, Finding, category_numbers
-from convoy.embeddings.alignment import churn
+from convoy.embeddings.alignment import churn, overlaps
 from convoy.embeddings.similarity import nearest
 
 CONFIDENT = 1.96  # standard errors of a 95% interval
 LEAKED = 0.05  # by how much purity may exceed that of the same texts embedded again
-LOWEST_OVERLAP = 0.05
 OVERLAP_OF_SEEDS = 0.5
 LOWEST_COSINE = 0.99999  # with the same item embedded again, on any device
 LENGTH_APART = 1e-3
@@ -50,22 +49,29 @@ def bag_of_words(case: Case) -> Finding:
 
 
 def overlap(case: Case) -> Finding:
-    """Neighbours are to a part those of the accepted version."""
+    """Neighbours are those of the accepted version more often than at random.
+
+    Where the churn between the model's own training seeds is known, at least half as often as between those.
+    """
     assert case.accepted is not None
     assert case.accepted.items is not None
-    other = case.accepted.items
-    changed = churn(case.items.ids, case.items.vectors, other.ids, other.vectors, NEIGHBOURS, SAMPLE, SEED)
+    items, other = case.items, case.accepted.items
+    found = overlaps(items.ids, items.vectors, other.ids, other.vectors, NEIGHBOURS, SAMPLE, SEED)
+    shared = len(np.intersect1d(items.ids, other.ids))
+    chance = min(1.0, NEIGHBOURS / max(1, shared - 1))
+    kept, low, _ = _interval(found)
+    figures = {"overlap": kept, "overlap_low": low, "churn": 1 - kept, "at_random": chance}
+    words = (
+        f"{kept:.2%} of the nearest {NEIGHBOURS} are those of the accepted version, {chance:.2%} at random"
+    )
     seeds = churn_of_seeds(case)
-    kept, least = 1 - changed, LOWEST_OVERLAP
-    figures = {"overlap": kept, "churn": changed}
-    words = f"{kept:.1%} of the nearest {NEIGHBOURS} are those of the accepted version"
     if seeds is None:
-        return Finding(bool(kept >= least), words, figures)
-    ids = case.items.ids[case.sample]
-    own = 1 - churn(ids, case.items.vectors[case.sample], other.ids, other.vectors, NEIGHBOURS)
+        return Finding(bool(low > chance), words, figures)
+    ids = items.ids[case.sample]
+    own = 1 - churn(ids, items.vectors[case.sample], other.ids, other.vectors, NEIGHBOURS)
     figures |= {"churn_in_sample": 1 - own, "churn_of_seeds_in_sample": seeds}
     words += f"; among the sample alone {own:.1%}, and {1 - seeds:.1%} between two seeds of the model"
-    return Finding(bool(kept >= least and own >= OVERLAP_OF_SEEDS * (1 - seeds)), words, figures)
+    return Finding(bool(low > chance and own >= OVERLAP_OF_SEEDS * (1 - seeds)), words, figures)
 
 
 def churn_of_seeds(case: Case) -> float | None:

@@ -21,6 +21,7 @@ from convoy.embeddings import io as embeddings
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.lineage.tree import Node, checked
+from convoy.tracking.registry.certificates import certificates
 
 SHORT = 12  # characters of a hash that are shown
 _NAMED = 3  # changed files that a line names
@@ -89,7 +90,22 @@ class Workspace:
         except ConvoyError as error:
             fault, facts = self._relative(error), read_json(folder / embeddings.MANIFEST)
         name = self.name(folder)
-        return self._described(f"{name}: {_summary(facts)}", fault, facts, name)
+        node = self._described(f"{name}: {_summary(facts)}", fault, facts, name)
+        node.below[:0] = self._certificates(folder, str(facts.get("weights_sha256")))
+        return node
+
+    def _certificates(self, folder: Path, weights: str) -> list[Node]:
+        """Certificates of embeddings by these weights; one of other embeddings by them differs."""
+        manifest = sha256(folder / embeddings.MANIFEST)
+        return [
+            checked(
+                f"{self.name(one.path)}: {one.words}",
+                None if one.manifest_sha256 == manifest else "of other embeddings by these weights",
+            )
+            for root in sorted({path.parent for path in self._datasets})
+            for one in certificates(self.root / root)
+            if one.weights_sha256 == weights
+        ]
 
     def model(self, folder: Path) -> Node:
         """A model folder: a check of its files, its versions in the store, and its inputs."""

@@ -7,7 +7,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import load
 from convoy.tasks import PromotionParams, TaskSpec
 from convoy.tracking import store
-from convoy.tracking.registry import decisions, evidence, ledger
+from convoy.tracking.registry import certificates, decisions, evidence, ledger
 from convoy.tracking.registry.ledger import Decision
 from convoy.tracking.registry.listing import CHALLENGER
 from convoy.tracking.registry.state import RegisteredModel, content, name, record, with_versions
@@ -48,7 +48,7 @@ def promote(task: TaskSpec, which: str = CHALLENGER, params: PromotionParams | N
                 decision = _compared(client, task, model, chosen, params)
                 if decisions.decide(client, task, decision, model.champion):
                     break
-    return _result(decision)
+    return _result(decision, _of_embeddings(task, decision))
 
 
 def _chosen(model: RegisteredModel, which: str) -> "ModelVersion":
@@ -106,15 +106,22 @@ def _without_champion(task: TaskSpec, candidate: "ModelVersion") -> tuple[bool, 
     return (True, words) if found is None else (found.high >= 0, f"{words}; {found.words}")
 
 
-def _result(decision: Decision) -> str:
+def _of_embeddings(task: TaskSpec, decision: Decision) -> str:
+    """Whether the embeddings by the version were accepted, where their certificate is in the workspace."""
+    version = decision.version
+    found = certificates.of_version(repository(), task, version.kind, version.content)
+    return "" if found is None else f"; its embeddings were {found.words}"
+
+
+def _result(decision: Decision, of_embeddings: str) -> str:
     """The outcome in one line; a refusal is raised."""
     what, former = f"{decision.model} {name(decision.version)}", decision.former
     match decision.action:
         case "refused":
             stays = f"; {name(former)} stays champion" if former is not None else "; there is no champion"
-            raise RefusedError(f"refused: {what}: {decision.reason}{stays}")
+            raise RefusedError(f"refused: {what}: {decision.reason}{of_embeddings}{stays}")
         case "kept":
-            return f"kept: {what}: {decision.reason}"
+            return f"kept: {what}: {decision.reason}{of_embeddings}"
         case _:
             over = f", over {name(former)}" if former is not None else ""
-            return f"promoted: {what} is champion{over}: {decision.reason}"
+            return f"promoted: {what} is champion{over}: {decision.reason}{of_embeddings}"
