@@ -47,8 +47,6 @@ def _no_clicks(case: Case) -> str | None:
     if case.clicks is None:
         return "no metrics of a recommender were given"
     model = case.version.manifest.get("model")
-    if model == "bow":
-        return "bag-of-words vectors are a baseline of the recommender"
     lacking = [name for name in (str(model), "category") if name not in case.clicks]
     return f"the metrics of the recommender lack {', '.join(lacking)}" if lacking else None
 
