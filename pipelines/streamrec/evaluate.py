@@ -15,6 +15,7 @@ from convoy.streamrec.catalogue.io import read_truth
 from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split, check_belongs
 from convoy.streamrec.classification.corpus.data import TEST, read
 from convoy.streamrec.classification.models.specs import MODELS, checked, probabilities
+from convoy.streamrec.classification.networks.vectors import used
 
 DATA = Path("data/streamrec")
 
@@ -32,7 +33,7 @@ def main(model: str) -> None:
     files = tables(evaluation, read_curve(DATA / "models" / model))
     write_predictions(DATA / "predictions" / f"{model}.parquet", evaluation.predictions())
     write_plots(DATA / "plots" / model, {**files, **pictures(MODELS[model], files, cases.categories)})
-    write_json(DATA / "metrics" / f"{model}.json", evaluation.metrics)
+    write_json(DATA / "metrics" / f"{model}.json", {**evaluation.metrics, **used(stored.config)})
 
 
 if __name__ == "__main__":

@@ -108,7 +108,9 @@ class ModelRun:
             events = self.record.epochs
         else:
             events = curve(self.trained.folder / "curve.csv", first, self.time)
-        params = runs.flat({key: self.trained.config.get(key, {}) for key in ("network", "training", "text")})
+        params = runs.flat(
+            {key: self.trained.config.get(key, {}) for key in ("network", "training", "text", "vectors")}
+        )
         runs.log(self.client, self.run, runs.points(events, first), params)
         figures = self.trained.figures
         level = [

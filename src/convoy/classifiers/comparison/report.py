@@ -220,7 +220,10 @@ def _method(subject: Subject, comparison: Comparison, metrics: Metrics) -> Secti
         "the reliability diagrams are for the first seed."
     )
     paragraphs = [text, several if len(seeds) > 1 else ONE_TRAINING.format(cases=cases)]
-    rows = [[subject.models[model].label, subject.models[model].summary] for model in metrics]
+    rows = [
+        [subject.models[model].label, f"{subject.models[model].summary} {subject.note(of_model)}".strip()]
+        for model, of_model in metrics.items()
+    ]
     return Section(
         "Method",
         paragraphs + ([subject.bayes_method] if comparison["bayes"] else []),

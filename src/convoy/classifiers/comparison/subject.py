@@ -14,6 +14,10 @@ def _nothing(_comparison: Comparison) -> str | None:
     return None
 
 
+def _no_note(_metrics: Mapping[str, Any]) -> str:
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A task of classification in the words of its report."""
@@ -34,6 +38,8 @@ class Subject:
     """Why the networks tie; None where they do not."""
     controls: frozenset[str] = frozenset()
     """Models that are wrong on purpose, which the headline does not compare with."""
+    note: Callable[[Mapping[str, Any]], str] = _no_note
+    """A sentence that follows the summary of a model, from its metrics; empty: none."""
     weights_note: str = ""
     """Which weights are stored and which figures the learning curves show."""
     method: str = ""

@@ -1,5 +1,8 @@
 """Sentences of the report on texts and the order of their words."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from convoy.classifiers.comparison.compare import TIE, verdict
 from convoy.classifiers.comparison.findings import accuracy_of, capital, listed
 from convoy.classifiers.comparison.subject import Comparison, Subject
@@ -63,8 +66,20 @@ def _tie_sentence(comparison: Comparison) -> str | None:
     )
 
 
+def _vectors_note(metrics: Mapping[str, Any]) -> str:
+    vectors = metrics.get("vectors")
+    if vectors is None:
+        return ""
+    words, tokens = percent(vectors["found"] / vectors["vocabulary"]), percent(vectors["tokens"])
+    return (
+        f"Its embeddings begin as vectors from elsewhere ({vectors['mode'].replace('_', '-')}), found for "
+        f"{words} of the words of the vocabulary and {tokens} of those of the training texts."
+    )
+
+
 SUBJECT = Subject(
     models=MODELS,
+    note=_vectors_note,
     cases="items",
     category="category",
     bayes={"order_blind": "order-blind Bayes accuracy", "full": "Bayes accuracy"},

@@ -21,9 +21,10 @@ from convoy.streamrec.classification.corpus import data as corpora
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 from convoy.streamrec.classification.models.specs import checked, inputs, probabilities, train
 from convoy.streamrec.classification.networks import fit
-from convoy.streamrec.classification.networks.vectors import coverage
+from convoy.streamrec.classification.networks.vectors import coverage, used
 from convoy.streamrec.classification.networks.vectors_io import pretrained
 from convoy.streamrec.classification.params import EmbeddingParams, NetworkTraining, TextCNNParams
+from convoy.streamrec.classification.subject import SUBJECT
 from tests.conftest import ROOT
 from tests.streamrec.classification.networks.word_vectors import write
 from tests.support.trained import QUICK, make
@@ -153,6 +154,16 @@ def test_the_key_of_checkpoints_follows_the_vectors_and_random_ones_leave_no_tra
     assert "embedding" not in default
     assert default == TextCNNParams().model_dump(mode="json", exclude={"embedding"})
     assert "mode" not in TextCNNParams().arguments()
+
+
+def test_the_report_names_mode_and_coverage(trained):
+    config = trained["non_static"][1].config | {"vectors": {"found": 1, "vocabulary": 4, "tokens": 0.5}}
+    assert used({"network": {}}) == {}
+    assert SUBJECT.note({"test": {}}) == ""
+    assert SUBJECT.note({"test": {}, **used(config)}) == (
+        "Its embeddings begin as vectors from elsewhere (non-static), found for 25.0% of the words of the "
+        "vocabulary and 50.0% of those of the training texts."
+    )
 
 
 def test_dvc_watches_the_vectors_and_has_a_file_for_the_default():

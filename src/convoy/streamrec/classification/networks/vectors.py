@@ -45,6 +45,12 @@ class WordVectors:
         return {"found": len(self.ids), "vocabulary": words, "tokens": share, "sha256": self.sha256}
 
 
+def used(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The key `vectors` of a model's metrics, mode and coverage, from its config; empty without vectors."""
+    facts = config.get("vectors")
+    return {} if facts is None else {"vectors": {"mode": config["network"]["mode"], **facts}}
+
+
 def coverage(facts: Mapping[str, Any]) -> str:
     """The coverage that `WordVectors.facts` returns, in one line."""
     found, words = facts["found"], facts["vocabulary"]
