@@ -16,7 +16,7 @@ from convoy.core import threads
 
 NAMES = (
     "generation", "embedding", "training", "bow", "memory", "tracking", "downscaling", "century", "gradcam",
-    "augmentation", "readers", "noop",
+    "augmentation", "architectures", "readers", "noop",
 )  # fmt: skip
 MOST_SECONDS = 300
 

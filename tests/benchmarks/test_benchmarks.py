@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from benchmarks import (
+    architectures,
     augmentation,
     bow,
     century,
@@ -140,6 +141,17 @@ def test_augmentation(tmp_path):
     for row in found["rows"]:
         assert row["times"] == pytest.approx(row["ours, images/s"] / row["plain, images/s"])
     assert 0 < found["rows"][0]["ours: share of limit"] < 1
+
+
+def test_architectures(tmp_path):
+    names = ["lenet5", "plain convolutions, width 16", "separable convolutions, width 16"]
+    found = facts(architectures.run(names, rounds=1, results=tmp_path), "architectures-cpu")
+    assert [row["network"] for row in found["rows"]] == names
+    _, plain, separable = found["rows"]
+    assert separable["10^6 operations"] < 0.25 * plain["10^6 operations"]
+    for row in found["rows"]:
+        expected = row["10^6 operations"] / row["ms per image"]
+        assert row["10^9 operations/s"] == pytest.approx(expected)
 
 
 def test_both_sides_of_the_augmentation_have_images_alike():

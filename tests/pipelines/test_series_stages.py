@@ -88,6 +88,18 @@ def test_a_model_of_other_variables_is_not_evaluated(copy):
         sites.run("series_evaluate", copy)
 
 
+def test_baselines_are_compared_where_no_network_is_trained(copy):
+    sites.write_params(copy, {**sites.SERIES, "networks": []})
+    shutil.rmtree(copy / DATA / "plots" / NETWORK)
+    for path in (copy / METRICS / f"{NETWORK}.json", copy / DATA / "predictions" / f"{NETWORK}.parquet"):
+        path.unlink()
+    sites.run("series_compare", copy)
+    comparison = read_json(copy / METRICS / "comparison.json")
+    assert set(comparison["accuracy"]) == set(BASELINES)
+    assert "TemporalCNN" not in " ".join(comparison["words"])
+    assert comparison["words"][0] in (copy / DATA / "report.html").read_text()
+
+
 def test_real_stations_run_through_all_stages(tmp_path, capsys):
     """Two variables of a CSV table, in degrees Celsius, with a gap; no Bayes accuracy is known.
 

@@ -11,8 +11,9 @@ import yaml
 from markupsafe import escape
 
 from convoy.core import params
+from convoy.core.errors import ConvoyError
 from convoy.nn.images import IMAGE_MODELS, PlainCNN, ResNetCifar
-from convoy.studies import depth, findings, gratings, separable, shifts, sizes, tables
+from convoy.studies import architectures, depth, findings, gratings, separable, shifts, sizes, tables
 from convoy.training.loop import seeded
 from tests.contracts import stage_modules
 from tests.contracts.stage_modules import ROOT
@@ -28,7 +29,10 @@ def one_thread():
 
 
 FOLDER = ROOT / "pipelines/studies"
-MODELS = {"depth": depth.DepthParams, "separable": separable.SeparableParams, "shifts": shifts.ShiftParams}
+MODELS = {
+    "architectures": architectures.ArchitectureParams, "depth": depth.DepthParams,
+    "separable": separable.SeparableParams, "shifts": shifts.ShiftParams,
+}  # fmt: skip
 
 
 def rows(text):
@@ -124,6 +128,44 @@ def test_separable_networks_are_smaller_by_the_closed_form():
     files = tables.separable_files(found)
     assert [row["convolution"] for row in rows(files["separable.csv"])] == ["plain", "separable"]
     assert found[1].operations < found[0].operations
+
+
+def test_the_architectures_study_trains_and_writes():
+    small = architectures.ArchitectureParams(images=64, networks=("lenet5", "plain20"), epochs=1, threads=1)
+    found = [architectures.train_one(name, small) for name in small.networks]
+    files = tables.architecture_files(found)
+    first, second = rows(files["architectures.csv"])
+    # LeNet-5 with one channel has 61,706 parameters; features of 64 x 64 images are averaged to 5 x 5.
+    assert (first["network"], first["parameters"]) == ("lenet5", "61706")
+    multiplications = 60**2 * 6 * 25 + 26**2 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10
+    assert int(first["operations"]) == 2 * multiplications
+    assert second["network"] == "plain20"
+    assert files["architectures.png"].startswith(b"\x89PNG")
+    (text, times) = findings.architecture_section([first, second], b"").paragraphs
+    assert "The most parameters, 269,434, are those of plain20" in text
+    assert "make bench ARGS=architectures" in times
+
+
+def test_an_unknown_network_is_refused():
+    params = architectures.ArchitectureParams(networks=("resnet1000",))
+    with pytest.raises(ConvoyError, match=r"architectures\.networks: expected some of lenet5"):
+        architectures.train_one(params.networks[0], params)
+
+
+def test_no_words_of_the_page_rerun_a_training():
+    dvc_yaml = (FOLDER / "dvc.yaml").read_text(encoding="utf-8")
+    assert stage_modules.reruns(dvc_yaml, "src/convoy/studies/findings.py") == {"study-page"}
+    changed = stage_modules.reruns(dvc_yaml, "src/convoy/studies/depth.py")
+    assert changed == {"study-depth", "study-page"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("61706", "61,706"), ("0.123456", "0.123"), ("84713.5", "84,714"), ("plain", "plain"), ("", ""),
+     ("1.5e-06", "1.5e-06"), ("37.2345", "37.2")],
+)  # fmt: skip
+def test_numbers_of_tables_are_readable(value, text):
+    assert findings.readable(value) == text
 
 
 def test_sizes():

@@ -5,6 +5,11 @@ from collections.abc import Mapping, Sequence
 from convoy.report.page import Picture, Section, Table
 
 Rows = Sequence[Mapping[str, str]]
+NEAR = 0.03  # difference of two accuracies that counts as about the same
+TIMES = (
+    "Time per image depends on the machine and is in no output of the pipeline: `make bench "
+    "ARGS=architectures` measures it, of separable and plain convolutions too."
+)
 COLUMNS = {
     "train_loss": "training loss, last epoch",
     "times_b0": "operations / B0",
@@ -46,7 +51,9 @@ def separable_section(rows: Rows, png: bytes) -> Section:
             f"{shares[1]:.0%} of the operations; validation accuracy {accuracies[0]:.1%} "
             f"compared with {accuracies[1]:.1%}."
         )
-    return _section("Separable convolutions", paragraphs, rows, png, "Validation accuracies over epochs")
+    return _section(
+        "Separable convolutions", [*paragraphs, TIMES], rows, png, "Validation accuracies over epochs"
+    )
 
 
 def size_section(rows: Rows, png: bytes) -> Section:
@@ -80,12 +87,45 @@ def shift_section(rows: Rows, png: bytes) -> Section:
     return _section("Shifts", paragraphs, rows, png, alt)
 
 
+def architecture_section(rows: Rows, png: bytes) -> Section:
+    """Which network is the most accurate, and which needs the fewest operations for about as much."""
+
+    def accuracy(row: Mapping[str, str]) -> float:
+        return float(row["validation_accuracy"])
+
+    best = max(rows, key=accuracy)
+    near = [row for row in rows if accuracy(row) >= accuracy(best) - NEAR]
+    light = min(near, key=lambda row: int(row["operations"]))
+    large = max(rows, key=lambda row: int(row["parameters"]))
+    text = (
+        f"Trained alike for a few epochs, {best['network']} is the most accurate, {accuracy(best):.1%} of "
+        f"the validation images. Of those within {100 * NEAR:.0f} percentage points {light['network']} has "
+        f"the fewest operations, {readable(light['operations'])} an image. The most parameters, "
+        f"{readable(large['parameters'])}, are those of {large['network']}, with an accuracy of "
+        f"{accuracy(large):.1%}."
+    )
+    return _section("Architectures", [text, TIMES], rows, png, "Validation accuracies over epochs")
+
+
 SECTIONS = {
-    "depth": depth_section, "separable": separable_section, "sizes": size_section, "shifts": shift_section
+    "architectures": architecture_section, "depth": depth_section, "separable": separable_section,
+    "sizes": size_section, "shifts": shift_section,
 }  # fmt: skip
+
+
+def readable(value: str) -> str:
+    """A number of a table for readers: whole ones with separators, others with three significant digits."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    if value.lstrip("-").isdigit():
+        return f"{int(value):,}"
+    digits = f"{number:.3g}"
+    return f"{number:,.0f}" if "e+" in digits else digits
 
 
 def _section(heading: str, paragraphs: Sequence[str], rows: Rows, png: bytes, alt: str) -> Section:
     header = [COLUMNS.get(key, key.replace("_", " ")) for key in rows[0]]
-    table = Table(header, [list(row.values()) for row in rows])
+    table = Table(header, [[readable(value) for value in row.values()] for row in rows])
     return Section(heading, paragraphs, [Picture(png, png, alt, wide=True)], [table])

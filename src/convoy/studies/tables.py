@@ -1,19 +1,23 @@
 """The table and the picture of each study, from its results."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from convoy.report.io import csv_text
 from convoy.report.panels import Line, Panel, bars, line_panels
 from convoy.report.themes import LIGHT
-from convoy.studies.depth import Trained
-from convoy.studies.separable import Compared
-from convoy.studies.shifts import Shifted
-from convoy.studies.sizes import Size
+
+if TYPE_CHECKING:  # so that a change of one study reruns no other
+    from convoy.studies.architectures import Architecture
+    from convoy.studies.depth import Trained
+    from convoy.studies.separable import Compared
+    from convoy.studies.shifts import Shifted
+    from convoy.studies.sizes import Size
 
 Files = dict[str, str | bytes]
 
 
-def depth_files(networks: Sequence[Trained]) -> Files:
+def depth_files(networks: "Sequence[Trained]") -> Files:
     """depth.csv: final training loss and validation accuracy; gradients.csv: norms by layer; depth.png."""
     kinds = list(dict.fromkeys(each.name for each in networks))
     shallow = min(each.depth for each in networks)
@@ -31,7 +35,7 @@ def depth_files(networks: Sequence[Trained]) -> Files:
         for number, norm in enumerate(each.gradient_norms, start=1)
     ]
 
-    def line(each: Trained, x: Sequence[float], y: Sequence[float]) -> Line:
+    def line(each: "Trained", x: Sequence[float], y: Sequence[float]) -> Line:
         name = f"{each.name}, {each.depth} layers"
         return Line(name, x, y, kinds.index(each.name), dashed=each.depth == shallow)
 
@@ -53,7 +57,7 @@ def depth_files(networks: Sequence[Trained]) -> Files:
     }
 
 
-def separable_files(networks: Sequence[Compared]) -> Files:
+def separable_files(networks: "Sequence[Compared]") -> Files:
     """separable.csv and separable.png: validation accuracy over epochs."""
     widths = sorted({each.width for each in networks})
     best = [_text(each.fitted.best.validation_figure) for each in networks]
@@ -75,7 +79,30 @@ def separable_files(networks: Sequence[Compared]) -> Files:
     return {"separable.csv": csv_text(header, rows), "separable.png": line_panels([panel], LIGHT)}
 
 
-def size_files(networks: Sequence[Size]) -> Files:
+def architecture_files(networks: "Sequence[Architecture]") -> Files:
+    """architectures.csv and architectures.png: validation accuracy over epochs."""
+    rows = [
+        [
+            each.name, each.parameters, each.operations, _text(each.fitted.curve[-1].train_loss),
+            _text(each.fitted.best.validation_figure),
+        ]
+        for each in networks
+    ]  # fmt: skip
+    lines = [
+        Line(
+            each.name,
+            [row.epoch for row in each.fitted.curve],
+            [row.validation_figure for row in each.fitted.curve],
+            place % 6, dashed=place >= 6,
+        )
+        for place, each in enumerate(networks)
+    ]  # fmt: skip
+    header = ["network", "parameters", "operations", "train_loss", "validation_accuracy"]
+    panel = Panel("Validation accuracy", "epoch", lines)
+    return {"architectures.csv": csv_text(header, rows), "architectures.png": line_panels([panel], LIGHT)}
+
+
+def size_files(networks: "Sequence[Size]") -> Files:
     """sizes.csv of all networks, and sizes.png: their receptive fields."""
     header = list(networks[0].__dataclass_fields__)
     rows = [["" if value is None else _text(value) for value in vars(each).values()] for each in networks]
@@ -87,7 +114,7 @@ def size_files(networks: Sequence[Size]) -> Files:
     return {"sizes.csv": csv_text(header, rows), "sizes.png": picture}
 
 
-def shift_files(found: Sequence[Shifted]) -> Files:
+def shift_files(found: "Sequence[Shifted]") -> Files:
     """shifts.csv and shifts.png: how far features, and their means, differ from the shifted ones."""
     variants = list(dict.fromkeys(each.variant for each in found))
     rows = [[each.variant, each.shift, _text(each.features), _text(each.pooled)] for each in found]
