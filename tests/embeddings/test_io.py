@@ -350,7 +350,14 @@ with pq.ParquetWriter(folder / "items.parquet", schema) as writer:
         ids = [f"item-{number:08}" for number in order[start : start + 4096]]
         texts = ["x" * 300] * len(ids)
         writer.write_table(pa.table({"item_id": ids, "title": texts, "synopsis": texts}))
-write_io.write(folder / "out", Items(folder / "items.parquet", {}), embed, dim, {})
+items = Items(folder / "items.parquet", {})
+write_io.write(folder / "out", items, embed, dim, {})
+
+def digests(batch):
+    return ["0" * 63 + str(number % 2) for number in range(len(batch))]
+
+_, changes = write_io.write_since(folder / "out", folder / "again", items, embed, digests, dim, {})
+assert changes.changed == changes.kept == count // 2
 """
 
 

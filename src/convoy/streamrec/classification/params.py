@@ -46,7 +46,7 @@ class EmbeddingParams(Section):
 
     vectors: str = Field(
         RANDOM,
-        min_length=1,
+        pattern=r"^[^\x00]+$",
         description="`random`, or the path of word vectors: word2vec text, GloVe, fastText .vec, these with "
         ".gz, or a folder with a .safetensors file and vocabulary.txt",
     )

@@ -140,6 +140,9 @@ def test_stored_models_of_another_mode_are_refused(trained):
 def test_params_and_vectors_have_to_fit(corpus, path):
     with pytest.raises(ValidationError, match="mode random uses no vectors"):
         EmbeddingParams(vectors="glove.txt")
+    for impossible in ("", "a\0b"):
+        with pytest.raises(ValidationError, match="vectors"):
+            EmbeddingParams(vectors=impossible, mode="static")
     with pytest.raises(ValidationError, match="mode static needs vectors"):
         EmbeddingParams(mode="static")
     with pytest.raises(ValueError, match="vectors: expected where the params name a mode"):
