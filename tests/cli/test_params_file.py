@@ -1,5 +1,6 @@
 """params.yaml in git is complete, and every key of it can be set for one run."""
 
+import json
 import shutil
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_a_key_that_nothing_reads_is_refused_and_the_file_stays(copy, place, exp
 
 def test_every_key_can_be_set_without_a_plus(copy):
     overrides = [
-        f"{key}={'null' if value is None else str(value).replace(' ', '').lower()}"
+        f"{key}={json.dumps(value) if value is None or isinstance(value, bool) else value}"
         for key, value in leaves(read_yaml(copy)).items()
         if not isinstance(value, list | dict) and " " not in str(value)
     ]
