@@ -210,6 +210,38 @@ def test_a_flipped_bit(first, tmp_path):
         assert failed(found) & {"parts", "copies"}
 
 
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        (io.IDS, lambda data: data[:-2] + b"\xff\xff"),  # no character
+        (io.IDS, lambda data: data.replace(b"{", b"(", 1)),  # a header that is no Python
+        (io.IDS, lambda data: data.replace(b"<U", b">U", 1)),
+        (io.VECTORS, lambda data: data.replace(b"<f4", b"|O4", 1)),
+        (io.VECTORS, lambda data: data.replace(b"(600,", b"(99600,", 1)),
+        ("parquet/part-00000.parquet", lambda data: data[:4] + data[8:]),
+    ],
+    ids=range(6),
+)
+def test_files_that_are_none_with_checksums_renewed(first, tmp_path, place, change):
+    store(tmp_path / "vectors", contents(first / "vectors"))
+    file = tmp_path / "vectors" / place
+    file.write_bytes(change(file.read_bytes()))
+    renewed(tmp_path / "vectors")
+    assert failed(judge(tmp_path / "vectors", first)) == {"parts"}
+
+
+def test_a_part_that_unpacks_to_far_more_than_its_rows(first, tmp_path):
+    store(tmp_path / "vectors", contents(first / "vectors"), parts=1)
+    part = tmp_path / "vectors/parquet/part-00000.parquet"
+    table = pq.read_table(part)
+    rows = table.slice(0, 3).to_pylist()
+    rows[0]["embedding"] = [0.0] * 20_000_000
+    pq.write_table(table.from_pylist(rows, table.schema), part, compression="zstd", use_dictionary=False)
+    renewed(tmp_path / "vectors")
+    assert part.stat().st_size < 1_000_000
+    assert "would take" in judge(tmp_path / "vectors", first)["checks"]["parts"]["found"]
+
+
 def test_npy_files_that_differ_from_the_parquet(first, second, tmp_path):
     shutil.copytree(first / "vectors", tmp_path / "vectors")
     shutil.copy(second / "vectors" / io.VECTORS, tmp_path / "vectors" / io.VECTORS)

@@ -7,6 +7,7 @@ check that reports it, and whatever can be read is.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,9 @@ CERTIFICATE, PAGE = "certificate.json", "certificate.html"
 _BATCH_ROWS = 8_192
 _VALUE = 60
 _MANIFEST_BYTES = 1 << 26
+_ROW_BYTES, _PART_BYTES = 4_096, 1 << 24  # of ids and the like; of dictionaries
 _HEX = 64
+_LAST_CODE = 0x10FFFF  # of Unicode, of which D800 to DFFF are no characters
 
 
 class _BrokenError(Exception):
@@ -102,12 +105,12 @@ def _items(path: Path, manifest: Mapping[str, Any], faults: dict[str, str]) -> I
     """The rows of all parts; differing facts and differing .npy files are added to `faults`."""
     count, dimension = manifest["items"], manifest["dimension"]
     ids, vectors = _npy(path / IDS, IDS), _npy(path / VECTORS, VECTORS)
-    if vectors.ndim != 2 or vectors.dtype != np.float32 or ids.ndim != 1 or ids.dtype.kind != "U":
+    if vectors.ndim != 2 or vectors.dtype != np.float32 or not _are_ids(ids):
         raise _BrokenError(f"{VECTORS} or {IDS} hold no float32 vectors and their ids")
     digests, states = np.zeros(len(ids), f"S{_HEX}"), np.zeros(len(ids), np.uint8)
     start = 0
     for name in sorted(manifest["rows"]):
-        with _part(path, name) as part:
+        with _part(path, name, dimension) as part:
             if (differs := _differs(part, manifest)) is not None:
                 faults.setdefault(ONE_VERSION, f"{name}: {differs}")
             found = 0
@@ -134,17 +137,29 @@ def _items(path: Path, manifest: Mapping[str, Any], faults: dict[str, str]) -> I
 def _npy(path: Path, name: str) -> npt.NDArray[Any]:
     try:
         return np.load(path, "r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
+    except (ValueError, EOFError, OSError, SyntaxError, TokenError) as error:  # NumPy parses Python
         raise _BrokenError(f"{name} is no whole .npy file ({_reason(error)})") from None
 
 
-def _part(path: Path, name: str) -> pq.ParquetFile:
+def _are_ids(ids: npt.NDArray[Any]) -> bool:
+    """Whether an array holds strings of Unicode characters; NumPy maps any four bytes as one."""
+    if ids.ndim != 1 or not ids.dtype.str.startswith("<U") or ids.dtype.itemsize == 0:
+        return False
+    codes = np.asarray(ids).view(np.uint32)
+    return bool(((codes <= _LAST_CODE) & ((codes < 0xD800) | (codes > 0xDFFF))).all())
+
+
+def _part(path: Path, name: str, dimension: int) -> pq.ParquetFile:
     if Path(name).parent.as_posix() != PARTS or ".." in name:
         raise _BrokenError(f"'{cut(name, _VALUE)}' is no part")
     try:
         part = pq.ParquetFile(path / name, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise _BrokenError(f"{name} cannot be read ({_reason(error)})") from None
+    rows = sum(part.metadata.row_group(group).num_rows for group in range(part.num_row_groups))
+    size = sum(part.metadata.row_group(group).total_byte_size for group in range(part.num_row_groups))
+    if size > rows * (8 * dimension + _ROW_BYTES) + _PART_BYTES:  # before memory is taken for it
+        raise _BrokenError(f"{name} would take {size:,} bytes, for {rows:,} rows of {dimension} values")
     if part.schema_arrow.remove_metadata() != SCHEMA:
         raise _BrokenError(f"{name} has other columns: {cut(', '.join(part.schema_arrow.names), _VALUE)}")
     return part
