@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from convoy.cli import embed
 from convoy.embeddings import io as embeddings
 from tests.cli.test_app import COLUMNS, invoke, refused, warnings_of
 from tests.support.tiny import write_model
@@ -73,3 +74,20 @@ def test_a_version_that_cannot_be_continued_is_refused_in_one_line(folder, optio
     line = refused("embed", "later.csv", "out", *options, COLUMNS)
     assert told in line
     assert not (folder / "out").exists()
+
+
+def test_what_another_export_wrote_meanwhile_is_kept_without_force(folder, monkeypatch):
+    """The place was free at first: only the check before the end can see that it is taken."""
+    checks: list[object] = []
+
+    def check(out, force):
+        checks.append(out)
+        if len(checks) == 3:  # before the end, after the command and the writer looked
+            (folder / "old").rename(folder / "out")
+        original(out, force)
+
+    original = embed._check_out
+    monkeypatch.setattr(embed, "_check_out", check)
+    line = refused("embed", "later.csv", "out", "--model", "model", COLUMNS)
+    assert "out: is there already; name another folder, or replace it with --force" in line
+    assert embeddings.read(folder / "out")[0].tolist() == ["007", "s1", "s2", "s3"]

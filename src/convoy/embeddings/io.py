@@ -122,17 +122,23 @@ def refuse_foreign(path: Path) -> None:
         return
     if not path.is_dir():
         raise ConvoyError("is not a folder", path=path, hint="name another place for the embeddings")
-    files = read_json(path / MANIFEST)["files"] if is_embeddings(path) else None
-    ours = {MANIFEST, *files} if isinstance(files, dict) else set()
-    ours |= {parent.as_posix() for name in ours for parent in Path(name).parents}
-    present = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
-    foreign = sorted(name for name in present if name not in ours)
+    # Another export may take the place of the folder while one looks at it, so that names count at two looks.
+    foreign = _foreign(path) and _foreign(path)
     if foreign:
         more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
         raise ConvoyError(
             f"holds {', '.join(foreign[:_SHOWN])}{more}, which no embedding made",
             path=path, hint="name another folder",
         )  # fmt: skip
+
+
+def _foreign(path: Path) -> list[str]:
+    """Names below a folder that its manifest does not list, sorted."""
+    files = read_json(path / MANIFEST)["files"] if is_embeddings(path) else None
+    ours = {MANIFEST, *files} if isinstance(files, dict) else set()
+    ours |= {parent.as_posix() for name in ours for parent in Path(name).parents}
+    present = (entry.relative_to(path).as_posix() for entry in path.rglob("*"))
+    return sorted(name for name in present if name not in ours)
 
 
 def _check_parts(path: Path, manifest: dict[str, Any]) -> None:
