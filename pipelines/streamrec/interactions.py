@@ -5,10 +5,11 @@ from pathlib import Path
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.streamrec.catalogue.io import read_truth
-from convoy.streamrec.recommender.build import drawn, report, summary
+from convoy.streamrec.catalogue.io import read, read_truth
+from convoy.streamrec.recommender.build import drawn, read_real, report, summary
 from convoy.streamrec.recommender.data import write
-from convoy.streamrec.recommender.params import InteractionsParams
+from convoy.streamrec.recommender.params import SYNTHETIC, InteractionsParams
+from convoy.streamrec.recommender.sources_io import read_events, read_id_map
 
 DATA = Path("data/streamrec")
 
@@ -16,7 +17,12 @@ DATA = Path("data/streamrec")
 def main() -> None:
     """Write data/streamrec/interactions and interactions_report.json."""
     params = load("streamrec.recommender.interactions", InteractionsParams)
-    made = drawn(read_truth(DATA / "truth.parquet"), params)
+    if params.source == SYNTHETIC:
+        made = drawn(read_truth(DATA / "truth.parquet"), params)
+    else:
+        items = read(DATA / "catalogue.parquet")[0]["item_id"].combine_chunks()
+        raw = read_events(Path(params.source), params.columns.model_dump(exclude_none=True))
+        made = read_real(raw, items, read_id_map(params.id_map), params)
     found = report(made)
     write(DATA / "interactions", made)
     write_json(DATA / "interactions_report.json", found)

@@ -22,7 +22,8 @@ PACKAGE = "convoy"
 
 # Imports inside functions of the registries and of what checks stored models -> stages that call these.
 NETWORKS = {
-    *("streamrec-train", "streamrec-evaluate", "streamrec-sweep", "climate-train", "climate-evaluate"),
+    *("streamrec-train", "streamrec-evaluate", "streamrec-sweep", "streamrec-retrain"),
+    *("climate-train", "climate-evaluate"),
     *("climate-series-train", "climate-series-evaluate", "climate-series-embed"),
     *("climate-events-train", "climate-events-evaluate"),
 }
@@ -32,7 +33,7 @@ ON_DEMAND = {
     (f"{_TEXTS}.models.specs", f"{_TEXTS}.networks.fit"): NETWORKS,
     (f"{_TEXTS}.models.specs", "convoy.training.seeds"): NETWORKS,
     (f"{_TEXTS}.models.specs", f"{_TEXTS}.baselines"): {"streamrec-baselines", "streamrec-sweep"},
-    (f"{_TEXTS}.models.specs", "convoy.nn.kernels.lookup"): {"streamrec-embed"},
+    (f"{_TEXTS}.models.specs", "convoy.nn.kernels.lookup"): {"streamrec-embed", "streamrec-retrain"},
     (f"{_FIELDS}.models.specs", f"{_FIELDS}.networks.fit"): NETWORKS,
     (f"{_FIELDS}.models.specs", "convoy.training.seeds"): NETWORKS,
     (f"{_FIELDS}.models.stored", "convoy.nn.downscaling"): NETWORKS,

@@ -29,8 +29,9 @@ from convoy.streamrec.classification.corpus.build import CorpusParams
 from convoy.streamrec.classification.embedding import EmbedParams
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.streamrec.classification.sweep import SweepParams
+from convoy.streamrec.recommender.gate import GateParams as InteractionsGateParams
 from convoy.streamrec.recommender.models.specs import MODELS as REPRESENTATIONS
-from convoy.streamrec.recommender.params import ClickParams, InteractionsParams
+from convoy.streamrec.recommender.params import ClickParams, InteractionsParams, RetrainParams
 from convoy.streamrec.recommender.params import EvaluateParams as RecommenderEvaluateParams
 from convoy.tasks import ModelSpec, PromotionParams, names_of
 from convoy.training.params import TrainParams
@@ -66,9 +67,11 @@ def tree() -> Tree:
             "sweep": SweepParams,
             "recommender": {
                 "interactions": InteractionsParams,
+                "gate": InteractionsGateParams,
                 "representations": (tuple(REPRESENTATIONS), LADDER),
                 "models": _models(REPRESENTATIONS),
                 "clicks": ClickParams,
+                "retrain": RetrainParams,
                 "evaluate": RecommenderEvaluateParams,
             },
         },

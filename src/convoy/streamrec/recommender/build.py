@@ -1,5 +1,6 @@
 """Interactions from any source: sorted, split by time, counted."""
 
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from convoy.core.errors import ConvoyError
+from convoy.streamrec.recommender.cleaning import clean
 from convoy.streamrec.recommender.data import EVENTS, SPLITS, TEST, TRAIN, USERS, VALIDATION, Interactions
 from convoy.streamrec.recommender.params import SYNTHETIC, InteractionsParams
 from convoy.streamrec.synthetic.interactions import draw_interactions
@@ -32,6 +34,15 @@ def taste_vectors(truth: pa.Table) -> npt.NDArray[np.float32]:
     """The taste vectors (N, 16) of a truth with rows, in its order."""
     flat = truth["taste"].combine_chunks().flatten().to_numpy()
     return flat.reshape(len(truth), -1)
+
+
+def read_real(
+    raw: pa.Table, item_ids: pa.Array, id_map: pa.Table | None, params: InteractionsParams
+) -> Interactions:
+    """Interactions of a file, as `sources_io.read_events` returns it, cleaned; see `cleaning.clean`."""
+    events, counts = clean(raw, item_ids, id_map, params)
+    name = PurePath(params.source).name
+    return build(events, USERS.empty_table(), params, {"source": name, "cleaned": counts})
 
 
 def build(

@@ -14,25 +14,26 @@ SQUARED_LENGTH = 16
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """Means and factors (D,) of columns, fitted on the items with a training event."""
+    """Means of columns (D,) and one factor for all, fitted on the items with a training event."""
 
     mean: Vectors
-    factor: Vectors
+    factor: float
 
     @classmethod
     def of(cls, vectors: Vectors, warm: npt.NDArray[np.bool_]) -> "Scaling":
-        """Columns of mean 0 and of equal variance, and a mean squared length of 16, over the warm items.
+        """Columns of mean 0 and a mean squared length of 16 over the warm items.
 
-        Vectors of many dimensions then move the click model as far in one step as those of few. A constant
-        column becomes 0.
+        Vectors of many dimensions then move the click model as far in one step as those of few. Columns keep
+        their relative sizes: scaled apart, a rotation of the vectors would turn noise of small columns into
+        that of large ones.
         """
         of_warm = vectors[warm].astype(np.float64)
-        deviation = of_warm.std(axis=0) * np.sqrt(vectors.shape[1] / SQUARED_LENGTH)
-        factor = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 1e-9)
-        return cls(of_warm.mean(axis=0).astype(np.float32), factor.astype(np.float32))
+        mean = of_warm.mean(axis=0)
+        squared = float(np.square(of_warm - mean).sum(axis=1).mean()) if len(of_warm) else 0.0
+        return cls(mean.astype(np.float32), float(np.sqrt(SQUARED_LENGTH / squared)) if squared > 0 else 0.0)
 
     def __call__(self, vectors: Vectors) -> Vectors:
-        return (vectors - self.mean) * self.factor
+        return (vectors - self.mean) * np.float32(self.factor)
 
 
 def inputs(name: str, vectors: Vectors, sources: Sources, scaling: Scaling | None = None) -> Vectors:

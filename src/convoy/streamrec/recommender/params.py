@@ -1,12 +1,17 @@
 """Params of the recommender, the sections `streamrec.recommender.*` of params.yaml."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, TypeVar
+
 from pydantic import Field, model_validator
 
 from convoy.core.params import Section
 from convoy.streamrec.synthetic.interactions import SyntheticInteractionsParams
-from convoy.training.params import TrainingParams
+from convoy.training.params import RATES, Rates, Recipe, TrainingParams
 
 SYNTHETIC = "synthetic"
+S = TypeVar("S", bound=Section)
 
 
 class Columns(Section):
@@ -65,8 +70,8 @@ class InteractionsParams(Section):
 class ClickTraining(TrainingParams):
     """The training loop's params with defaults tuned for impressions."""
 
-    learning_rate: float | None = Field(0.02, gt=0, le=10)
-    weight_decay: float | None = Field(0.3, ge=0, le=10)
+    rates: ClassVar[Mapping[Recipe, Rates]] = MappingProxyType({**RATES, "adamw_one_cycle": Rates(0.02, 0.3)})
+
     batch_size: int = Field(4096, ge=2, le=65536)
     epochs: int | None = Field(6, ge=1, le=10000)
     patience: int | None = Field(3, ge=1, le=10000)
@@ -86,6 +91,20 @@ class ClickParams(Section):
         description="one training of each representation per seed",
     )
     training: ClickTraining = ClickTraining.model_validate({})
+
+
+class RetrainParams(Section):
+    """A second training of TextCNN, whose embeddings a consumer of the first ones is fed with."""
+
+    seed: int = Field(1, ge=0, le=2**32 - 1)
+    epochs: int = Field(
+        4, ge=1, le=10_000, description="largest number; fewer than the model's own cost less"
+    )
+
+    def shortened(self, params: S) -> S:
+        """The params of a network with these epochs."""
+        training = params.training.model_copy(update={"epochs": self.epochs})  # type: ignore[attr-defined]
+        return params.model_copy(update={"training": training})
 
 
 class EvaluateParams(Section):

@@ -66,24 +66,28 @@ def category(sources: Sources, _params: object) -> Vectors:
 def linear_pairs(sources: Sources, params: LinearPairsParams) -> Vectors:
     """(N, dimensions): TF-IDF of words and adjacent pairs, reduced by a truncated SVD (Halko et al. 2011)."""
     from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-    texts = pc.binary_join_element_wise(sources.items["title"], sources.items["synopsis"], " ").to_pylist()
-    warm = np.flatnonzero(sources.warm)
-    weighting = TfidfVectorizer(
-        ngram_range=(1, 2), token_pattern=r"\S+", min_df=params.min_documents,  # noqa: S106
-        max_features=params.max_features, sublinear_tf=True, dtype=np.float32,
-    )  # fmt: skip
-    try:
-        fitted = weighting.fit_transform([texts[row] for row in warm])
-    except ValueError as error:  # no word is frequent enough
-        raise ConvoyError(f"linear_pairs: {error}", hint="lower its min_documents") from None
-    dimensions = min(params.dimensions, fitted.shape[1] - 1, len(warm))
-    svd = TruncatedSVD(dimensions, algorithm="randomized", n_iter=2, random_state=params.seed)
+    texts = pc.binary_join_element_wise(sources.items["title"], sources.items["synopsis"], " ")
+    # Texts are split once; words that no warm item has are then left out.
+    splitter = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", dtype=np.int32)  # noqa: S106
+    counts = splitter.fit_transform(texts.to_pylist())
+    documents = counts[sources.warm].getnnz(axis=0)
+    kept = np.flatnonzero(documents >= params.min_documents)
+    if len(kept) < 2:
+        raise ConvoyError(
+            f"linear_pairs: {len(kept)} words and pairs in {params.min_documents} items or more",
+            hint="lower its min_documents",
+        )
+    kept = np.sort(kept[np.argsort(-documents[kept], kind="stable")[: params.max_features]])
+    counts = counts[:, kept].astype(np.float32)
+    weights = TfidfTransformer(sublinear_tf=True).fit(counts[sources.warm]).transform(counts)
+    svd = TruncatedSVD(
+        min(params.dimensions, len(kept) - 1), algorithm="randomized", n_iter=2, random_state=params.seed
+    )
     # One thread: sums of BLAS depend on the number of threads.
     with threadpool_limits(1):
-        svd.fit(fitted)
-        return np.asarray(svd.transform(weighting.transform(texts)), np.float32)
+        return np.asarray(svd.fit(weights[sources.warm]).transform(weights), np.float32)
 
 
 def embedding(sources: Sources, model: str) -> Vectors:
@@ -93,14 +97,18 @@ def embedding(sources: Sources, model: str) -> Vectors:
             f"no embeddings of {model}", key="streamrec.recommender.representations",
             hint=f"leave {model} out, or name it in streamrec.networks",
         )  # fmt: skip
-    ids, vectors = sources.embeddings[model]
+    return in_order(sources, *sources.embeddings[model])
+
+
+def in_order(sources: Sources, ids: npt.NDArray[np.str_], vectors: Vectors) -> Vectors:
+    """The vectors of the items of `sources`, in their order; ConvoyError where one of them has none."""
     rows = pc.index_in(sources.items["item_id"], value_set=pa.array(ids.tolist(), pa.string()))
     if rows.null_count:
         raise ConvoyError(
-            f"embeddings of {model}: no vector of {rows.null_count} items of the catalogue",
+            f"embeddings without {rows.null_count} items of the catalogue",
             hint="run `dvc repro` to make them again",
-        )  # fmt: skip
-    return vectors[rows.to_numpy()]
+        )
+    return np.ascontiguousarray(vectors[rows.to_numpy()])
 
 
 def taste(sources: Sources, _params: object) -> Vectors:

@@ -19,10 +19,11 @@ TIER_SHARES = (0.5, 0.35, 0.15)
 AGES = (16, 80)
 AT_START = 0.5  # share of the items that exist on the first day; the others arrive evenly over time
 FRESH_SHARE, FRESH_DAYS = 0.3, 14  # slots of a slate that are filled with items of the last days
+SOUGHT_SHARE, SOUGHT_FROM = 0.5, 20  # slots that hold the item nearest to the user's taste out of so many
 # Standard deviations of the terms of the log-odds of a click.
 TASTE, APPEAL, TIER = 2.0, 0.5, 0.2
 POSITION = 0.5  # lost per unit of log2(position)
-INTERCEPT = -1.2
+INTERCEPT = -2.3
 PROFILE = 0.3  # share of the variance of tastes of users that age and tier explain
 
 
@@ -65,7 +66,7 @@ def draw_interactions(
     age, tier, tastes = _users(of_users, params.users)
     period_s = params.days * DAY_S
     weight, arrival_s = _items(of_items, len(taste), period_s, params.popularity_exponent)
-    user, time_s, position, item = _impressions(of_slates, weight, arrival_s, period_s, params)
+    user, time_s, position, item = _impressions(of_slates, weight, arrival_s, period_s, params, tastes, taste)
 
     appeal = np.log(weight)
     appeal = APPEAL * (appeal - appeal.mean()) / max(float(appeal.std()), 1e-12)
@@ -122,7 +123,8 @@ def _items(
 
 def _impressions(
     rng: np.random.Generator, weight: npt.NDArray[np.float64], arrival_s: npt.NDArray[np.int64],
-    period_s: int, params: SyntheticInteractionsParams,
+    period_s: int, params: SyntheticInteractionsParams, tastes: npt.NDArray[np.float64],
+    taste: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int64], ...]:  # fmt: skip
     """User, time, position and item of every impression, in the order of time."""
     slates = rng.poisson(params.slates, size=params.users)
@@ -137,11 +139,20 @@ def _impressions(
     exist = np.maximum(np.searchsorted(arrival_s[by_arrival], time_s, side="right"), 1)
     old = np.searchsorted(arrival_s[by_arrival], time_s - FRESH_DAYS * DAY_S, side="right")
     old = np.where(old < exist, old, 0)
-    fresh = rng.random((len(user), SLATE)) < FRESH_SHARE
-    low = np.where(fresh, total[old][:, None], 0.0)
-    drawn = low + rng.random((len(user), SLATE)) * (total[exist][:, None] - low)
-    place = np.searchsorted(total, drawn, side="right") - 1
-    item = by_arrival[np.clip(place, 0, (exist - 1)[:, None])]
+    # In some slots the user finds what is nearest to their taste among a few, elsewhere what is shown to all.
+    item = np.empty((len(user), SLATE), np.int64)
+    sought = rng.random(item.shape) < SOUGHT_SHARE
+    for slots, choices in ((~sought, 1), (sought, SOUGHT_FROM)):
+        row = np.nonzero(slots)[0]
+        fresh = rng.random(len(row)) < FRESH_SHARE
+        low = np.where(fresh, total[old[row]], 0.0)[:, None]
+        drawn = low + rng.random((len(row), choices)) * (total[exist[row]][:, None] - low)
+        place = np.searchsorted(total, drawn, side="right") - 1
+        found = by_arrival[np.clip(place, 0, (exist[row] - 1)[:, None])]
+        if choices > 1:
+            match = np.einsum("nkd,nd->nk", taste[found], tastes[user[row]].astype(np.float32))
+            found = found[np.arange(len(row)), match.argmax(axis=1)][:, None]
+        item[slots] = found[:, 0]
 
     # An item that is drawn twice for a slate is shown once.
     slate = np.arange(len(user))[:, None]

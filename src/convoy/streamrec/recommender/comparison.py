@@ -1,0 +1,93 @@
+"""Figures of all representations: the metrics file, and the details that the report is made from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from convoy.core.statistics import percentile_interval
+from convoy.streamrec.recommender.data import TEST
+from convoy.streamrec.recommender.evaluation.clicks import share_draws, share_of_way
+from convoy.streamrec.recommender.evaluation.retrieval import GROUPS
+from convoy.streamrec.recommender.impressions import Coded
+from convoy.streamrec.recommender.ladder import Rung
+from convoy.streamrec.recommender.params import EvaluateParams
+
+LOWER, UPPER = "category", "taste"
+"""The ends of the way whose share a representation covers."""
+
+
+def headline_metrics(rungs: Mapping[str, Rung], evaluation: EvaluateParams) -> dict[str, dict[str, Any]]:
+    """The metrics file: clicks, and retrieval of cold, warm and all items, by representation."""
+    metrics: dict[str, dict[str, Any]] = {"clicks": {}, **{group: {} for group in GROUPS}}
+    for name, rung in rungs.items():
+        if rung.scored is not None:
+            found = rung.scored.auc_interval(evaluation.resamples, evaluation.seed)
+            metrics["clicks"][name] = rung.scored.metrics() | found
+        for group, one in rung.retrieved.items():
+            measured = one.metrics()
+            metrics[group][name] = {key: measured[key] for key in ("recall_at_20", "ndcg_at_20")}
+    return metrics
+
+
+def details(rungs: Mapping[str, Rung], coded: Coded, evaluation: EvaluateParams) -> dict[str, Any]:
+    """Further figures by representation, and the counts of what was tested.
+
+    clicks: calibration error, areas under the ROC curve of cold and warm items, share of the way from the
+    category alone to the true taste. retrieval: mean reciprocal rank, intervals, users left out.
+    """
+    rows = coded.rows(TEST)
+    cold = ~coded.warm[coded.item[rows]]
+    draws = {
+        name: rung.scored.auc_draws(evaluation.resamples, evaluation.seed)
+        for name, rung in rungs.items()
+        if rung.scored is not None
+    }
+    clicks: dict[str, Any] = {}
+    for name, rung in rungs.items():
+        if rung.scored is None:
+            continue
+        clicks[name] = {"calibration_error": rung.scored.calibration_error()}
+        for group, chosen in (("cold", cold), ("warm", ~cold)):
+            if len(np.unique(rung.scored.click[chosen])) == 2:
+                clicks[name][f"auc_{group}"] = rung.scored.of(chosen).metrics()["auc"]
+    for name, share in _shares(rungs, draws).items():
+        clicks[name] |= share
+    return {
+        "clicks": clicks,
+        "retrieval": {
+            name: {group: _retrieval(one, evaluation) for group, one in rung.retrieved.items()}
+            for name, rung in rungs.items()
+            if rung.retrieved
+        },
+        "test_events": len(rows),
+        "cold_test_events": int(cold.sum()),
+        "test_users": len(np.unique(coded.user[rows])),
+        "unknown_test_users": len(np.unique(coded.user[rows][coded.trained_user[coded.user[rows]] == 0])),
+        "sampled_negatives": int(coded.sampled.sum()),
+    }
+
+
+def _shares(rungs: Mapping[str, Rung], draws: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Share of the way from the category alone to the true taste; none where the taste is not known."""
+    if LOWER not in draws or UPPER not in draws:
+        return {}
+    auc = {name: rung.scored.metrics()["auc"] for name, rung in rungs.items() if rung.scored is not None}
+    found = {}
+    for name in draws.keys() - {LOWER, UPPER}:
+        share = share_of_way(auc[name], auc[LOWER], auc[UPPER])
+        drawn = share_draws(draws, name, LOWER, UPPER)
+        if share is not None and np.isfinite(drawn).all():
+            low, high = percentile_interval(drawn)
+            found[name] = {"share": share, "share_low": low, "share_high": high}
+    return found
+
+
+def _retrieval(one: Any, evaluation: EvaluateParams) -> dict[str, Any]:
+    intervals = one.intervals(evaluation.resamples, evaluation.seed)
+    ends = {
+        f"{key}_{end}": value[at]
+        for key, value in intervals.items()
+        for at, end in enumerate(("low", "high"))
+    }
+    return {**one.metrics(), **ends, "users": len(one.recall), "users_left_out": one.left_out}

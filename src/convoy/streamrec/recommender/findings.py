@@ -1,0 +1,96 @@
+"""The result of the recommender in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from convoy.report.numbers import percent
+from convoy.streamrec.recommender.models.specs import MODELS
+
+Figures = Mapping[str, Any]
+GOAL_SHARE, GOAL_RATIO, GOAL_LOSS = 0.6, 1.5, 0.005
+
+
+def findings(metrics: Figures, details: Figures, consumer: Figures | None) -> list[str]:
+    """Sentences on the ladder, the share of the way, retrieval, and a consumer of a retrained version."""
+    found = [_ladder(metrics["clicks"]), *_separated(metrics["clicks"]), *_share(details["clicks"])]
+    found += _cold(metrics["cold"], details["retrieval"])
+    if consumer is not None:
+        found.append(_consumer(consumer))
+    if details["sampled_negatives"]:
+        found.append(
+            f"The file holds clicks only: {details['sampled_negatives']:,} impressions without a click were "
+            "drawn at random, so the areas under the ROC curve are those of real clicks among random items."
+        )
+    return found
+
+
+def _ladder(clicks: Figures) -> str:
+    order = sorted(clicks, key=lambda name: -clicks[name]["auc"])
+    listed = ", ".join(f"{MODELS[name].label} {clicks[name]['auc']:.3f}" for name in order)
+    return f"Area under the ROC curve of clicks in the test period, best first: {listed}."
+
+
+def _separated(clicks: Figures) -> list[str]:
+    """Whether the neighbouring rungs that matter have intervals that do not overlap."""
+    pairs = [("category", "bow"), ("bow", "textcnn"), ("textcnn", "taste")]
+    sentences = []
+    for lower, higher in pairs:
+        if lower not in clicks or higher not in clicks:
+            continue
+        names = f"{MODELS[higher].label} and {MODELS[lower].label}"
+        if clicks[higher]["auc_low"] > clicks[lower]["auc_high"]:
+            sentences.append(f"{names}: the first is higher, and their 95% confidence intervals are apart.")
+        elif clicks[higher]["auc_high"] < clicks[lower]["auc_low"]:
+            sentences.append(f"{names}: the order is not the expected one, the second is clearly higher.")
+        else:
+            sentences.append(f"{names}: their 95% confidence intervals overlap.")
+    return sentences
+
+
+def _share(clicks: Figures) -> list[str]:
+    known = {name: one for name, one in clicks.items() if "share" in one}
+    if "textcnn" not in known:
+        return []
+    own = known["textcnn"]
+    reached = "at least" if own["share"] >= GOAL_SHARE else "less than"
+    text = (
+        f"TextCNN covers {percent(own['share'])} (95% confidence interval {percent(own['share_low'])} to "
+        f"{percent(own['share_high'])}) of the way from the category alone to the true taste, {reached} the "
+        f"{percent(GOAL_SHARE)} that were aimed at."
+    )
+    if "bow" in known:
+        bow = known["bow"]["share"]
+        enough = own["share"] >= GOAL_RATIO * bow
+        text += (
+            f" The bag of words covers {percent(bow)}; TextCNN covers "
+            f"{'at least' if enough else 'less than'} {GOAL_RATIO:g} times as much."
+        )
+    return [text]
+
+
+def _cold(cold: Figures, retrieval: Figures) -> list[str]:
+    content = {name: one for name, one in cold.items() if name not in ("popularity", "random", "taste")}
+    if not content:
+        return []
+    best = max(content, key=lambda name: content[name]["recall_at_20"])
+    one = retrieval[best]["cold"]
+    text = (
+        f"Of the new items that a user clicked, {MODELS[best].phrase} finds {percent(one['recall_at_20'])} "
+        f"({percent(one['recall_at_20_low'])} to {percent(one['recall_at_20_high'])}) among the first 20"
+    )
+    others = [name for name in ("category", "bow", "popularity", "taste") if name in cold and name != best]
+    listed = ", ".join(f"{MODELS[name].phrase} {percent(cold[name]['recall_at_20'])}" for name in others)
+    return [f"{text}; {listed}." if listed else f"{text}."]
+
+
+def _consumer(consumer: Figures) -> str:
+    holds = "at most" if consumer["loss_rotated"] <= GOAL_LOSS else "more than"
+    return (
+        f"A click model fitted on one version of TextCNN and fed with a retrained one loses "
+        f"{consumer['loss_unrotated']:.3f} in area under the ROC curve as it is "
+        f"({consumer['loss_unrotated_low']:.3f} to {consumer['loss_unrotated_high']:.3f}), and "
+        f"{consumer['loss_rotated']:.3f} ({consumer['loss_rotated_low']:.3f} to "
+        f"{consumer['loss_rotated_high']:.3f}) with the rotation: {holds} the {GOAL_LOSS:g} that were aimed "
+        f"at. The mean cosine of an item's two vectors is {consumer['cosine_unrotated']:.2f} before and "
+        f"{consumer['cosine']:.2f} after the rotation."
+    )

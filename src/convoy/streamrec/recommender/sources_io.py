@@ -1,0 +1,128 @@
+"""Readers of real interactions: CSV, JSON lines and Parquet files, and files that map item ids."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from convoy.core.errors import KEY, ConvoyError, Param
+from convoy.core.printable import cut, reason
+from convoy.streamrec.catalogue.io import BROKEN, READERS
+from convoy.streamrec.recommender.params import IdMapParams
+
+REQUIRED = ("user_id", "item_id", "timestamp")
+OPTIONAL = ("rating", "click", "position")
+_SECTION = "streamrec.recommender.interactions"
+_BATCH_ROWS = 65_536
+_NAMES_SHOWN = 20
+Pick = Callable[[Sequence[str]], dict[str, str]]
+
+
+def read_events(path: Path, columns: Mapping[str, str]) -> pa.Table:
+    """All rows as strings with nulls: user_id, item_id, timestamp, and rating, click, position where there.
+
+    `columns` maps our names to the file's, where they differ. Ids keep their leading zeros. Raises
+    ConvoyError for a file that is missing, broken or without a column, and for one without rows.
+    """
+
+    def pick(names: Sequence[str]) -> dict[str, str]:
+        mapped = {name: columns.get(name, name) for name in (*REQUIRED, *OPTIONAL)}
+        needed = {name: own for name, own in mapped.items() if name in REQUIRED or name in columns}
+        missing = [own for own in needed.values() if own not in names]
+        if missing:
+            raise ConvoyError(
+                f"no column {', '.join(missing)}; its columns are {_shown(names)}", path=path,
+                key=Param(_SECTION, ("columns",)), hint=f"name the right ones in {KEY}",
+            )  # fmt: skip
+        return {name: own for name, own in mapped.items() if own in names}
+
+    table = _read(path, pick)
+    if len(table) == 0:
+        raise ConvoyError("no rows", path=path, expected="at least one interaction")
+    return table
+
+
+def read_id_map(params: IdMapParams) -> pa.Table | None:
+    """Pairs of ids (of_interactions, of_catalogue), rows without one of them left out; None without a file.
+
+    Raises ConvoyError where an id of the interactions is mapped to two ids.
+    """
+    if params.file is None:
+        return None
+    path = Path(params.file)
+    wanted = {"of_interactions": params.of_interactions, "of_catalogue": params.of_catalogue}
+
+    def pick(names: Sequence[str]) -> dict[str, str]:
+        missing = [own for own in wanted.values() if own not in names]
+        if missing:
+            raise ConvoyError(
+                f"no column {', '.join(missing)}; its columns are {_shown(names)}", path=path,
+                key=Param(_SECTION, ("id_map",)), hint=f"name the right ones in {KEY}",
+            )  # fmt: skip
+        return wanted
+
+    pairs = _read(path, pick)
+    full = pc.and_(*(pc.greater(pc.utf8_length(pc.fill_null(pairs[name], "")), 0) for name in wanted))
+    pairs = pairs.filter(full).group_by(list(wanted), use_threads=False).aggregate([]).combine_chunks()
+    twice = pc.value_counts(pairs["of_interactions"])
+    twice = twice.field("values").filter(pc.greater(twice.field("counts"), 1))
+    if len(twice):
+        raise ConvoyError(
+            f"'{cut(twice[0].as_py(), 60)}' is mapped to several ids", path=path,
+            key=f"column '{params.of_interactions}'", hint="leave one of them",
+        )  # fmt: skip
+    return pairs
+
+
+def _read(path: Path, pick: Pick) -> pa.Table:
+    if not path.is_file():
+        raise ConvoyError("no such file", path=path)
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise ConvoyError(
+            f"unknown format '{path.suffix}'", path=path,
+            expected=".csv, .jsonl (one object a line) or .parquet",
+        )  # fmt: skip
+    try:
+        # Ratings are fractions, which the reader of catalogues refuses in Parquet.
+        batches = list(
+            _parquet(path, pick) if suffix == ".parquet" else READERS[suffix](path, pick, _BATCH_ROWS)
+        )
+    except BROKEN as error:
+        raise ConvoyError(
+            f"cannot be read as {suffix[1:]}: {reason(error).rstrip('.')}", path=path,
+            hint="check it, or write it again",
+        ) from None  # fmt: skip
+    if not batches:
+        raise ConvoyError("no rows", path=path, expected="at least one row")
+    return pa.Table.from_batches(batches).combine_chunks()
+
+
+def _parquet(path: Path, pick: Pick) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        chosen = pick(file.schema_arrow.names)
+        for batch in file.iter_batches(_BATCH_ROWS, columns=list(dict.fromkeys(chosen.values()))):
+            columns = {name: _text(batch.column(own), path, own) for name, own in chosen.items()}
+            yield pa.RecordBatch.from_pydict(columns)
+
+
+def _text(column: pa.Array, path: Path, name: str) -> pa.Array:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _text(column.dictionary_decode(), path, name)
+    if pa.types.is_timestamp(kind):
+        return column.cast(pa.timestamp("s"), safe=False).cast(pa.int64()).cast(pa.string())
+    if pa.types.is_floating(kind):
+        whole = pc.all(pc.equal(column, pc.floor(column))).as_py()
+        # Whole numbers with nulls, which pandas writes as floats, are ids without a fraction.
+        return column.cast(pa.int64() if whole else kind).cast(pa.string())
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        raise ConvoyError(path=path, key=f"column '{name}'", expected="text or numbers", found=str(kind))
+    return column.cast(pa.string())
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return cut(", ".join(names[:_NAMES_SHOWN]), 300) + more
