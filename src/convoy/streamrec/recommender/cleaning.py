@@ -11,7 +11,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.printable import cut
 from convoy.streamrec.recommender.params import InteractionsParams
 
-# Powers of ten that tell units of times since 1970 apart: 1e11 s is in the year 5138, 1e11 ms in 1973.
+# Powers of ten between the units of times since 1970: 1e11 s is in the year 5138, 1e11 ms in 1973.
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _UNIT_BOUNDS = (1e11, 1e14, 1e17)
 _TRUE, _FALSE = ("1", "1.0", "true", "t", "yes"), ("0", "0.0", "false", "f", "no")
