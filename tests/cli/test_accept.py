@@ -14,11 +14,12 @@ from convoy.embeddings.acceptance.checks import CHECKS
 from convoy.embeddings.acceptance.io import read_clicks, write_certificate
 from tests.cli.test_app import invoke, refused
 from tests.support.accepted import contents, make, store
+from tests.support.once import once
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("accept") / "made")
+    return once(tmp_path_factory, "accepted", make)
 
 
 @pytest.fixture

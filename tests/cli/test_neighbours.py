@@ -9,11 +9,12 @@ from convoy.embeddings import read
 from tests.cli.test_app import invoke, refused
 from tests.support import embedded
 from tests.support.accepted import contents, make, store
+from tests.support.once import once
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("neighbours") / "made")
+    return once(tmp_path_factory, "accepted", make)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,18 +18,19 @@ from convoy.embeddings.acceptance.io import examine
 from convoy.streamrec.catalogue.io import Items
 from convoy.streamrec.classification.acceptance_io import gathered
 from tests.support.accepted import catalogue_table, contents, embed, make, store
+from tests.support.once import once
 
 RANDOM = np.random.default_rng(5)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("accepted") / "first")
+    return once(tmp_path_factory, "accepted", make)
 
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("accepted") / "second", seed=1)
+    return make(tmp_path_factory.mktemp("retrained") / "second", seed=1)
 
 
 def judge(vectors, of, against=None, catalogue=None, **more):
@@ -234,9 +236,10 @@ def test_a_part_that_unpacks_to_far_more_than_its_rows(first, tmp_path):
     store(tmp_path / "vectors", contents(first / "vectors"), parts=1)
     part = tmp_path / "vectors/parquet/part-00000.parquet"
     table = pq.read_table(part)
-    rows = table.slice(0, 3).to_pylist()
-    rows[0]["embedding"] = [0.0] * 20_000_000
-    pq.write_table(table.from_pylist(rows, table.schema), part, compression="zstd", use_dictionary=False)
+    zeros = pa.ListArray.from_arrays([0, 5_000_000], pa.array(np.zeros(5_000_000, np.float32)))
+    zeros = zeros.cast(table.schema.field("embedding").type)
+    table = table.slice(0, 1).set_column(1, table.schema.field("embedding"), zeros)
+    pq.write_table(table, part, compression="zstd", use_dictionary=False)
     renewed(tmp_path / "vectors")
     assert part.stat().st_size < 1_000_000
     assert "would take" in judge(tmp_path / "vectors", first)["checks"]["parts"]["found"]
@@ -265,9 +268,8 @@ def test_the_catalogue_of_another_day(first, tmp_path):
 @pytest.mark.parametrize("normalise", ["none", "l2"])
 def test_clean_retrainings_are_accepted(normalise, first, second, tmp_path):
     for version in (first, second):
-        embed(version, f"by-{normalise}", normalise=normalise)
-    name = f"by-{normalise}"
-    found = judge(second / name, second, first / name)
+        embed(version, tmp_path / version.name, normalise=normalise)
+    found = judge(tmp_path / second.name, second, tmp_path / first.name)
     assert failed(found) == set()
     assert 0.05 < found["checks"]["overlap"]["figures"]["overlap"] < 1
 
