@@ -49,6 +49,9 @@ def test_it_ends_with_embeddings_and_a_report(project: Path) -> None:
         assert vectors.shape == (2000, dimension)
         assert list(ids) == sorted(ids)
         assert np.isfinite(vectors).all()
+        certificate = json.loads((project / STREAMREC / f"acceptance/{model}/certificate.json").read_text())
+        assert certificate["checks"]["re_embedded"]["state"] == "passed"
+        assert certificate["checks"]["clicks"]["state"] in ("passed", "failed")
     page = (project / STREAMREC / "report.html").read_text(encoding="utf-8")
     assert "TextCNN" in page
     for model in ("bow", "textcnn", "linear", "linear_pairs"):

@@ -67,12 +67,12 @@ def words(case: Case, results: Sequence[Result]) -> list[str]:
     else:
         what = f"{failed} of {passed + failed + unknown} checks that apply failed"
         found = [f"Not accepted: for the {model} embeddings {what}."]
-        found += [f"{result.check.name}: {result.words}." for result in by_state["failed"]]
+        found += [_sentence(f"{result.check.name}: {result.words}") for result in by_state["failed"]]
     if unknown:
         found.append(f"Not run: {', '.join(result.check.name for result in by_state['not run'])}.")
     shown = ("categories", "bag_of_words", "overlap", "clicks")
     found += [
-        f"{result.words[:1].upper()}{result.words[1:]}."
+        _sentence(f"{result.words[:1].upper()}{result.words[1:]}")
         for result in by_state["passed"]
         if result.check.name in shown
     ]
@@ -80,6 +80,10 @@ def words(case: Case, results: Sequence[Result]) -> list[str]:
         names = ", ".join(result.check.name for result in by_state["not applicable"])
         found.append(f"Not applicable: {names}.")
     return found
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("…") else f"{text}."
 
 
 def examples(case: Case, results: Sequence[Result]) -> list[dict[str, Any]]:

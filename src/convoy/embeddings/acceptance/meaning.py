@@ -142,7 +142,9 @@ def clicks(case: Case) -> Finding:
     assert case.clicks is not None
     own, other = case.clicks[case.version.manifest["model"]], case.clicks["category"]
     low, auc = own["auc_low"], own["auc"]
-    words = f"AUC {auc:.4f} (95% interval from {low:.4f}), with the category alone {other['auc']:.4f}"
+    words = (
+        f"AUC of clicks {auc:.4f} (95% interval from {low:.4f}), with the category alone {other['auc']:.4f}"
+    )
     return Finding(low > other["auc"], words, {"auc": auc, "auc_low": low, "auc_of_category": other["auc"]})
 
 
