@@ -105,6 +105,16 @@ def test_the_difference_agrees_with_the_normal_approximation():
     assert difference(second, first, 4000, 0).difference == pytest.approx(-0.03)
 
 
+def test_whole_groups_of_items_are_resampled_where_items_are_alike():
+    first, second = predicted(650), predicted(620)
+    alone = difference(first, second, 2000, 0)
+    assert difference(first, second, 2000, 0, lambda ids: np.arange(len(ids))) == alone
+    # Ten neighbours each, of which all or none differ: fewer independent observations.
+    grouped = difference(first, second, 2000, 0, lambda ids: np.arange(len(ids)) // 10)
+    assert grouped.difference == alone.difference
+    assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+
+
 def test_pairs_are_made_by_id_whatever_the_order():
     first, second = predicted(650), predicted(620)
     order = pa.array(np.random.default_rng(0).permutation(1000))

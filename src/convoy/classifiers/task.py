@@ -1,6 +1,7 @@
 """What the TaskSpecs of all classifiers share: the ranking, the comparison of versions, and words."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +19,19 @@ def versions(
     source: str,
     read_source: Callable[[Path], Source],
     remeasure: Callable[[Source, Predictions, ServedModel], Predictions],
+    groups_of: promotion.GroupsOf | None = None,
 ) -> VersionComparison[Predictions, Source]:
-    """Versions compared by their accuracy on the same test cases; `source` as in `VersionComparison`."""
+    """Versions compared by their accuracy on the same test cases; `source` as in `VersionComparison`.
+
+    groups_of: see `promotion.difference`.
+    """
     return VersionComparison(
         file="predictions.parquet",
         read=read_predictions,
         test_split=promotion.test_split,
         checks=promotion.checks,
         margin=lambda params: params.margin,
-        difference=promotion.difference,
+        difference=partial(promotion.difference, groups_of=groups_of),
         describe=promotion.describe,
         estimate=promotion.estimate,
         figure=promotion.figure,

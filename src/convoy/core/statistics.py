@@ -68,6 +68,20 @@ def grouped_sums(values: Any, groups: np.ndarray) -> np.ndarray:
     return sums.toarray() if sparse.issparse(sums) else sums
 
 
+def resampled_means(
+    values: np.ndarray, resamples: int, rng: np.random.Generator, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Means of the columns over bootstrap samples of rows, or of whole groups: (n, k) -> (resamples, k).
+
+    `groups` (n,): see `grouped_sums`. As groups differ in size, so do the rows of a resample.
+    """
+    if groups is None:
+        return resampled_sums(values, resamples, rng) / len(values)
+    counted = np.column_stack([values, np.ones(len(values))])
+    sums = resampled_sums(grouped_sums(counted, groups), resamples, rng)
+    return sums[:, :-1] / sums[:, -1:]
+
+
 def resampled_seed_means(draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Means over resampled training seeds: (resamples, seeds, ...) -> (resamples, ...).
 

@@ -97,12 +97,7 @@ def _resampled_accuracies(
     """Per model (resamples,) accuracies; the resampled items are the same for all, the seeds are not."""
     rng = np.random.default_rng(params.seed)
     columns = np.hstack(list(correct.values()))
-    if groups is not None:
-        columns = np.hstack([columns, np.ones((len(columns), 1))])
-        sums = statistics.resampled_sums(statistics.grouped_sums(columns, groups), params.resamples, rng)
-        drawn = sums[:, :-1] / sums[:, -1:]
-    else:
-        drawn = statistics.resampled_sums(columns, params.resamples, rng) / len(columns)
+    drawn = statistics.resampled_means(columns, params.resamples, rng, groups)
     starts = np.cumsum([rows.shape[1] for rows in correct.values()])[:-1]
     parts = zip(correct, np.split(drawn, starts, axis=1), strict=True)
     return {model: statistics.resampled_seed_means(part, rng) for model, part in parts}

@@ -2,8 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,16 @@ from convoy.core.errors import ConvoyError
 from convoy.core.statistics import (
     mcnemar,
     percentile_interval,
+    resampled_means,
     resampled_seed_means,
-    resampled_sums,
     rounded,
     wilson,
 )
 from convoy.report.numbers import percent, points
 from convoy.tasks import Difference, Estimate, Metrics, PromotionParams
 
+GroupsOf: TypeAlias = Callable[[Sequence[str]], npt.NDArray[np.int64]]
+"""Ids of n items -> the number of the group of each, (n,), from 0."""
 _SAME = 1e-6  # largest difference of an accuracy from the one in the metrics file
 
 
@@ -59,11 +61,15 @@ def checks(metrics: Mapping[str, Any], predictions: Predictions, params: Promoti
     return failed
 
 
-def difference(candidate: Predictions, champion: Predictions, resamples: int, seed: int) -> Difference:
+def difference(
+    candidate: Predictions, champion: Predictions, resamples: int, seed: int,
+    groups_of: GroupsOf | None = None,
+) -> Difference:  # fmt: skip
     """Accuracy of the candidate minus the champion's on the same n items, with its 95% confidence interval.
 
-    Paired bootstrap: items are resampled together, training seeds of each version on their own. The p of
-    McNemar's test is exact, for the first seeds. Raises ConvoyError where the items or categories differ.
+    Paired bootstrap: items, or the whole groups that `groups_of` numbers, are resampled together, training
+    seeds of each version on their own. The p of McNemar's test is exact, for the first seeds. Raises
+    ConvoyError where the items or categories differ.
     """
     pair = [_by_id(candidate), _by_id(champion)]
     if not (pair[0].item_ids.equals(pair[1].item_ids) and pair[0].category.equals(pair[1].category)):
@@ -74,7 +80,8 @@ def difference(candidate: Predictions, champion: Predictions, resamples: int, se
         )
     first, second = map(_correct, pair)
     rng = np.random.default_rng(seed)
-    drawn = resampled_sums(np.hstack([first, second]), resamples, rng) / len(first)
+    groups = None if groups_of is None else groups_of(pair[0].item_ids.to_pylist())
+    drawn = resampled_means(np.hstack([first, second]), resamples, rng, groups)
     sides = np.split(drawn, [first.shape[1]], axis=1)
     means = [resampled_seed_means(side, rng) for side in sides]
     low, high = percentile_interval(means[0] - means[1])

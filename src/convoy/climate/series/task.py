@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.task import RANKING, interval, sentences, versions
 from convoy.climate.series import serving
-from convoy.climate.series.cases import BAYES
+from convoy.climate.series.cases import BAYES, sites_of
 from convoy.climate.series.io import read
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.models.stored import TASK as EXPERIMENT
@@ -155,6 +155,6 @@ TASK = TaskSpec(
         summary=summary,
         comparison=_comparison,
     ),
-    versions=versions(SITE_YEARS, read, remeasure),
+    versions=versions(SITE_YEARS, read, remeasure, sites_of),
     serving=Serving(serving.LOADER, serving.serve, examples),
 )  # fmt: skip
