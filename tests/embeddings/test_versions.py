@@ -195,6 +195,10 @@ def test_the_commands(folder, monkeypatch):
     assert "no version was accepted before" in refused("versions", "store", "--rollback")
     line = refused("accept", "two", "--into=store", "--against=one")
     assert line == "convoy: --against: --into compares with the accepted version of that store\n"
+    # A stored version is checked again, but nothing is written next to it.
+    kept = next(Path("store/versions").iterdir()) / "embeddings"
+    assert "is inside a stored version, which never changes" in refused("accept", str(kept))
+    assert invoke("accept", str(kept), "--out=certificate").exit_code == 0
     # Not accepted: nothing is kept.
     rows = contents(Path("two"))
     rows.vectors[0] = np.nan

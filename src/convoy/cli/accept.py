@@ -114,6 +114,7 @@ def _accept(given: _Given, out: Path | None, into: Path | None) -> None:
     path = Path(os.path.realpath(given.path))
     folder = path.with_name(f"{path.name}-certificate") if out is None else Path(os.path.realpath(out))
     store = None if into is None else Path(os.path.realpath(into))
+    versions_io.refuse_inside(folder)
     with (
         naming(folder if store is None else store, "folder", *_inputs(given)),
         in_place_of_params(lambda _param: "--columns"),

@@ -57,6 +57,7 @@ _KEYS = {
     "rotation",
 }
 _SHOWN = 60
+_OUTSIDE = "name another place with --out"
 _FIRST = "run `convoy accept PATH --into STORE`"
 
 
@@ -115,6 +116,15 @@ def listing(store: Path) -> tuple[list[Kept], list[str]]:
         [_kept(store, name) for name in sorted(names, key=_number)],
         [] if pointer is None else [*pointer["former"], pointer["version"]],
     )
+
+
+def refuse_inside(path: Path) -> None:
+    """Raise ConvoyError for a path inside a version of a store, which never changes."""
+    for folder in path.parents:
+        if _NAME.fullmatch(folder.name) and folder.parent.name == VERSIONS and (folder / FACTS).is_file():
+            raise ConvoyError(
+                "is inside a stored version, which never changes", path=path, hint="name another --out"
+            )
 
 
 @contextmanager
