@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from convoy.core.files import write_json
+from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load, load_names
 from convoy.core.stage import run
 from convoy.core.statistics import rounded
 from convoy.embeddings import io as embeddings
+from convoy.report.io import write_plots
+from convoy.report.themes import LIGHT
 from convoy.streamrec.catalogue.io import read as read_catalogue
 from convoy.streamrec.catalogue.io import read_truth
 from convoy.streamrec.recommender.comparison import details, headline_metrics
@@ -16,6 +18,7 @@ from convoy.streamrec.recommender.impressions import code
 from convoy.streamrec.recommender.ladder import climb, loss_of_a_consumer
 from convoy.streamrec.recommender.models.specs import MODELS, usable
 from convoy.streamrec.recommender.params import ClickParams, EvaluateParams
+from convoy.streamrec.recommender.report import ladder_picture, page
 from convoy.streamrec.recommender.representations import sources_of
 
 DATA = Path("data/streamrec")
@@ -23,7 +26,7 @@ SECTION, MODEL = "streamrec.recommender", "textcnn"
 
 
 def main() -> None:
-    """Write the metrics, the details and the findings."""
+    """Write metrics, details, the picture of the ladder and the page."""
     params = load(f"{SECTION}.clicks", ClickParams)
     evaluation = load(f"{SECTION}.evaluate", EvaluateParams)
     catalogue, _ = read_catalogue(DATA / "catalogue.parquet")
@@ -31,7 +34,8 @@ def main() -> None:
     catalogue = catalogue.sort_by("item_id").combine_chunks()
     coded = code(read(DATA / "interactions"), catalogue["item_id"].combine_chunks())
     made = {
-        path.name: embeddings.read(path) for path in sorted((DATA / "embeddings").iterdir()) if path.is_dir()
+        path.parent.name: embeddings.read(path.parent)
+        for path in sorted(DATA.glob(f"embeddings/*/{embeddings.MANIFEST}"))
     }
     names = usable(load_names(f"{SECTION}.representations"), made, synthetic=len(truth) > 0)
     sources = sources_of(catalogue, truth, made, coded.warm)
@@ -47,7 +51,12 @@ def main() -> None:
         consumer = rounded(loss_of_a_consumer(MODEL, rungs[MODEL], new, sources, coded, evaluation), 6)
     words = findings(metrics, found, consumer)
     write_json(DATA / "metrics" / "recommender.json", metrics)
-    write_json(DATA / "recommender" / "details.json", {**found, "consumer": consumer, "words": words})
+    html = page(
+        metrics, found, consumer, words, read_json(DATA / "interactions_report.json"), len(params.seeds)
+    )
+    write_text(DATA / "recommender.html", html)
+    write_plots(DATA / "plots" / "recommender", {"ladder.png": ladder_picture(metrics, found, LIGHT)})
+    write_json(DATA / "recommender.json", {**found, "consumer": consumer, "words": words})
     print("\n".join(words))
 
 

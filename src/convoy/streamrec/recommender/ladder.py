@@ -58,7 +58,9 @@ def climb(name: str, sources: Sources, of_row: Any, coded: Coded, params: ClickP
     if row.predict is not None:
         popular = row.predict == "popularity"
         scores = popularity_scores(coded) if popular else content_scores(vectors, coded)
-        retrieved = {group: retrieve(scores, coded, group) for group in GROUPS}
+        found = {group: retrieve(scores, coded, group) for group in GROUPS}
+        # Without a relevant item, as in a file without new items, a group has no figures.
+        retrieved = {group: one for group, one in found.items() if len(one.recall)}
     return Rung(vectors, fitted, scored(fitted, coded) if fitted else None, retrieved)
 
 
@@ -76,7 +78,8 @@ def loss_of_a_consumer(
 
     `auc_old` with the version of their training, `auc_unrotated` with the new one as it is, `auc_rotated`
     with the new one rotated onto the old one; the losses with 95% confidence intervals, paired by users and
-    seeds; and how near the vectors of an item are.
+    seeds; and how near the vectors of an item are. `auc_refitted`: a click model fitted on the new version
+    with the first seed, which shows how much of a loss is due to the version itself.
     """
     version = sources.embeddings[str(MODELS[name].embedding)]
     turned = align(*new, *version)
@@ -94,4 +97,6 @@ def loss_of_a_consumer(
         low, high = percentile_interval(draws)
         found |= {f"auc_{how}": auc, f"loss_{how}": found["auc_old"] - auc}
         found |= {f"loss_{how}_low": low, f"loss_{how}_high": high}
-    return found
+    first = rung.consumers[0]
+    again = first.refitted(inputs(name, of_new, sources), coded)
+    return found | {"auc_refitted": scored([again], coded).metrics()["auc"]}

@@ -1,6 +1,6 @@
 """The click model, from vectors of items and training events to log-odds of clicks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ Vectors = npt.NDArray[np.float32]
 class Consumer:
     """A fitted click model: a consumer of the vectors that it was fitted with."""
 
+    name: str
+    seed: int
     network: ClickModel
     params: ClickParams
     fitted: Fitted
@@ -39,7 +41,11 @@ class Consumer:
             network.n_numbers, self.params.projection, self.params.hidden, network.delta is not None,
         )  # fmt: skip
         fed.load_state_dict(network.state_dict())
-        return Consumer(fed, self.params, self.fitted)
+        return replace(self, network=fed)
+
+    def refitted(self, vectors: Vectors, coded: Coded) -> "Consumer":
+        """The click model fitted once more, with other vectors and the same seed."""
+        return train(self.name, vectors, self.network.delta is not None, coded, self.params, self.seed)
 
 
 def train(
@@ -63,7 +69,7 @@ def train(
         network, batches(coded, train_rows), batches(coded, validation_rows), Clicks(), params.training,
         seed, name, on_epoch=on_epoch,
     )  # fmt: skip
-    return Consumer(network, params, fitted)
+    return Consumer(name, seed, network, params, fitted)
 
 
 def batches(coded: Coded, rows: npt.NDArray[np.int64]) -> ClickBatches:
