@@ -24,10 +24,10 @@ class ArchitectureParams(Section):
     image_size: int = Field(32, ge=32, le=512, description="pixels; AlexNet needs 63")
     noise: float = Field(1.0, ge=0, le=100, description="standard deviation; waves have 0.5 to 1")
     networks: tuple[str, ...] = Field(
-        ("lenet5", "plain20", "resnet_cifar20", "simple_cnn", "resnet18", "resnet50", "efficientnet_b0"),
+        ("lenet5", "plain20", "resnet_cifar20", "simple_cnn", "resnet18", "efficientnet_b0"),
         min_length=1, max_length=len(IMAGE_MODELS), description="of convoy.nn.images.IMAGE_MODELS",
     )  # fmt: skip
-    epochs: int = Field(6, ge=1, le=10_000)
+    epochs: int = Field(12, ge=1, le=10_000)
     batch_size: int = Field(32, ge=2, le=65_536)
     learning_rate: float = Field(2e-3, gt=0, le=10)
     seed: int = Field(0, ge=0, le=2**32 - 1)

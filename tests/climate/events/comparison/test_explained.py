@@ -18,7 +18,8 @@ def gradcam(inside, weights=0.1, alike=0.05):
         "gradient": BLIND,
         "randomised_weights": {
             **BLIND, "pointing": weights, "pointing_low": weights - 0.02, "rank_correlation": alike,
-            "other_masks": BLIND, "cascade": [{"from": "head", "rank_correlation": 0.9, "pointing": 0.8}],
+            "other_masks": BLIND,
+            "cascade": [{"from": "head", "n": 70, "rank_correlation": 0.9, "pointing": 0.8}],
         },
         "off_centre": {"n": 60, **own, "center": BLIND}, "classes": {"cyclone": {"n": 70, **own}},
     }  # fmt: skip

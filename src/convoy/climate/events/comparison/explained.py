@@ -93,10 +93,11 @@ def _on_gradcam(label: str, gradcam: Mapping[str, Any]) -> str:
         f"correctly classified maps with an event; the energy inside the masks is "
         f"{percent(gradcam['energy_inside'])}.{off} With randomised weights its maps have a rank correlation "
         f"of {weights['rank_correlation']:.2f} with those of the trained network. They point into "
-        f"{percent(weights['pointing'])} of the events, into the masks of other maps, which is chance, "
-        f"{percent(weights['other_masks']['pointing'])}; maps without any network point into "
-        f"{percent(gradcam['random']['pointing'])} (random), {percent(gradcam['center']['pointing'])} (the "
-        f"centre) and {percent(size['pointing'])} (where the anomalies are largest)"
+        f"{percent(weights['pointing'])} of the events and, which is chance, into "
+        f"{percent(weights['other_masks']['pointing'])} of the masks of other maps; maps without any network "
+        f"point into {percent(gradcam['random']['pointing'])} (random), "
+        f"{percent(gradcam['center']['pointing'])} (the centre) and {percent(size['pointing'])} (where the "
+        "anomalies are largest)"
         + (
             ": what is not learnt explains no more than the input does."
             if weights["pointing_low"] <= blind and weights["rank_correlation"] <= _ALIKE
@@ -155,11 +156,12 @@ def _explanations(model: str, gradcam: Mapping[str, Any], examples: Arrays | Non
             Table(
                 [
                     "weights randomised from the output to",
-                    "rank correlation with the explanation",
+                    "maps",
+                    "rank correlation",
                     "pointing",
                 ],
                 [
-                    [row["from"], f"{row['rank_correlation']:.2f}", percent(row["pointing"])]
+                    [row["from"], f"{row['n']:,}", f"{row['rank_correlation']:.2f}", percent(row["pointing"])]
                     for row in gradcam["randomised_weights"]["cascade"]
                 ],
             ),

@@ -162,6 +162,7 @@ def _cascade(
         found.append(
             {
                 "from": name,
+                "n": len(own),
                 "rank_correlation": float(scores.rank_correlation(own, maps).mean()),
                 "pointing": float(scores.pointing(maps, masks).mean()),
             }
