@@ -42,8 +42,9 @@ def main(model: str) -> None:
         config, tensors, curve = specs.train(
             model, params, train, validation, facts, shared.seeds, checkpoint, events.epoch
         )
-        if "conserve" in config:
-            print(f"{model}: conserve {config['conserve']}", flush=True)
+        if conserve := config.get("conserve"):
+            why = f": {conserve['reason']}" if conserve["reason"] else ""
+            print(f"{model}: conserve '{conserve['setting']}' is {conserve['used']}{why}", flush=True)
         out = Path("data/climate/models") / model
         artifact.write(out, config, tensors, None, curve)
         events.finished(sha256(out / MANIFEST))

@@ -23,10 +23,10 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def grids(tmp_path, monkeypatch):
-    """Coarse days, and the model `lapse` that downscales them."""
+    """Coarse days, and the model `ridge` that downscales them."""
     monkeypatch.chdir(tmp_path)
     place = downscaled.climate()[0]
-    artifact.write(tmp_path / "lapse", *downscaled.trained("lapse_daily", place), None)
+    artifact.write(tmp_path / "ridge", *downscaled.trained("ridge", place), None)
     return place.at(slice(0, 40))
 
 
@@ -83,7 +83,7 @@ def test_params_of_stages_are_options_and_what_does_not_print_is_escaped(grids):
         held = written["psl"]
         written["psl"] = (held[0], held[1], {"units": units})
         gridfiles.write(name, written)
-        return refused("downscale", name, "out.nc", "--model", "lapse", *options)
+        return refused("downscale", name, "out.nc", "--model", "ridge", *options)
 
     assert line("odd.nc", units="\x1b[31m\nPa") == (
         "convoy: odd.nc: variable 'psl' states the units '\\x1b[31m\\nPa'; expected one of Pa, hPa, kPa; "
@@ -97,7 +97,7 @@ def test_params_of_stages_are_options_and_what_does_not_print_is_escaped(grids):
     dims, values, stated = written["tasmax"]
     written["tasmax"] = (("plev", *dims), np.stack([values, values]), stated)
     gridfiles.write("levels.nc", written)
-    assert refused("downscale", "levels.nc", "out.nc", "--model", "lapse") == (
+    assert refused("downscale", "levels.nc", "out.nc", "--model", "ridge") == (
         "convoy: levels.nc: variable 'tasmax' has 2 values along 'plev'; expected time, latitude and "
         "longitude alone: choose one of them first\n"
     )

@@ -13,7 +13,8 @@ import pandas as pd
 from convoy.climate.data.domains import EPOCH, Days, Domain, Fields
 from convoy.climate.data.packing import undeclared_fill
 from convoy.climate.data.variables import row_of
-from convoy.climate.downscaling.models.specs import Downscaling, cells_with_truth, checked, home
+from convoy.climate.downscaling.models.specs import Downscaling, checked
+from convoy.climate.downscaling.models.surfaces import cells_with_truth, home
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.tasks import Column

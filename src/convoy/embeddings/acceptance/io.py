@@ -158,7 +158,7 @@ def _part(path: Path, name: str, dimension: int) -> pq.ParquetFile:
         raise _BrokenError(f"{name} cannot be read ({_reason(error)})") from None
     rows = sum(part.metadata.row_group(group).num_rows for group in range(part.num_row_groups))
     size = sum(part.metadata.row_group(group).total_byte_size for group in range(part.num_row_groups))
-    if size > rows * (8 * dimension + _ROW_BYTES) + _PART_BYTES:  # before memory is taken for it
+    if size > rows * (8 * dimension + _ROW_BYTES) + _PART_BYTES:  # checked before it is read
         raise _BrokenError(f"{name} would take {size:,} bytes, for {rows:,} rows of {dimension} values")
     if part.schema_arrow.remove_metadata() != SCHEMA:
         raise _BrokenError(f"{name} has other columns: {cut(', '.join(part.schema_arrow.names), _VALUE)}")

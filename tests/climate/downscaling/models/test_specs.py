@@ -12,6 +12,7 @@ import pytest
 
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling.models import specs as models
+from convoy.climate.downscaling.models import surfaces
 from convoy.climate.downscaling.params import BaselineParams, NetworkParams
 from convoy.core import artifact as folders
 from convoy.core.artifact import StoredModel
@@ -98,7 +99,7 @@ def test_the_config_says_what_the_model_needs_and_where_it_comes_from() -> None:
 def test_a_model_keeps_the_surface_that_it_was_fitted_on(tmp_path, name) -> None:
     config, seeds, _ = fitted(name)
     folders.write(tmp_path / name, config, seeds, None)
-    coarse, fine, coarse_static, static = models.home(folders.read(tmp_path / name))
+    coarse, fine, coarse_static, static = surfaces.home(folders.read(tmp_path / name))
     for found, expected in ((coarse, COARSE), (fine, FINE)):
         for axis in ("lat", "lon"):
             for part in ("centres", "bounds"):
@@ -220,7 +221,7 @@ def test_a_model_of_one_place_keeps_the_surface_of_that_place() -> None:
     domains = [AWAY, first(TRAINING, 60)]
     config, seeds, _ = models.train("monthly_residual", BaselineParams(), domains, [], FACTS, (0,))
     assert config["place"] == "home"
-    *_, static = models.home(StoredModel(config, seeds, None, {}))
+    *_, static = surfaces.home(StoredModel(config, seeds, None, {}))
     np.testing.assert_array_equal(static["elevation"], TRAINING.static["elevation"])
 
 

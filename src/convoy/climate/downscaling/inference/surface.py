@@ -15,7 +15,7 @@ from convoy.climate.data.regridding import whole_ratio
 from convoy.climate.data.sides import Side
 from convoy.climate.data.static_fields import above_sea_floor, heights, static_fields
 from convoy.climate.data.variables import ELEVATION
-from convoy.climate.downscaling.models import specs
+from convoy.climate.downscaling.models import surfaces
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 
@@ -72,12 +72,12 @@ def surface_for(stored: StoredModel, inputs: Side, fine: xr.Dataset | None) -> S
 
 def own_surface(stored: StoredModel, grid: Grid) -> Surface | None:
     """The terrain that the model was fitted on; None where the input lacks some of its coarse cells."""
-    coarse, fine, coarse_static, static = specs.home(stored)
+    coarse, fine, coarse_static, static = surfaces.home(stored)
     rows, columns = _found(grid.lat, coarse.lat), _found(grid.lon, coarse.lon)
     if rows is None or columns is None:
         return None
     place = stored.config["place"] or HOME
-    known = specs.cells_with_truth(stored)
+    known = surfaces.cells_with_truth(stored)
     return Surface(place, coarse, fine, static, coarse_static, rows, columns, known)
 
 
@@ -171,7 +171,7 @@ def _refuse_other_hemisphere(config: Mapping[str, Any], fine: Grid, path: str) -
 
 
 def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
-    coarse = specs.home(stored)[0]
+    coarse = surfaces.home(stored)[0]
     hint = "name the heights on the fine grid to make with --orography"
     if stored.config["place"] is not None:
         hint = f"this model '{stored.config['kind']}' knows that terrain alone"

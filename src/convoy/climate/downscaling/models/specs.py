@@ -6,15 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from convoy.climate.data.domains import Axis, Domain, Fields, Grid, ratio
-from convoy.climate.data.variables import ELEVATION
-from convoy.climate.downscaling.models import baselines
+from convoy.climate.data.domains import Domain, Fields
+from convoy.climate.downscaling.models import baselines, surfaces
 from convoy.climate.downscaling.models.stored import (
-    GRID,
     NETWORK,
-    STATIC,
     TASK,
     TRUTH,
     TensorsOf,
@@ -78,13 +74,14 @@ def train(
     config: dict[str, Any] = {
         "schema": 1, "task": TASK, "kind": name, "target": target, "inputs": inputs,
         "source": facts["source"], "calendar": domains[0].days.calendar,
-        "range": _ranges(domains, inputs), "surface": _surface_ranges(domains), **fitted.config,
+        "range": surfaces.ranges(domains, inputs), "surface": surfaces.surface_ranges(domains),
+        **fitted.config,
     }  # fmt: skip
     if units := {name: units for name, units in facts.get("units", {}).items() if name in inputs}:
         config["units"] = units
     place = config["place"] or baselines.main_place(domains)
     at_place = [domain for domain in domains if domain.place == place]
-    static = surface_of(at_place[0]) | {TRUTH: _with_truth(at_place).astype(np.uint8)}
+    static = surfaces.surface_of(at_place[0]) | {TRUTH: surfaces.with_truth(at_place).astype(np.uint8)}
     return config, {seed: {**tensors, **static} for seed, tensors in fitted.tensors.items()}, fitted.curve
 
 
@@ -291,71 +288,3 @@ def checked(stored: StoredModel) -> StoredModel:
 def downscale(stored: StoredModel, domain: Domain) -> Prediction | None:
     """One domain by a stored model: see `Downscaling`."""
     return Downscaling(stored)(domain)
-
-
-def surface_of(domain: Domain) -> Tensors:
-    """The grids and static fields of a domain as tensors, which are stored with the weights."""
-    grids = {"fine": domain.fine, "coarse": domain.coarse}
-    tensors: Tensors = {
-        f"{GRID}{which}.{axis}.{part}": getattr(getattr(grid, axis), part)
-        for which, grid in grids.items()
-        for axis in ("lat", "lon")
-        for part in ("centres", "bounds")
-    }
-    tensors |= {f"{STATIC}fine.{name}": field for name, field in domain.static.items()}
-    return tensors | {f"{STATIC}coarse.{name}": field for name, field in domain.coarse_static.items()}
-
-
-def home(stored: StoredModel) -> tuple[Grid, Grid, dict[str, Fields], dict[str, Fields]]:
-    """The coarse and fine grid that a model was fitted on, and the static fields of both."""
-    tensors = stored.tensors
-    coarse, fine = (
-        Grid(*(
-            Axis(*(tensors[f"{GRID}{which}.{axis}.{part}"] for part in ("centres", "bounds")))
-            for axis in ("lat", "lon")
-        ))
-        for which in ("coarse", "fine")
-    )  # fmt: skip
-    static = [
-        {
-            key.removeprefix(f"{STATIC}{which}."): value
-            for key, value in tensors.items()
-            if key.startswith(f"{STATIC}{which}.")
-        }
-        for which in ("coarse", "fine")
-    ]
-    return coarse, fine, static[0], static[1]
-
-
-def cells_with_truth(stored: StoredModel) -> npt.NDArray[np.bool_] | None:
-    """Cells (H, W) of the model's own grid with a truth on some training day; None if all have one.
-
-    None too for a model folder from before this was stored.
-    """
-    known = stored.tensors.get(TRUTH)
-    return None if known is None or known.all() else known.astype(bool)
-
-
-def _with_truth(domains: Domains) -> npt.NDArray[np.bool_]:
-    """Cells (H, W) with a truth on some day of domains with one grid."""
-    known = [~np.isnan(domain.target).all(axis=0) for domain in domains if domain.target is not None]
-    return np.logical_or.reduce(known)
-
-
-def _ranges(domains: Domains, inputs: Sequence[str]) -> dict[str, list[float]]:
-    """The smallest and largest value of each input in training, to warn of days beyond it."""
-    return {name: _reach([domain.inputs[name] for domain in domains]) for name in inputs}
-
-
-def _surface_ranges(domains: Domains) -> dict[str, list[float]]:
-    """The heights, latitudes and fine cells per coarse cell of training, to warn of terrain beyond them."""
-    return {
-        "elevation": _reach([domain.static[ELEVATION] for domain in domains]),
-        "latitude": _reach([domain.fine.lat.bounds for domain in domains]),
-        "ratio": _reach([np.array(ratio(domain.coarse, domain.fine)) for domain in domains]),
-    }
-
-
-def _reach(parts: Sequence[npt.NDArray[Any]]) -> list[float]:
-    """The smallest and the largest value, missing ones left out."""
-    return [float(min(np.nanmin(part) for part in parts)), float(max(np.nanmax(part) for part in parts))]

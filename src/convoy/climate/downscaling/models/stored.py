@@ -108,6 +108,7 @@ class _Conserved(Section):
     setting: Conserve | Literal["auto"]
     used: Conserve
     disagreement: float | None = Field(ge=0)
+    reason: str | None = Field(None, max_length=300)
 
 
 class _NetworkConfig(_Config):

@@ -112,25 +112,30 @@ def _bound_to(name: str, params: NetworkParams, domains: Sequence[Domain]) -> st
 
 
 def _conserve(name: str, params: NetworkParams, domains: Sequence[Domain], target: str) -> dict[str, Any]:
-    """The setting of `conserve`, the method used, and the disagreement that decides between them."""
+    """The setting of `conserve`, the method used, the disagreement, and why `auto` is `none` where it is."""
     nests = whole_ratio(domains[0].coarse, domains[0].fine) is not None
     if params.conserve == "softmax" and not nests:
         raise ConvoyError(f"{name}: conserve 'softmax' needs grids that nest; choose additive, auto or none")
     differs = disagreement(domains, target)
     known = float(f"{differs:.3g}") if np.isfinite(differs) else None
-    chosen = params.conserve
+    chosen, reason = params.conserve, None
     if chosen == "auto":
         spread = float(np.nanstd(np.concatenate([domain.inputs[target].ravel() for domain in domains])))
-        chosen = "additive" if nests and differs <= AGREEMENT * spread else "none"
-        if chosen == "none":
-            why = (
-                "the grids do not nest" if not nests
-                else "less than half of the truth is known" if known is None
-                else f"area means of the truth differ from the coarse {target} by {differs:.3g} (RMSE), more "
-                f"than {AGREEMENT * spread:.3g}"
-            )  # fmt: skip
-            print(f"{name}: conserve 'auto' is none: {why}", flush=True)
-    return {"setting": params.conserve, "used": chosen, "disagreement": known}
+        reason = _against_conserving(nests, known, float(f"{AGREEMENT * spread:.3g}"), target)
+        chosen = "none" if reason else "additive"
+    return {"setting": params.conserve, "used": chosen, "disagreement": known, "reason": reason}
+
+
+def _against_conserving(nests: bool, disagreement: float | None, limit: float, target: str) -> str | None:
+    """Why the output is not made to keep the coarse values, or None."""
+    if not nests:
+        return "the grids do not nest"
+    if disagreement is None:
+        return "less than half of the truth is known"
+    if disagreement > limit:
+        means = f"area means of the truth differ from the coarse {target}"
+        return f"{means} by {disagreement:g} (RMSE), more than {limit:g}"
+    return None
 
 
 def disagreement(domains: Sequence[Domain], target: str) -> float:
