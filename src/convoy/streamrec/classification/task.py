@@ -137,7 +137,16 @@ TASK = TaskSpec(
         dataset="corpus",
         compare_stage="streamrec-compare",
         comparison="metrics/comparison.json",
-        comparison_files=("report.html", "metrics/comparison.json", "plots/comparison/*.png", "gate.json"),
+        comparison_files=(
+            "report.html",
+            "metrics/comparison.json",
+            "plots/comparison/*.png",
+            "gate.json",
+            # What a recommender makes of the embeddings has no models of its own to register.
+            "recommender.html",
+            "metrics/recommender.json",
+            "plots/recommender/*.png",
+        ),
         data_stages=("streamrec-catalogue", "streamrec-corpus"),
         selected=("streamrec.networks", "streamrec.baselines"),
     ),

@@ -11,6 +11,7 @@ from convoy.streamrec.recommender.evaluation.clicks import share_draws, share_of
 from convoy.streamrec.recommender.evaluation.retrieval import GROUPS
 from convoy.streamrec.recommender.impressions import Coded
 from convoy.streamrec.recommender.ladder import Rung
+from convoy.streamrec.recommender.models.specs import MODELS
 from convoy.streamrec.recommender.params import EvaluateParams
 
 LOWER, UPPER = "category", "taste"
@@ -75,6 +76,8 @@ def _shares(rungs: Mapping[str, Rung], draws: Mapping[str, Any]) -> dict[str, di
     auc = {name: rung.scored.metrics()["auc"] for name, rung in rungs.items() if rung.scored is not None}
     found = {}
     for name in draws.keys() - {LOWER, UPPER}:
+        if not MODELS[name].with_category:  # below the beginning of the way
+            continue
         share = share_of_way(auc[name], auc[LOWER], auc[UPPER])
         drawn = share_draws(draws, name, LOWER, UPPER)
         if share is not None and np.isfinite(drawn).all():
