@@ -73,7 +73,7 @@ class ClickTraining(TrainingParams):
     rates: ClassVar[Mapping[Recipe, Rates]] = MappingProxyType({**RATES, "adamw_one_cycle": Rates(0.02, 0.3)})
 
     batch_size: int = Field(4096, ge=2, le=65536)
-    epochs: int | None = Field(6, ge=1, le=10000)
+    epochs: int | None = Field(5, ge=1, le=10000)
     patience: int | None = Field(3, ge=1, le=10000)
     # Steps are short: a second thread loses more on a busy machine than it gains.
     threads: int = Field(1, ge=1, le=256)
