@@ -8,7 +8,6 @@ from convoy.core.stage import run
 from convoy.core.statistics import rounded
 from convoy.embeddings import io as embeddings
 from convoy.report.io import write_plots
-from convoy.report.themes import LIGHT
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.recommender import comparison, data, findings, impressions, ladder, report
 from convoy.streamrec.recommender.models.specs import MODELS, usable
@@ -30,7 +29,8 @@ def main() -> None:
     made = {folder.name: embeddings.read(folder) for folder in folders}
     sources = sources_of(items, truth, made, coded.warm)
     rungs = {}
-    for name in usable(load_names(f"{SECTION}.representations"), made, synthetic=len(truth) > 0):
+    names = load_names(f"{SECTION}.representations") if len(coded.item) else ()
+    for name in usable(names, made, synthetic=len(truth) > 0):
         of_row = load(f"{SECTION}.models.{name}", MODELS[name].params)
         rungs[name] = ladder.climb(name, sources, of_row, coded, params)
     metrics = rounded(comparison.headline_metrics(rungs, evaluation), 6)
@@ -47,9 +47,7 @@ def main() -> None:
     write_text(
         DATA / "recommender.html", report.page(metrics, details, consumer, words, source, len(params.seeds))
     )
-    write_plots(
-        DATA / "plots" / "recommender", {"ladder.png": report.ladder_picture(metrics, details, LIGHT)}
-    )
+    write_plots(DATA / "plots" / "recommender", report.pictures(metrics, details))
     print("\n".join(words))
 
 

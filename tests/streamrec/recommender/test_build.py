@@ -5,8 +5,13 @@ import pyarrow as pa
 import pytest
 
 from convoy.core.errors import ConvoyError
-from convoy.streamrec.recommender import build, data
-from convoy.streamrec.recommender.params import InteractionsParams
+from convoy.streamrec.recommender import build, comparison, data
+from convoy.streamrec.recommender.comparison import headline_metrics
+from convoy.streamrec.recommender.findings import findings
+from convoy.streamrec.recommender.gate import GateParams, judge
+from convoy.streamrec.recommender.impressions import code
+from convoy.streamrec.recommender.params import EvaluateParams, InteractionsParams
+from convoy.streamrec.recommender.report import page, pictures
 from tests.support import interactions as small
 
 PARAMS = InteractionsParams.model_validate({})
@@ -68,7 +73,18 @@ def test_written_interactions_are_read_again_and_damage_is_refused(tmp_path):
         data.read(tmp_path / "other")
 
 
-def test_a_real_catalogue_needs_a_file_of_interactions():
+def test_a_real_catalogue_without_a_file_has_no_interactions_and_that_is_no_fault():
     truth = pa.table({"item_id": pa.array([], pa.string()), "taste": pa.array([], pa.list_(pa.float32()))})
-    with pytest.raises(ConvoyError, match="expected a file of interactions"):
-        build.drawn(truth, PARAMS)
+    made = build.drawn(truth, PARAMS)
+    found = build.report(made)
+    assert (found["source"], found["events"], found["cold_test_items"]) == ("none", 0, 0)
+    assert "names no file" in build.summary(found)
+    verdict, _ = judge(made, small.item_ids(3), GateParams())
+    assert verdict.success
+    assert [warning.name for warning in verdict.warnings] == ["events"]
+    coded = code(made, small.item_ids(3))
+    metrics, details = headline_metrics({}, EvaluateParams()), comparison.details({}, coded, EvaluateParams())
+    words = findings(metrics, details, None)
+    assert "There are no interactions" in words[0]
+    assert words[0] in page(metrics, details, None, words, found, 5)
+    assert pictures(metrics, details) == {}

@@ -40,8 +40,8 @@ DETAILS = {
     "test_events": 100, "cold_test_events": 40, "test_users": 11, "unknown_test_users": 1,
     "sampled_negatives": 0,
 }  # fmt: skip
-DETAILS["clicks"]["textcnn"] |= share(0.73)  # type: ignore[index]
-DETAILS["clicks"]["bow"] |= share(0.1)  # type: ignore[index]
+DETAILS["clicks"]["textcnn"] |= share(0.73)
+DETAILS["clicks"]["bow"] |= share(0.1)
 CONSUMER = {
     "cosine": 0.9, "cosine_unrotated": 0.6, "auc_old": 0.78, "auc_unrotated": 0.6, "loss_unrotated": 0.18,
     "loss_unrotated_low": 0.17, "loss_unrotated_high": 0.19, "auc_rotated": 0.777, "loss_rotated": 0.003,

@@ -8,23 +8,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from convoy.core.errors import ConvoyError
 from convoy.streamrec.recommender.cleaning import clean
-from convoy.streamrec.recommender.data import EVENTS, SPLITS, TEST, TRAIN, USERS, VALIDATION, Interactions
+from convoy.streamrec.recommender.data import (
+    EVENTS,
+    NONE,
+    SPLITS,
+    TEST,
+    TRAIN,
+    USERS,
+    VALIDATION,
+    Interactions,
+)
 from convoy.streamrec.recommender.params import SYNTHETIC, InteractionsParams
 from convoy.streamrec.synthetic.interactions import draw_interactions
 
+NO_EVENTS = pa.schema([field for field in EVENTS if field.name not in ("sampled", "split")]).empty_table()
 ORDER = [("time", "ascending"), ("user_id", "ascending"), ("item_id", "ascending")]
 
 
 def drawn(truth: pa.Table, params: InteractionsParams) -> Interactions:
-    """Synthetic interactions with the items of `truth`; ConvoyError for a real catalogue."""
+    """Synthetic interactions with the items of `truth`; none for a real catalogue, without known taste."""
     if len(truth) == 0:
-        raise ConvoyError(
-            key="streamrec.recommender.interactions.source",
-            expected="a file of interactions, since the taste vectors of a real catalogue are not known",
-            found=SYNTHETIC,
-        )
+        return build(NO_EVENTS, USERS.empty_table(), params, {"source": NONE})
     taste = taste_vectors(truth)
     made = draw_interactions(truth["item_id"].combine_chunks(), taste, params.synthetic)
     return build(made.events, made.users, params, {"source": SYNTHETIC})
@@ -102,6 +107,8 @@ def report(interactions: Interactions) -> dict[str, Any]:
 
 def summary(found: dict[str, Any]) -> str:
     """The report in one line, for the log."""
+    if found["source"] == NONE:
+        return "no interactions: streamrec.recommender.interactions.source names no file"
     return (
         f"interactions of {found['source']}: {found['events']:,} events of {found['users']:,} users and "
         f"{found['items']:,} items; {found['cold_test_events']:,} of {found['splits']['test']:,} test events "

@@ -13,6 +13,8 @@ from convoy.core.printable import reason
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS = ("train", "validation", "test")
+NONE = "none"
+"""Source of a real catalogue without a file of interactions."""
 EVENTS_FILE, USERS_FILE = "events.parquet", "users.parquet"
 EVENTS = pa.schema(
     [

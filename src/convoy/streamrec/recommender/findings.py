@@ -12,6 +12,12 @@ GOAL_SHARE, GOAL_RATIO, GOAL_LOSS = 0.6, 1.5, 0.005
 
 def findings(metrics: Figures, details: Figures, consumer: Figures | None) -> list[str]:
     """Sentences on the ladder, the share of the way, retrieval, and a consumer of a retrained version."""
+    if not metrics["clicks"] and not details["retrieval"]:
+        absent = (
+            "There are no interactions: the taste vectors of a real catalogue are not known, and "
+            "streamrec.recommender.interactions.source names no file."
+        )
+        return [absent]
     found = [_ladder(metrics["clicks"]), *_separated(metrics["clicks"]), *_share(details["clicks"])]
     found += _cold(metrics["cold"], details["retrieval"])
     if consumer is not None:

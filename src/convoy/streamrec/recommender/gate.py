@@ -12,7 +12,7 @@ from convoy.core.params import Section
 from convoy.quality.docs import render
 from convoy.quality.expectations import Part, Rule, validate
 from convoy.quality.verdict import Verdict
-from convoy.streamrec.recommender.data import SPLITS, Interactions
+from convoy.streamrec.recommender.data import NONE, SPLITS, Interactions
 
 YEARS_S = (631_152_000, 4_102_444_800)  # 1990 and 2100
 # Few users or items have large shares of a small file: limits are at least so many times the mean share.
@@ -45,13 +45,13 @@ class GateParams(Section):
 def judge(interactions: Interactions, item_ids: pa.Array, params: GateParams) -> tuple[Verdict, str]:
     """The verdict on interactions with the items of a catalogue, and the Data Docs as HTML."""
     events, users = interactions.events, interactions.users
-    shape = [
-        Rule(
-            "events", "ExpectColumnMinToBeBetween", "There is at least one event", "events", {"min_value": 1}
-        )
-    ]
+    absent = interactions.facts.get("source") == NONE
+    size = Rule(
+        "events", "ExpectColumnMinToBeBetween", "There is at least one event", "events", {"min_value": 1},
+        warns=absent,
+    )  # fmt: skip
     if len(events) == 0:
-        parts = [Part("size", pd.DataFrame({"events": [0]}), shape, "events")]
+        parts = [Part("size", pd.DataFrame({"events": [0]}), [size], "events")]
     else:
         parts = [
             _shares(events, "user_id", params.max_user_share, "a bot or a shared account"),

@@ -6,7 +6,7 @@ from typing import Any
 from convoy.report.intervals import Dot, DotPanel, dot_panels
 from convoy.report.numbers import percent
 from convoy.report.page import Section, Table, picture, render
-from convoy.report.themes import Theme
+from convoy.report.themes import LIGHT, Theme
 from convoy.streamrec.recommender.models.specs import MODELS
 
 Figures = Mapping[str, Any]
@@ -50,6 +50,11 @@ def ladder_picture(metrics: Figures, details: Figures, theme: Theme) -> bytes:
     return dot_panels(panels, theme)
 
 
+def pictures(metrics: Figures, details: Figures) -> dict[str, bytes]:
+    """The pictures of the folder of plots; none without interactions."""
+    return {"ladder.png": ladder_picture(metrics, details, LIGHT)} if metrics["clicks"] else {}
+
+
 def page(
     metrics: Figures,
     details: Figures,
@@ -59,6 +64,9 @@ def page(
     seeds: int,
 ) -> str:
     """The page as HTML; `data` is the content of interactions_report.json."""
+    title = "What the embeddings are worth to a recommender"
+    if not metrics["clicks"]:
+        return render(title, words, [])
     drawn = picture(
         lambda theme: ladder_picture(metrics, details, theme),
         "Area under the ROC curve of clicks, and recall of new and of all items, by representation",
@@ -74,7 +82,7 @@ def page(
     sections.append(Section("The interactions", _data_sentences(data, details)))
     described = Table(("representation", "what it holds"), [(r.label, r.summary) for r in MODELS.values()], 2)
     sections.append(Section("The representations", tables=[described], folded=True))
-    return render("What the embeddings are worth to a recommender", words, sections)
+    return render(title, words, sections)
 
 
 def _best_first(dots: list[Dot]) -> list[Dot]:
