@@ -117,6 +117,7 @@ def test_what_cannot_be_read_is_an_error_in_one_line(folder):
     assert "no such embeddings folder" in refused("accept", "nowhere")
     assert "no _manifest.json, so this is not a whole embeddings folder" in refused("accept", "model")
     assert "--model: needs --catalogue" in refused("accept", "vectors", "--model=model")
+    assert "vectors: cannot be read: Is a directory" in refused("accept", "vectors", "--metrics=vectors")
     assert "no.parquet: no such file" in refused("accept", "vectors", "--catalogue=no.parquet")
     rows = contents(folder / "vectors")
     store(folder / "bad", rows)
@@ -127,7 +128,15 @@ def test_what_cannot_be_read_is_an_error_in_one_line(folder):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", '{"clicks": 3}', '{"clicks": {"bow": {"auc": "x", "auc_low": 1}}}']
+    "content",
+    [
+        "[]",
+        '{"clicks": 3}',
+        '{"clicks": {"bow": {"auc": "x", "auc_low": 1}}}',
+        '{"clicks": {"bow": {"auc": 1e999, "auc_low": 1}}}',
+        '{"clicks": {"bow": {"auc": 1, "auc_low": 1' + 400 * "0" + "}}}",
+    ],
+    ids=range(5),
 )
 def test_metrics_that_are_none_of_a_recommender(tmp_path, content):
     (tmp_path / "recommender.json").write_text(content)

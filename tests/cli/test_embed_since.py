@@ -76,6 +76,14 @@ def test_a_version_that_cannot_be_continued_is_refused_in_one_line(folder, optio
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("out", ["model/new", "old/new"])
+def test_nothing_is_written_into_a_model_or_other_embeddings(folder, out):
+    line = refused("embed", "later.csv", out, "--model", "model", COLUMNS, "--since", "old")
+    assert line.endswith("; name another OUT\n")
+    embeddings.read(folder / "old")
+    assert not (folder / out).exists()
+
+
 def test_what_another_export_wrote_meanwhile_is_kept_without_force(folder, monkeypatch):
     """The place was free at first: only the check before the end can see that it is taken."""
     checks: list[object] = []

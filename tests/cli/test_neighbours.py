@@ -1,12 +1,15 @@
 """`convoy neighbours`: the nearest items as a table, and what cannot be looked up."""
 
+import tracemalloc
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from convoy.embeddings import read
+from convoy.embeddings import io, read
 from tests.cli.test_app import invoke, refused
+from tests.embeddings.test_damaged import renew
 from tests.support import embedded
 from tests.support.accepted import contents, make, store
 from tests.support.once import once
@@ -76,6 +79,43 @@ def test_what_is_refused(folder):
     assert "by other weights" in refused("neighbours", "other", "--text=a", "--model=model")
     listed = invoke("neighbours", "other", rows.ids[5], "-k", "9999").stdout
     assert rows.ids[4] not in listed
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (np.arange(100), "its ids are no strings"),
+        (np.full(100, 0x110000, np.uint32).view("<U1"), "no strings"),
+    ],
+    ids=["numbers", "no characters"],
+)
+def test_ids_that_are_none(tmp_path, monkeypatch, ids, message):
+    monkeypatch.chdir(tmp_path)
+    embedded.write(tmp_path)
+    np.save(tmp_path / "out" / io.IDS, ids)
+    renew(tmp_path / "out")
+    assert message in refused("neighbours", "out", "7")
+
+
+def test_a_vector_that_is_not_finite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    embedded.write(tmp_path)
+    ids, vectors = read("out")
+    vectors[3] = np.nan
+    np.save(tmp_path / "out" / io.VECTORS, vectors)
+    renew(tmp_path / "out")
+    assert "holds NaN or infinity; make the folder again" in refused("neighbours", "out", ids[3])
+
+
+def test_an_id_far_longer_than_the_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    embedded.write(tmp_path)
+    tracemalloc.start()
+    line = refused("neighbours", "out", "7" * 50_000)
+    assert tracemalloc.get_traced_memory()[1] < 10e6  # 100 ids of that width take 20 MB
+    tracemalloc.stop()
+    near = line.partition("ids are ")[2].strip().split(", ")
+    assert len(set(near)) == 3
 
 
 def test_an_id_that_lost_its_zeros_is_found_again(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 from scipy.stats import ortho_group
 
 from convoy.core.errors import ConvoyError
-from convoy.core.files import check_manifest, sha256
+from convoy.core.files import check_manifest, sha256, write_manifest
 from convoy.embeddings import io, read, versions_io
 from convoy.embeddings.alignment import align
 from tests.cli.test_app import invoke, refused
@@ -162,7 +162,16 @@ def test_what_is_no_store_is_refused_and_left_alone(folder):
         versions_io.accepted(place)
 
 
-@pytest.mark.parametrize("pointer", ["[]", "{}", '{"version": "../../etc", "former": []}', '{"version": 3}'])
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        "[]",
+        "{}",
+        '{"version": "0001-0123456789ab", "former": 5}',
+        '{"version": "../../etc", "former": []}',
+        '{"version": 3}',
+    ],
+)
 def test_a_pointer_that_names_no_version(folder, pointer):
     place = folder / "store"
     accept(place, folder / "one")
@@ -178,6 +187,61 @@ def test_a_version_that_somebody_changed_is_not_read(folder):
     facts.write_text(facts.read_text().replace("1", "7"))
     with pytest.raises(ConvoyError, match=r"version\.json: "):
         versions_io.accepted(place)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"items": None}, {"onto": 3}, {"churn": None}, {"churn": {"churn": "x"}}, {"rotation": "x"}],
+    ids=str,
+)
+def test_facts_of_a_version_that_are_none(folder, wrong):
+    place = folder / "store"
+    accept(place, folder / "one")
+    kept = versions_io.accepted(place).parent
+    facts = json.loads((kept / "version.json").read_text())
+    (kept / "version.json").write_text(json.dumps(facts | wrong))
+    write_manifest(kept)
+    assert "not the facts of a version" in refused("versions", str(place))
+
+
+def test_a_store_without_versions_and_none_at_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    assert invoke("versions", "empty").stdout.startswith("version ")
+    assert "no version was accepted before" in refused("versions", "empty", "--rollback")
+    assert "no such store of versions" in refused("versions", "nowhere", "--rollback")
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["empty"]
+
+
+INSIDE = ("--into=one/store", "--into=store/other")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--out=one"],
+        ["--out=one/parquet"],
+        ["--out=two"],
+        ["--out=store"],
+        ["--out=store/new"],
+        ["--out=store/versions/NAME"],
+        ["--out=link/versions"],
+        *(["--out=c", into] for into in INSIDE),
+        ["--out=new", "--into=new"],
+    ],
+    ids=str,
+)
+def test_nothing_is_written_into_embeddings_or_stores(folder, monkeypatch, options):
+    monkeypatch.chdir(folder)
+    accept(folder / "store", folder / "one")
+    name = versions_io.accepted(folder / "store").parent.name
+    Path("link").symlink_to("store")
+    before = sorted(folder.rglob("*"))
+    line = refused("accept", "one", *(option.replace("NAME", name) for option in options))
+    assert f"; name another {'--into' if options[-1] in INSIDE else '--out'}" in line
+    assert sorted(folder.rglob("*")) == before
+    versions_io.listing(folder / "store")
+    read(folder / "one")
 
 
 def test_the_commands(folder, monkeypatch):

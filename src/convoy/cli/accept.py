@@ -114,21 +114,21 @@ def _accept(given: _Given, out: Path | None, into: Path | None) -> None:
     path = Path(os.path.realpath(given.path))
     folder = path.with_name(f"{path.name}-certificate") if out is None else Path(os.path.realpath(out))
     store = None if into is None else Path(os.path.realpath(into))
-    versions_io.refuse_inside(folder)
     with (
         naming(folder if store is None else store, "folder", *_inputs(given)),
         in_place_of_params(lambda _param: "--columns"),
-        nullcontext() if store is None else versions_io.exclusive(store),
     ):
-        now = None if store is None else versions_io.current(store)
-        case = _case(given if now is None else replace(given, accepted=now.embeddings))
-        results = judged(case)
-        found = certificate(case, results)
-        html = page(case, results, found)
-        write_certificate(folder, found, html)
-        kept = ""
-        if store is not None and is_accepted(results):
-            kept = _into(store, path, case, results, found, html)
+        _check_outputs(given, folder, store)
+        with nullcontext() if store is None else versions_io.exclusive(store):
+            now = None if store is None else versions_io.current(store)
+            case = _case(given if now is None else replace(given, accepted=now.embeddings))
+            results = judged(case)
+            found = certificate(case, results)
+            html = page(case, results, found)
+            write_certificate(folder, found, html)
+            kept = ""
+            if store is not None and is_accepted(results):
+                kept = _into(store, path, case, results, found, html)
     show(
         ("check", "result", "found"), [(result.check.name, result.state, result.words) for result in results]
     )
@@ -157,9 +157,24 @@ def _into(
     return f"{store}: {name} is the accepted version{'' if moved else ' already'}"
 
 
+def _check_outputs(given: _Given, folder: Path, store: Path | None) -> None:
+    """Raise ConvoyError where a certificate or a store would be written into a folder that is only read."""
+    from convoy.embeddings.versions_io import refuse_inside
+
+    named = (given.path, given.accepted, given.bag_of_words, given.model)
+    read_only = [Path(os.path.realpath(path)) for path in named if path is not None and Path(path).is_dir()]
+    if store is None:
+        refuse_inside(folder, "--out", read_only)
+    else:
+        refuse_inside(store, "--into", read_only, itself=False)
+        refuse_inside(folder, "--out", [*read_only, store])
+
+
 def _inputs(given: _Given) -> list[Path]:
+    """The paths to read, as they were named and as they are."""
     named = (given.path, given.accepted, given.catalogue, given.bag_of_words, given.metrics)
-    return [Path(os.path.realpath(path)) for path in named if path is not None]
+    found = [path for path in named if path is not None]
+    return [*found, *(Path(os.path.realpath(path)) for path in found)]
 
 
 def _case(given: _Given) -> "Case":

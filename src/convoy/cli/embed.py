@@ -79,6 +79,7 @@ def _embed(
     catalogue: Path, out: Path, model: str, columns: str, normalise: Literal["none", "l2"],
     since: Path | None, force: bool,
 ) -> None:  # fmt: skip
+    from convoy.embeddings.versions_io import refuse_inside
     from convoy.embeddings.write_io import write, write_since
     from convoy.streamrec.catalogue.io import Items
     from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning
@@ -88,6 +89,8 @@ def _embed(
     changes = ""
     with naming(out, "folder", *inputs), in_place_of_params(_option):
         out = Path(os.path.realpath(out))
+        read_only = (Path(os.path.realpath(path)) for path in inputs[1:])
+        refuse_inside(out, "OUT", [path for path in read_only if path != out], itself=False)
         check = partial(_check_out, force=force)
         check(out)
         embedder = Embedder(stored_model(model)[0], EmbedParams(normalise=normalise))

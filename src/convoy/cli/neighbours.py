@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.outputs import naming
 from convoy.cli.tables import show
 from convoy.core.errors import ConvoyError
 from convoy.core.printable import cut
@@ -24,6 +25,7 @@ Example:
 """
 _ID = 60
 _NEAR = 3  # known ids that are named for an unknown one
+_PADDED = 64  # characters up to which leading zeros are tried
 _AROUND = 200  # known ids in sorted order that are compared with it
 
 
@@ -55,6 +57,7 @@ def _neighbours(
 ) -> None:  # fmt: skip
     import numpy as np
 
+    from convoy.embeddings.acceptance.io import are_ids
     from convoy.embeddings.io import read, read_manifest
     from convoy.embeddings.similarity import nearest
 
@@ -62,10 +65,18 @@ def _neighbours(
         raise ConvoyError("name either an ITEM_ID or a --text")
     if (text is None) != (model is None):
         raise ConvoyError("--text and --model need each other")
-    ids, vectors = read(path, mmap=True)
+    with naming(path, "folder", path):
+        ids, vectors = read(path, mmap=True)
+    if not are_ids(ids):
+        raise ConvoyError("its ids are no strings", path=path, hint="make the folder again")
     if text is None:
         own = np.array([_row(path, ids, str(item_id))])
         query = np.array(vectors[own])
+        if not np.isfinite(query).all():
+            raise ConvoyError(
+                f"the vector of '{cut(str(item_id), _ID)}' holds NaN or infinity",
+                path=path, hint="make the folder again",
+            )  # fmt: skip
         if not query.any():
             raise ConvoyError(
                 f"'{cut(str(item_id), _ID)}' has no vector: its status is not ok",
@@ -91,20 +102,28 @@ def _row(path: Path, ids: "npt.NDArray[np.str_]", item_id: str) -> int:
     """The row of an id among the sorted ones; ConvoyError with the nearest known ids for an unknown one."""
     import difflib
 
-    import numpy as np
-
-    row = int(np.searchsorted(ids, item_id))
+    longest = ids.dtype.itemsize // 4
+    row = _place(ids, item_id)
     if row < len(ids) and ids[row] == item_id:
         return row
     around = ids[max(0, row - _AROUND) : row + _AROUND].tolist()
     # An id that lost its leading zeros stands elsewhere.
-    padded = [item_id.zfill(width) for width in range(len(item_id) + 1, ids.dtype.itemsize // 4 + 1)]
-    near = [one for one in padded if one in ids]
-    near = (near + difflib.get_close_matches(item_id, around, _NEAR, 0.0))[:_NEAR]
+    padded = [item_id.zfill(width) for width in range(len(item_id) + 1, min(longest, _PADDED) + 1)]
+    near = [one for one in padded if (at := _place(ids, one)) < len(ids) and ids[at] == one]
+    near += difflib.get_close_matches(cut(item_id, longest), around, _NEAR, 0.0)
+    near = list(dict.fromkeys(near))[:_NEAR]
     raise ConvoyError(
         f"no item '{cut(item_id, _ID)}'",
         path=path, hint=f"the nearest ids are {', '.join(cut(one, _ID) for one in near)}",
     )  # fmt: skip
+
+
+def _place(ids: "npt.NDArray[np.str_]", item_id: str) -> int:
+    """Where an id stands, or would stand, among the sorted ones."""
+    import numpy as np
+
+    # Of the type of the ids, or all of them would be copied to the width of a longer one.
+    return int(np.searchsorted(ids, np.array(item_id, ids.dtype)))
 
 
 def _embedded(text: str, model: str, weights_sha256: Any) -> "npt.NDArray[np.float32]":

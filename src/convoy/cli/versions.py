@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from convoy.cli.outputs import naming
 from convoy.cli.tables import show
 from convoy.core.printable import one_line
 from convoy.core.stage import guarded
@@ -29,7 +30,16 @@ def versions(
 
     A second rollback goes one version further back.
     """
-    raise typer.Exit(guarded(lambda: _rollback(store) if rollback else _list(store)))
+    raise typer.Exit(guarded(lambda: _versions(store, rollback)))
+
+
+def _versions(store: Path, back: bool) -> None:
+    # A list is only read, so that an OSError is about reading.
+    with naming(store, "folder", *(() if back else (store,))):
+        if back:
+            _rollback(store)
+        else:
+            _list(store)
 
 
 def _list(store: Path) -> None:
@@ -60,6 +70,6 @@ def _list(store: Path) -> None:
 def _rollback(store: Path) -> None:
     from convoy.embeddings.versions_io import exclusive, rollback
 
-    with exclusive(store):
+    with exclusive(store, make=False):
         former, name = rollback(store)
     print(one_line(f"accepted: {name}, as before {former}"))

@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,6 @@ _KEYS = {
     "rotation",
 }
 _SHOWN = 60
-_OUTSIDE = "name another place with --out"
 _FIRST = "run `convoy accept PATH --into STORE`"
 
 
@@ -111,29 +110,41 @@ def listing(store: Path) -> tuple[list[Kept], list[str]]:
     """All versions by number, and the names of the accepted ones, the present one last."""
     _refuse_foreign(store)
     pointer = _pointer(store)
-    names = sorted(entry.name for entry in (store / VERSIONS).iterdir() if _NAME.fullmatch(entry.name))
+    names = [entry.name for entry in _inside(store / VERSIONS) if _NAME.fullmatch(entry.name)]
     return (
-        [_kept(store, name) for name in sorted(names, key=_number)],
+        [_kept(store, name) for name in sorted(names, key=lambda name: (_number(name), name))],
         [] if pointer is None else [*pointer["former"], pointer["version"]],
     )
 
 
-def refuse_inside(path: Path) -> None:
-    """Raise ConvoyError for a path inside a version of a store, which never changes."""
-    for folder in path.parents:
+def refuse_inside(path: Path, option: str, read_only: Iterable[Path] = (), itself: bool = True) -> None:
+    """Raise ConvoyError where writing to a path, which `option` names, would change a folder that is whole.
+
+    That is, where it lies in a store of versions or in an embeddings folder (or, where `itself`, is one), or
+    is or lies in a folder of `read_only`. All paths have to be real ones.
+    """
+    hint = f"name another {option}"
+    unchanged = set(read_only)
+    for folder in (path, *path.parents):
+        whole = itself or folder != path
         if _NAME.fullmatch(folder.name) and folder.parent.name == VERSIONS and (folder / FACTS).is_file():
-            raise ConvoyError(
-                "is inside a stored version, which never changes", path=path, hint="name another --out"
-            )
+            raise ConvoyError("is inside a stored version, which never changes", path=path, hint=hint)
+        if whole and (folder / POINTER).is_file() and (folder / VERSIONS).is_dir():
+            raise ConvoyError("is a store of versions, or inside one", path=path, hint=hint)
+        if whole and (folder / MANIFEST).is_file():
+            raise ConvoyError("is an embeddings folder, or inside one", path=path, hint=hint)
+        if folder in unchanged:
+            raise ConvoyError(f"would change {folder}, which is only read", path=path, hint=hint)
 
 
 @contextmanager
-def exclusive(store: Path) -> Iterator[None]:
-    """Make the store where it is missing, and hold its lock, waiting for the process that has it."""
-    if not store.exists():
+def exclusive(store: Path, make: bool = True) -> Iterator[None]:
+    """Hold the lock of a store, waiting for the process that has it; `make` it first where it is missing."""
+    if make and not store.exists():
         store.mkdir(parents=True, exist_ok=True)
     _refuse_foreign(store)
-    (store / VERSIONS).mkdir(exist_ok=True)
+    if make:
+        (store / VERSIONS).mkdir(exist_ok=True)
     descriptor = os.open(store, os.O_RDONLY)
     try:
         try:
@@ -228,9 +239,22 @@ def _kept(store: Path, name: str) -> Kept:
             raise ConvoyError("a symbolic link", path=entry, hint="a store holds whole files alone")
     check_manifest(folder)
     facts = read_json(folder / FACTS)
-    if not isinstance(facts, dict) or not set(_KEYS) <= set(facts) or facts["name"] != name:
+    if not _are_facts(facts) or facts["name"] != name:
         raise ConvoyError("not the facts of a version", path=folder / FACTS, hint="make another store")
     return Kept(name, folder, facts)
+
+
+def _are_facts(facts: Any) -> bool:
+    """Whether the content of a version.json has all keys, with values of the types that are used."""
+    if not isinstance(facts, dict) or not set(facts) >= _KEYS:
+        return False
+    counts, figures = (facts["items"], facts["dimension"]), (facts["churn"], facts["rotation"] or {})
+    return (
+        all(type(count) is int for count in counts)
+        and isinstance(facts["onto"], str | None)
+        and all(isinstance(named, dict) for named in figures)
+        and all(type(value) in (int, float) for named in figures for value in named.values())
+    )
 
 
 def _pointer(store: Path) -> dict[str, Any] | None:
@@ -239,7 +263,8 @@ def _pointer(store: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     found = read_json(path)
-    names = [found.get("version"), *(found.get("former") or ())] if isinstance(found, dict) else [None]
+    version, former = (found.get("version"), found.get("former")) if isinstance(found, dict) else (None, None)
+    names = [version, *former] if isinstance(former, list) else [None]
     if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
         raise ConvoyError("names no versions", path=path, hint="restore it from a copy of the store")
     return {"version": names[0], "former": names[1:]}
@@ -250,7 +275,7 @@ def _refuse_foreign(store: Path) -> None:
     if not store.is_dir():
         raise ConvoyError("no such store of versions", path=store, hint=_FIRST)
     versions = store / VERSIONS
-    entries = sorted([*store.iterdir(), *(versions.iterdir() if versions.is_dir() else ())])
+    entries = sorted([*store.iterdir(), *_inside(versions)])
     for entry in entries:
         ours = (
             _PARTIAL.fullmatch(entry.name) is not None
@@ -266,9 +291,14 @@ def _refuse_foreign(store: Path) -> None:
 def _remove_partials(store: Path) -> None:
     """Remove what a killed process left; whoever holds the lock is the only writer."""
     for folder in (store, store / VERSIONS):
-        for entry in folder.iterdir():
+        for entry in _inside(folder):
             if _PARTIAL.fullmatch(entry.name):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What a folder holds; nothing where it is missing, as in a store that was just made."""
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _number(name: str) -> int:

@@ -106,6 +106,10 @@ FAULTS = {
     "a vector where the status says there is none": (
         "zeros", changed(status=lambda rows: ["all_unknown", *rows.status[1:]]),
     ),
+    "no item with a vector": (
+        "zeros",
+        lambda rows: replace(rows, vectors=0 * rows.vectors, status=["all_unknown"] * len(rows.ids)),
+    ),
     "NaN": ("finite", with_rows(lambda rows: put(rows, (3, 2), np.nan))),
     "infinity": ("finite", with_rows(lambda rows: put(rows, (3, 2), -np.inf))),
     "overflow": ("overflow", with_rows(lambda rows: put(rows, (3, 2), 3e38))),

@@ -20,7 +20,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.files import check_manifest, read_json, sha256, write_json, write_text
 from convoy.core.printable import cut, reason
 from convoy.embeddings.acceptance.case import Items, Version
-from convoy.embeddings.io import IDS, MANIFEST, METADATA, PARTS, SCHEMA, SCHEMA_VERSION, STATUSES, VECTORS
+from convoy.embeddings.io import IDS, MANIFEST, METADATA, OK, PARTS, SCHEMA, SCHEMA_VERSION, STATUSES, VECTORS
 
 SCHEMA_CHECK, CHECKSUMS, PARTS_CHECK, ONE_VERSION, COPIES = (
     "schema",
@@ -35,6 +35,7 @@ _VALUE = 60
 _MANIFEST_BYTES = 1 << 26
 _ROW_BYTES, _PART_BYTES = 4_096, 1 << 24  # of ids and the like; of dictionaries
 _HEX = 64
+_LARGEST_FIGURE = 1e9
 _LAST_CODE = 0x10FFFF  # of Unicode, of which D800 to DFFF are no characters
 
 
@@ -105,7 +106,7 @@ def _items(path: Path, manifest: Mapping[str, Any], faults: dict[str, str]) -> I
     """The rows of all parts; differing facts and differing .npy files are added to `faults`."""
     count, dimension = manifest["items"], manifest["dimension"]
     ids, vectors = _npy(path / IDS, IDS), _npy(path / VECTORS, VECTORS)
-    if vectors.ndim != 2 or vectors.dtype != np.float32 or not _are_ids(ids):
+    if vectors.ndim != 2 or vectors.dtype != np.float32 or not are_ids(ids):
         raise _BrokenError(f"{VECTORS} or {IDS} hold no float32 vectors and their ids")
     digests, states = np.zeros(len(ids), f"S{_HEX}"), np.zeros(len(ids), np.uint8)
     start = 0
@@ -141,12 +142,15 @@ def _npy(path: Path, name: str) -> npt.NDArray[Any]:
         raise _BrokenError(f"{name} is no whole .npy file ({_reason(error)})") from None
 
 
-def _are_ids(ids: npt.NDArray[Any]) -> bool:
+def are_ids(ids: npt.NDArray[Any]) -> bool:
     """Whether an array holds strings of Unicode characters; NumPy maps any four bytes as one."""
     if ids.ndim != 1 or not ids.dtype.str.startswith("<U") or ids.dtype.itemsize == 0:
         return False
-    codes = np.asarray(ids).view(np.uint32)
-    return bool(((codes <= _LAST_CODE) & ((codes < 0xD800) | (codes > 0xDFFF))).all())
+    for start in range(0, len(ids), _BATCH_ROWS):
+        codes = np.ascontiguousarray(ids[start : start + _BATCH_ROWS]).view(np.uint32)
+        if not ((codes <= _LAST_CODE) & ((codes < 0xD800) | (codes > 0xDFFF))).all():
+            return False
+    return True
 
 
 def _part(path: Path, name: str, dimension: int) -> pq.ParquetFile:
@@ -228,6 +232,8 @@ def sound(path: Path) -> Version:
     version = examine(path)
     for name, fault in version.faults.items():
         raise ConvoyError(f"{name}: {fault}", path=path, hint="name a version whose files are whole")
+    if version.items is not None and not (version.items.status == OK).any():
+        raise ConvoyError("no item has a vector", path=path, hint="name a version with vectors")
     return version
 
 
@@ -249,7 +255,9 @@ def read_clicks(path: Path) -> dict[str, dict[str, float]]:
 def _has_auc(figures: Any) -> bool:
     return (
         isinstance(figures, dict) and {"auc", "auc_low"} <= set(figures)
-        and all(type(value) in (int, float) for value in figures.values())
+        and all(
+            type(value) in (int, float) and abs(value) <= _LARGEST_FIGURE for value in figures.values()
+        )
     )  # fmt: skip
 
 

@@ -121,4 +121,6 @@ def zeros(case: Case) -> Finding:
     for name, count in counted.items():
         if stated.get(name, 0) != count:
             return Finding(False, f"{count:,} items are {name}, by the manifest {stated.get(name, 0)}")
+    if zero.all():
+        return Finding(False, "no item has a vector, which each status explains")
     return Finding(True, f"{int(zero.sum()):,} vectors are zeros, each explained by its status")
