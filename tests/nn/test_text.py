@@ -150,15 +150,16 @@ def two_channels(**changes: object) -> tuple[TextCNN, Textbook, Textbook]:
     ours = small(kernel_sizes=(3, 4, 5), mode="multichannel", **changes)
     assert ours.fixed is not None
     nn.init.normal_(ours.fixed.weight[1:].detach())
-    books = []
     state = ours.state_dict()
     fixed = state.pop("fixed.weight")
-    for table in (state["embedding.weight"], fixed):
+
+    def alone(table: torch.Tensor) -> Textbook:
         book = Textbook(50, 6, 5, (3, 4, 5), 4)
         values = {**state, "embedding.weight": table}.values()
         book.load_state_dict(dict(zip(book.state_dict(), values, strict=True)))
-        books.append(book)
-    return ours, *books
+        return book
+
+    return ours, alone(state["embedding.weight"]), alone(fixed)
 
 
 @pytest.mark.parametrize("path", ["_convolved", "_looked_up"])
