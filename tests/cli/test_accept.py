@@ -127,6 +127,13 @@ def test_what_cannot_be_read_is_an_error_in_one_line(folder):
     assert "name another place for the certificate" in refused("accept", "vectors", "--out=out")
 
 
+def test_an_infinite_number_in_a_manifest(folder):
+    store(folder / "bad", contents(folder / "vectors"))
+    manifest = folder / "bad" / io.MANIFEST
+    manifest.write_text(manifest.read_text().replace('"textcnn"', "1e999"))
+    assert "holds an infinite number" in refused("accept", "bad")
+
+
 @pytest.mark.parametrize(
     "content",
     [

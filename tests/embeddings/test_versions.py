@@ -213,6 +213,15 @@ def test_a_store_without_versions_and_none_at_all(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.rglob("*")] == ["empty"]
 
 
+def test_a_store_made_for_a_command_that_fails_is_removed(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert "no such embeddings folder" in refused("accept", "nowhere", "--into=new/store")
+    assert not Path("new/store").exists()
+    Path("kept").mkdir()
+    refused("accept", "nowhere", "--into=kept")
+    assert Path("kept").is_dir()
+
+
 INSIDE = ("--into=one/store", "--into=store/other")
 
 

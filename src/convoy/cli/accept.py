@@ -1,8 +1,8 @@
 """`convoy accept`: whether a version of embeddings may be offered to its users."""
 
 import os
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
-from convoy.cli.outputs import naming
+from convoy.cli.outputs import naming, without_new_parents
 from convoy.cli.tables import show
 from convoy.core.errors import ConvoyError
 from convoy.core.printable import one_line
@@ -119,7 +119,7 @@ def _accept(given: _Given, out: Path | None, into: Path | None) -> None:
         in_place_of_params(lambda _param: "--columns"),
     ):
         _check_outputs(given, folder, store)
-        with nullcontext() if store is None else versions_io.exclusive(store):
+        with nullcontext() if store is None else _held(store):
             now = None if store is None else versions_io.current(store)
             case = _case(given if now is None else replace(given, accepted=now.embeddings))
             results = judged(case)
@@ -157,6 +157,15 @@ def _into(
     return f"{store}: {name} is the accepted version{'' if moved else ' already'}"
 
 
+@contextmanager
+def _held(store: Path) -> Iterator[None]:
+    """Hold the lock of a store; one that was made for this command is removed where it fails."""
+    from convoy.embeddings.versions_io import POINTER, VERSIONS, exclusive
+
+    with without_new_parents(store / VERSIONS / POINTER), exclusive(store):
+        yield
+
+
 def _check_outputs(given: _Given, folder: Path, store: Path | None) -> None:
     """Raise ConvoyError where a certificate or a store would be written into a folder that is only read."""
     from convoy.embeddings.versions_io import refuse_inside
@@ -172,8 +181,10 @@ def _check_outputs(given: _Given, folder: Path, store: Path | None) -> None:
 
 def _inputs(given: _Given) -> list[Path]:
     """The paths to read, as they were named and as they are."""
-    named = (given.path, given.accepted, given.catalogue, given.bag_of_words, given.metrics)
-    found = [path for path in named if path is not None]
+    named = (
+        given.path, given.accepted, given.catalogue, given.model, given.bag_of_words, given.metrics
+    )  # fmt: skip
+    found = [Path(path) for path in named if path is not None]
     return [*found, *(Path(os.path.realpath(path)) for path in found)]
 
 

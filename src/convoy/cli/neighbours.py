@@ -133,7 +133,9 @@ def _embedded(text: str, model: str, weights_sha256: Any) -> "npt.NDArray[np.flo
     from convoy.embeddings.io import OK, STATUSES
     from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 
-    embedder = Embedder(stored_model(model)[0], EmbedParams())
+    with naming(Path(model), "model", Path(model)):
+        stored = stored_model(model)[0]
+    embedder = Embedder(stored, EmbedParams())
     if embedder.facts["weights_sha256"] != weights_sha256:
         raise ConvoyError(
             "the embeddings are by other weights than the model has",
