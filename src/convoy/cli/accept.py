@@ -31,7 +31,7 @@ Example:
 Exit code:
   0  accepted
   1  not accepted: a check failed
-  2  something that was named cannot be read
+  2  something that was named cannot be read or written
 """
 
 
@@ -55,11 +55,17 @@ def accept(
         Path | None, typer.Option(metavar="FILE", help="The catalogue that was embedded.")
     ] = None,
     columns: Annotated[
-        str, typer.Option(metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue.")
+        str,
+        typer.Option(
+            metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue: item_id=show_id,…"
+        ),
     ] = "",
     model: Annotated[
         str | None,
-        typer.Option(metavar=MODEL, help="The model: it embeds 1,000 random items of the catalogue again."),
+        typer.Option(
+            metavar=MODEL,
+            help="The model, to embed 1,000 random items again; needs --catalogue.",
+        ),
     ] = None,
     bag_of_words: Annotated[
         Path | None,
@@ -70,7 +76,10 @@ def accept(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Where to write certificate.json and certificate.html."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to write certificate.json and certificate.html; by default in PATH-certificate.",
+        ),
     ] = None,
     into: Annotated[
         Path | None,

@@ -39,10 +39,15 @@ def neighbours(
         Path | None, typer.Option(metavar="FILE", help="The catalogue, for titles and categories.")
     ] = None,
     columns: Annotated[
-        str, typer.Option(metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue.")
+        str,
+        typer.Option(
+            metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue: item_id=show_id,…"
+        ),
     ] = "",
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="A new text in place of an item.")] = None,
-    model: Annotated[str | None, typer.Option(metavar=MODEL, help="The model that embeds the text.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar=MODEL, help="The model of the embeddings, for --text.")
+    ] = None,
 ) -> None:
     """Print the items nearest to an item or to a new text.
 

@@ -23,7 +23,7 @@ def versions(
         Path, typer.Argument(metavar="STORE", help="The folder that `convoy accept --into` writes.")
     ],
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Make the version accepted before the accepted one.")
+        bool, typer.Option("--rollback", help="Go back to the version that was accepted before.")
     ] = False,
 ) -> None:
     """List the versions of a store of embeddings.
