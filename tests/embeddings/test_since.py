@@ -173,6 +173,31 @@ def test_vectors_that_no_embedding_wrote_are_refused_though_the_checksums_match(
             since(tmp_path, items(20))
 
 
+OTHER_ARRAYS = {
+    "numbers": (io.IDS, lambda ids: np.arange(len(ids)), "does not match the manifest"),
+    "bytes": (io.IDS, np.strings.encode, "does not match the manifest"),
+    "not sorted": (io.IDS, lambda ids: ids[::-1].copy(), "ids twice or not sorted"),
+    "doubled": (io.IDS, lambda ids: np.repeat(ids[:1], len(ids)), "ids twice or not sorted"),
+    "columns first": (io.VECTORS, np.asfortranarray, "another order of rows"),
+    "big-endian": (io.VECTORS, lambda vectors: vectors.astype(">f4"), "another order of rows"),
+    "doubles": (io.VECTORS, lambda vectors: vectors.astype("f8"), "does not match the manifest"),
+    "fewer": (io.VECTORS, lambda vectors: vectors[:-1], "does not match the manifest"),
+}
+
+
+@pytest.mark.parametrize("other", OTHER_ARRAYS)
+def test_arrays_that_no_embedding_wrote_are_refused_though_the_checksums_match(tmp_path, other):
+    name, change, message = OTHER_ARRAYS[other]
+    pq.write_table(items(20), tmp_path / "before.parquet")
+    former = tmp_path / "former"
+    write_items(former, tmp_path / "before.parquet")
+    np.save(former / name, change(np.load(former / name)))
+    sign(former)
+    with pytest.raises(ConvoyError, match=message):
+        since(tmp_path, items(20))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_former_folder_that_changes_meanwhile_is_refused(tmp_path):
     pq.write_table(items(20), tmp_path / "before.parquet")
     write_items(tmp_path / "former", tmp_path / "before.parquet")

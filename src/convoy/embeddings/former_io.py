@@ -35,6 +35,7 @@ class Former:
                     expected=cut(str(value), _VALUE), found=cut(str(there), _VALUE), hint=_IN_FULL,
                 )  # fmt: skip
         self.items: int = manifest["items"]
+        self.dimension = dimension
         self._parts: list[str] = sorted(manifest["rows"])
         self._manifest_sha256 = sha256(self.path / MANIFEST)
 
@@ -46,13 +47,16 @@ class Former:
         """
         first = row = found = 0
         count = ids.shape[0]
-        with (
-            RowFile(self.path / IDS, writable=False) as former_ids,
-            RowFile(self.path / VECTORS, writable=False) as former_vectors,
-        ):
+        last = ""
+        with self._rows(IDS, ()) as former_ids, self._rows(VECTORS, (self.dimension,)) as former_vectors:
             for block in self._states():
                 names, rows = (file.get(row, row + len(block)) for file in (former_ids, former_vectors))
                 self._check(rows, block, row)
+                if not (names[1:] > names[:-1]).all() or (row and not names[0] > last):
+                    raise ConvoyError(
+                        "ids twice or not sorted", path=self.path / IDS, hint=_IN_FULL
+                    )  # fmt: skip
+                last = names[-1]
                 row += len(block)
                 while first < count:
                     window = ids.get(first, min(first + _BATCH_ROWS, count))
@@ -66,9 +70,27 @@ class Former:
                     first += passed
                     if passed < len(window):
                         break  # what is left of the window belongs to the next block
+        self._refuse_changed()
+        return found
+
+    def _refuse_changed(self) -> None:
         if sha256(self.path / MANIFEST) != self._manifest_sha256:
             raise ConvoyError("changed while it was read", path=self.path, hint="run again")
-        return found
+
+    def _rows(self, name: str, values: tuple[int, ...]) -> RowFile:
+        """Open the ids or vectors, whose rows have the shape `values`; ConvoyError for another array."""
+        path = self.path / name
+        try:
+            file = RowFile(path, writable=False)
+        except ValueError as error:
+            self._refuse_changed()
+            raise ConvoyError(f"not as embeddings ({reason(error, 80)})", path=path, hint=_IN_FULL) from None
+        kind = "f4" if values else "U"
+        if file.shape != (self.items, *values) or not file.dtype.str[1:].startswith(kind):
+            file.close()
+            self._refuse_changed()
+            raise ConvoyError("does not match the manifest", path=path, hint=_IN_FULL)
+        return file
 
     def _states(self) -> Iterator[npt.NDArray[np.uint8]]:
         """Digests and statuses of all items in blocks of (n, STATE_BYTES), in the order of the ids."""

@@ -26,9 +26,17 @@ class RowFile:
     """An open .npy file in C order whose rows are read and, where `writable`, written at any place."""
 
     def __init__(self, path: Path, writable: bool = True) -> None:
+        """Open a file that `create` made; ValueError for one of another layout."""
         self._file = open(path, "r+b" if writable else "rb", buffering=0)  # noqa: SIM115
-        np.lib.format.read_magic(self._file)
-        self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(self._file)
+        try:
+            if np.lib.format.read_magic(self._file) != (1, 0):
+                raise ValueError("its header has another version")
+            self.shape, columns_first, self.dtype = np.lib.format.read_array_header_1_0(self._file)
+            if columns_first or not self.dtype.isnative or self.dtype.hasobject or self.dtype.itemsize == 0:
+                raise ValueError("another order of rows or bytes, or no values")
+        except BaseException:
+            self._file.close()
+            raise
         self._start = self._file.tell()
         self._row_bytes = self.dtype.itemsize * math.prod(self.shape[1:])
 
@@ -36,6 +44,9 @@ class RowFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
     def get(self, start: int, stop: int) -> npt.NDArray[Any]:
