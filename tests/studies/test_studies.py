@@ -135,9 +135,9 @@ def test_the_architectures_study_trains_and_writes():
     found = [architectures.train_one(name, small) for name in small.networks]
     files = tables.architecture_files(found)
     first, second = rows(files["architectures.csv"])
-    # LeNet-5 with one channel has 61,706 parameters; features of 64 x 64 images are averaged to 5 x 5.
+    # LeNet-5 with one channel has 61,706 parameters (chapter) on images of 32 x 32.
     assert (first["network"], first["parameters"]) == ("lenet5", "61706")
-    multiplications = 60**2 * 6 * 25 + 26**2 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10
+    multiplications = 28**2 * 6 * 25 + 10**2 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10
     assert int(first["operations"]) == 2 * multiplications
     assert second["network"] == "plain20"
     assert files["architectures.png"].startswith(b"\x89PNG")

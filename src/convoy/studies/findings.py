@@ -93,14 +93,16 @@ def architecture_section(rows: Rows, png: bytes) -> Section:
     def accuracy(row: Mapping[str, str]) -> float:
         return float(row["validation_accuracy"])
 
-    best = max(rows, key=accuracy)
-    near = [row for row in rows if accuracy(row) >= accuracy(best) - NEAR]
+    highest = max(map(accuracy, rows))
+    best = [row["network"] for row in rows if accuracy(row) == highest]
+    near = [row for row in rows if accuracy(row) >= highest - NEAR]
     light = min(near, key=lambda row: int(row["operations"]))
     large = max(rows, key=lambda row: int(row["parameters"]))
+    are = "are" if best[1:] else "is"
     text = (
-        f"Trained alike for a few epochs, {best['network']} is the most accurate, {accuracy(best):.1%} of "
-        f"the validation images. Of those within {100 * NEAR:.0f} percentage points {light['network']} has "
-        f"the fewest operations, {readable(light['operations'])} an image. The most parameters, "
+        f"Trained alike for a few epochs, {' and '.join(best)} {are} the most accurate, {highest:.1%} of the "
+        f"validation images. Of those within {100 * NEAR:.0f} percentage points {light['network']} has the "
+        f"fewest operations, {readable(light['operations'])} an image. The most parameters, "
         f"{readable(large['parameters'])}, are those of {large['network']}, with an accuracy of "
         f"{accuracy(large):.1%}."
     )
