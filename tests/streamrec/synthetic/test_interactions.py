@@ -45,9 +45,9 @@ def test_no_item_is_shown_before_it_arrives():
     weight = np.ones(400)
     arrival = np.sort(np.random.default_rng(0).integers(0, 40 * DAY_S, size=400))
     arrival[0] = 0
-    _, time_s, _, item = interactions._impressions(
-        np.random.default_rng(1), weight, arrival, 40 * DAY_S, params
-    )
+    rng = np.random.default_rng(1)
+    tastes, taste = rng.normal(size=(50, 16)), rng.normal(size=(400, 16)).astype(np.float32)
+    _, time_s, _, item = interactions._impressions(rng, weight, arrival, 40 * DAY_S, params, tastes, taste)
     assert len(item) > 10_000
     assert (arrival[item] <= time_s).all()
     assert len(np.unique(item)) > 350
