@@ -1,7 +1,11 @@
 """Each stage's `deps` cover the modules of ours that it imports, and what a change makes stale."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import grimp
 import pytest
@@ -267,3 +271,20 @@ def test_dvc_would_write_dvc_yaml_as_it_is():
     """So that `dvc freeze` changes one line."""
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert dumps_yaml(parse_yaml_for_update(text, "dvc.yaml")) == text
+
+
+def test_dvc_metrics_show_has_a_column_for_headline_figures_alone():
+    """Comparisons and certificates are outputs; as metrics they made 1,552 columns."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "dvc", "metrics", "show", "--json"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    files = json.loads(shown.stdout)[""]["data"]
+    assert "data/streamrec/metrics/textcnn.json" in files
+    assert not [name for name in files if Path(name).stem in ("comparison", "certificate")]
+    assert len({key for file in files.values() for key in keys(file.get("data", {}))}) < 460
+
+
+def keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield from keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
