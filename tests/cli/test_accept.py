@@ -13,22 +13,7 @@ from convoy.embeddings import io
 from convoy.embeddings.acceptance.checks import CHECKS
 from convoy.embeddings.acceptance.io import read_clicks, write_certificate
 from tests.cli.test_app import invoke, refused
-from tests.support.accepted import contents, make, store
-from tests.support.once import once
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return once(tmp_path_factory, "accepted", make)
-
-
-@pytest.fixture
-def folder(made, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("vectors", "model", "catalogue.parquet"):
-        (tmp_path / name).symlink_to(made / name)
-    return tmp_path
-
+from tests.support.accepted import contents, store
 
 GIVEN = ("--catalogue", "catalogue.parquet", "--model", "model")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.options import MODEL, CatalogueColumns, in_place_of_params, pairs, stored_model
 from convoy.cli.outputs import naming, without_new_parents
 from convoy.cli.tables import show
 from convoy.core.errors import ConvoyError
@@ -54,12 +54,7 @@ def accept(
     catalogue: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The catalogue that was embedded.")
     ] = None,
-    columns: Annotated[
-        str,
-        typer.Option(
-            metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue: item_id=show_id,…"
-        ),
-    ] = "",
+    columns: CatalogueColumns = "",
     model: Annotated[
         str | None,
         typer.Option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.options import MODEL, CatalogueColumns, in_place_of_params, pairs, stored_model
 from convoy.cli.outputs import naming
 from convoy.cli.tables import show
 from convoy.core.errors import ConvoyError
@@ -38,12 +38,7 @@ def neighbours(
     catalogue: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The catalogue, for titles and categories.")
     ] = None,
-    columns: Annotated[
-        str,
-        typer.Option(
-            metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue: item_id=show_id,…"
-        ),
-    ] = "",
+    columns: CatalogueColumns = "",
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="A new text in place of an item.")] = None,
     model: Annotated[
         str | None, typer.Option(metavar=MODEL, help="The model of the embeddings, for --text.")

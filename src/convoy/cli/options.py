@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
 
 from convoy.core.errors import ConvoyError, Param
 
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from convoy.core.artifact import StoredModel
 
 MODEL = "PATH_OR_URI"
+CatalogueColumns: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue: item_id=show_id,…"
+    ),
+]
 _URI = re.compile(r"(models|runs):|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
 
