@@ -26,6 +26,11 @@ def moved(domain: Domain, degrees: float) -> Domain:
     return replace(domain, coarse=coarse, fine=fine)
 
 
+def of(domain: Domain, *names: str) -> Domain:
+    """The same domain with some of its inputs."""
+    return replace(domain, inputs={name: domain.inputs[name] for name in names})
+
+
 def climate() -> tuple[Domain, Domain]:
     """Four years at home and a year on another terrain, both 16 x 16 degrees from 8 W to 8 E."""
     all_domains = domains(SyntheticParams(years=4))

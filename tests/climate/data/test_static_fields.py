@@ -72,7 +72,7 @@ def test_an_orography_that_does_not_fit_is_refused(build_refusal):
     source = {"fine": "x.nc", "factor": 4, "orography": "o.nc"}
     small = orography(LAT[2:], LON, np.zeros((18, 24)))
     assert build_refusal({"x.nc": daily(), "o.nc": small}, source) == (
-        "o.nc: the orography lies at lat 40.75 to 49.75, lon 0.75 to 12.75, the fine grid at lat 39.75 to "
+        "o.nc: the orography lies at lat 40.75 to 49.75, lon 0.75 to 12.75, the grid at lat 39.75 to "
         "49.75, lon 0.75 to 12.75; expected one that covers all of it"
     )
     none = orography(LAT, LON, np.zeros((20, 24)), "relief")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.interpolate import RegularGridInterpolator
 
 from convoy.climate.data import io as grids
 from convoy.climate.data.headers import read_headers
@@ -10,7 +11,7 @@ from convoy.climate.downscaling.pairs import home
 from convoy.climate.gate.judgement import GateParams, judge
 from convoy.core import params
 from convoy.core.errors import ConvoyError
-from tests.support.gridfiles import LAT, LON, daily, kelvin
+from tests.support.gridfiles import EAST, LAT, LON, NORTH, daily, kelvin
 from tests.support.known import COARSE_LAT, COARSE_LON, block_means, coarse_file, values
 
 
@@ -168,6 +169,116 @@ def test_two_real_grids_need_not_be_aligned(build):
         np.testing.assert_allclose(wide.centres, whole[shared >= half])
         inside = (fine >= wide.bounds[0, 0]) & (fine <= wide.bounds[-1, 1])
         np.testing.assert_allclose(narrow.centres, fine[inside])
+
+
+PRESSURE_LAT, PRESSURE_LON = 39.1 + 2.1 * np.arange(6), 0.2 + 2.5 * np.arange(7)
+
+
+def staggered(lat=PRESSURE_LAT, lon=PRESSURE_LON, missing=()):
+    """A pressure file on a grid of its own: 1e5 Pa and a bit of the known field."""
+    made = coarse_file(lat=lat, lon=lon, name="psl", units="Pa")
+    dims, field, units = made["psl"]
+    field = (1e5 + 10 * field).astype("f4")
+    for row, column in missing:
+        field[:, row, column] = np.nan
+    return {**made, "psl": (dims, field, {**units, "_FillValue": np.float32(np.nan)})}
+
+
+def by_scipy(domain, lat, lon):
+    """The known field on the grid (lat, lon), brought to the coarse grid of the domain."""
+    own = kelvin(lat, lon, domain.days.ordinal).transpose(1, 2, 0)
+    places = np.stack(np.meshgrid(domain.coarse.lat.centres, domain.coarse.lon.centres, indexing="ij"), -1)
+    between = RegularGridInterpolator((lat, lon), own, bounds_error=False, fill_value=None)
+    return between(places).transpose(2, 0, 1)
+
+
+def test_inputs_on_several_coarse_grids_are_brought_to_that_of_the_target(build, build_refusal, tmp_path):
+    files = {"fine.nc": daily(), "tx.nc": coarse_file(), "psl.nc": staggered()}
+    source = {"fine": "fine.nc", "coarse": ["psl.nc", "tx.nc"]}
+    domain, facts = build(files, source)
+    alone, _ = build(files, {**source, "coarse": "tx.nc"})
+    np.testing.assert_array_equal(domain.coarse.lat.centres, alone.coarse.lat.centres)
+    np.testing.assert_array_equal(domain.inputs["tasmax"], alone.inputs["tasmax"])
+    expected = 1e5 + 10 * by_scipy(domain, PRESSURE_LAT, PRESSURE_LON)
+    np.testing.assert_allclose(domain.inputs["psl"], expected, rtol=3e-7)
+    extent = "6 x 7 cells at lat 38.05 to 50.65, lon -1.05 to 16.45"
+    assert (facts["coarse_grid"], facts["interpolated"]) == ("tasmax", {"psl": extent})
+    assert summary(facts).splitlines()[3] == (
+        f"Interpolated bilinearly to the coarse grid of tasmax: psl (from {extent})."
+    )
+    grids.write(tmp_path / "grids", [domain], facts)
+    (test,) = grids.read(tmp_path / "grids", "test")
+    np.testing.assert_array_equal(test.inputs["psl"], domain.inputs["psl"][-len(test.days) :])
+    warned = judge(*read_headers(tmp_path / "grids"), GateParams())[0].warnings
+    (found,) = [finding for finding in warned if finding.name == "interpolated"]
+    assert [example.value for example in found.examples] == [f"interpolated from {extent}"]
+    # The other way round, by params.
+    domain, facts = build(files, {**source, "coarse_grid": "psl"})
+    assert set(domain.coarse.lat.centres) <= set(PRESSURE_LAT)
+    own = kelvin(domain.coarse.lat.centres, domain.coarse.lon.centres, domain.days.ordinal)
+    np.testing.assert_allclose(domain.inputs["psl"], 1e5 + 10 * own, rtol=1e-7)
+    expected = by_scipy(domain, COARSE_LAT, np.sort((COARSE_LON + 180) % 360 - 180))
+    np.testing.assert_allclose(domain.inputs["tasmax"], expected, rtol=3e-7)
+    assert list(facts["interpolated"]) == ["tasmax"]
+    line = build_refusal(files, {**source, "coarse_grid": "huss"})
+    assert line == ("climate.grids.source.coarse_grid: expected one of the inputs, tasmax, psl; found 'huss'")
+    # Years of one variable have one grid, and of fine files all variables.
+    later = staggered(lat=PRESSURE_LAT + 0.3)
+    later["time"] = (("time",), np.arange(40.0, 80), later["time"][2])
+    line = build_refusal({**files, "z.nc": later}, {**source, "coarse": ["psl.nc", "tx.nc", "z.nc"]})
+    assert line.startswith("z.nc: 6 x 7 cells at lat 38.35 to 50.95, ")
+
+
+def test_inputs_are_not_extrapolated_beyond_half_a_cell(build, build_refusal):
+    files = {"fine.nc": daily(), "tx.nc": coarse_file(), "psl.nc": staggered()}
+    source = {"fine": "fine.nc", "coarse": ["tx.nc", "psl.nc"]}
+    domain, _ = build(files, source)
+    first = float(domain.coarse.lat.centres[0])
+    # Less than half a cell of 2.1 degrees beyond the outermost centre, and more.
+    near, far = (first + share * 2.1 + 2.1 * np.arange(6) for share in (0.49, 0.52))
+    domain, _ = build({**files, "psl.nc": staggered(lat=near)}, source)
+    expected = 1e5 + 10 * by_scipy(domain, near, PRESSURE_LON)
+    np.testing.assert_allclose(domain.inputs["psl"], expected, rtol=3e-7)
+    line = build_refusal({**files, "psl.nc": staggered(lat=far)}, source)
+    last = float(domain.coarse.lat.centres[-1])
+    assert line.startswith("psl.nc: psl: 6 x 7 cells at lat ")
+    assert f"do not reach lat {first:.5g} to {last:.5g}, to which it is to be interpolated" in line
+
+
+def test_missing_cells_of_another_grid_are_interpolated_from_the_others(build):
+    files = {"fine.nc": daily(), "tx.nc": coarse_file(), "psl.nc": staggered(missing=[(2, 3)])}
+    domain, _ = build(files, {"fine": "fine.nc", "coarse": ["tx.nc", "psl.nc"]})
+    lat, lon = domain.coarse.lat.centres[:, None], domain.coarse.lon.centres[None, :]
+    weight = np.clip(1 - np.abs(lat - PRESSURE_LAT[2]) / 2.1, 0, 1) * np.clip(
+        1 - np.abs(lon - PRESSURE_LON[3]) / 2.5, 0, 1
+    )
+    np.testing.assert_array_equal(np.isnan(domain.inputs["psl"][0]), weight > 0.5)
+    assert (weight > 0.5).any()
+    whole = 1e5 + 10 * by_scipy(domain, PRESSURE_LAT, PRESSURE_LON)
+    np.testing.assert_allclose(domain.inputs["psl"][:, weight == 0], whole[:, weight == 0], rtol=3e-7)
+
+
+def test_the_orography_of_the_coarse_model_itself(build, build_refusal):
+    files = {"fine.nc": daily(), "tx.nc": coarse_file()}
+    for name, lat, lon, level in (
+        ("o.nc", LAT, LON, 500.0),
+        ("c.nc", COARSE_LAT, np.sort((COARSE_LON + 180) % 360 - 180), 300.0),
+    ):
+        axes = {"lat": (("lat",), lat, NORTH), "lon": (("lon",), lon, EAST)}
+        height_m = level + 100 * (lat[:, None] - 45) + 0 * lon
+        files[name] = {**axes, "orog": (("lat", "lon"), height_m.astype("f4"), {"units": "m"})}
+    source = {"fine": "fine.nc", "coarse": "tx.nc", "orography": "o.nc"}
+    domain, facts = build(files, {**source, "coarse_orography": "c.nc"})
+    own = 300 + 100 * (domain.coarse.lat.centres[:, None] - 45)
+    np.testing.assert_allclose(
+        domain.coarse_static["elevation"], np.broadcast_to(own, domain.coarse.shape), rtol=1e-5
+    )
+    means, _ = build(files, source)
+    np.testing.assert_array_equal(domain.static["elevation"], means.static["elevation"])
+    assert (means.coarse_static["elevation"] - domain.coarse_static["elevation"]).min() > 150
+    assert facts["source"] == "fine.nc; coarse: tx.nc; orography: o.nc; coarse orography: c.nc"
+    line = build_refusal(files, {"fine": "fine.nc", "coarse": "tx.nc", "coarse_orography": "c.nc"})
+    assert "'coarse_orography' needs 'orography', the heights of the fine grid" in line
 
 
 def test_two_real_grids_that_nest_have_their_factor(build):

@@ -1,10 +1,11 @@
 """The files of one side, coarse or fine, as one: variables and years may be in several files."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import xarray as xr
 from convoy.climate.data.conventions import Settings, conform, listing, path_of, require
 from convoy.climate.data.datasets import days_of, fields_of, grid_of
 from convoy.climate.data.domains import Days, Fields, Grid
+from convoy.climate.data.regridding import filled_mean, interpolation
 from convoy.climate.data.variables import SECTION, VARIABLES
 from convoy.core.errors import KEY, ConvoyError, Param
 
@@ -27,13 +29,15 @@ class Side:
     """One grid and, by our names, the files of each variable in the order of their first days.
 
     Files are lazy Datasets under the convention. cells: number of cells of a whole map of a file, which is
-    read for each day of a variable.
+    read for each day of a variable. others: the grids of variables that are on another grid than the side;
+    their fields are interpolated.
     """
 
     name: str
     grid: Grid
     parts: Mapping[str, Sequence[xr.Dataset]]
     cells: int
+    others: Mapping[str, Grid] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -50,15 +54,28 @@ class Side:
         return next(part for part in self.parts[variable] if days.ordinal[0] in days_of(part).ordinal)
 
     def window(self, rows: slice, columns: slice) -> "Side":
-        """The side cut to these rows and columns."""
+        """The side cut to these rows and columns.
+
+        Raises ConvoyError where a variable on another grid does not reach all of them.
+        """
+        grid = self.grid.at(rows, columns)
+        for name, own in self.others.items():
+            _refuse_extrapolation(name, self.parts[name][0], own, grid)
         cut = {
-            name: [part.isel(lat=rows, lon=columns) for part in parts] for name, parts in self.parts.items()
+            name: parts if name in self.others else [part.isel(lat=rows, lon=columns) for part in parts]
+            for name, parts in self.parts.items()
         }
-        return replace(self, grid=self.grid.at(rows, columns), parts=cut)
+        return replace(self, grid=grid, parts=cut)
 
     def slices(self, variable: str, days: Days) -> Iterator[tuple[npt.NDArray[np.int64], Fields]]:
-        """The fields of these days, file by file: indices into `days` (T,) and fields (T, lat, lon)."""
+        """The fields of these days, file by file: indices into `days` (T,) and fields (T, lat, lon).
+
+        Those of a variable on another grid are interpolated bilinearly from the cells that are not missing,
+        and missing where those have less than half of the weight.
+        """
         length = max(1, VALUES_A_SLICE // self.cells)
+        own = self.others.get(variable)
+        onto = None if own is None else interpolation(own, self.grid, "bilinear")
         for part in self.parts[variable]:
             ordinal = days_of(part).ordinal
             wanted = np.flatnonzero(np.isin(ordinal, days.ordinal))
@@ -70,16 +87,19 @@ class Side:
                 if len(chosen):
                     span = slice(start, min(start + length, last))
                     fields = fields_of(part.isel(time=span), variable)[chosen - start]
+                    fields = fields if onto is None else filled_mean(onto, fields)
                     yield np.searchsorted(days.ordinal, ordinal[chosen]), fields
 
 
 def side(
     name: str, files: Sequence[xr.Dataset], settings: Settings, wanted: Collection[str],
     needed: Collection[str], units: Mapping[str, str] = MappingProxyType({}),
+    grids: Callable[[Mapping[str, Grid]], str] | None = None,
 ) -> Side:  # fmt: skip
     """The side `name` from its files, with the `wanted` variables that exist.
 
-    units: of variables that are not in the table; left out: those of the first file that has them.
+    units: of variables that are not in the table; left out: those of the first file that has them. grids:
+    where variables may be on several grids, returns the one whose grid is the side's, from all their grids.
 
     Raises ConvoyError for a `needed` one that is in none, a file with none of them or named twice, files on
     different grids or calendars, days of a variable that are in two files, and steps that are not daily.
@@ -94,26 +114,29 @@ def side(
             nothing.append(raw)
             continue
         found.append(data)
-        others = (other for other in wanted if other in data and other not in VARIABLES)
-        units = {**{other: str(data[other].attrs["units"]) for other in others}, **units}
+        strange = (name for name in wanted if name in data and name not in VARIABLES)
+        units = {**{name: str(data[name].attrs["units"]) for name in strange}, **units}
     require(files, found, needed)
     if nothing:
         raise ConvoyError(
             f"none of the variables wanted ({', '.join(wanted)}): {listing(nothing[:1])}", key=Param(SECTION),
             hint=f"leave the file out, or set their names in {KEY}",
         )  # fmt: skip
-    grid = grid_of(found[0])
     for part in found:
-        if not grid.same(own := grid_of(part)):
-            expected = f"the grid of {path_of(found[0])}: {grid}"
-            raise ConvoyError(str(own), path=path_of(part), expected=expected)
         _refuse_other_calendar(found[0], part)
     found.sort(key=lambda part: days_of(part).ordinal[:1].tolist())
     of_one = {variable: [part for part in found if variable in part] for variable in wanted}
     parts = {variable: files_of_it for variable, files_of_it in of_one.items() if files_of_it}
     for variable, files_of_it in parts.items():
         _refuse_repeats_and_gaps(variable, files_of_it)
-    return Side(name, grid, parts, len(grid.lat) * len(grid.lon))
+        _refuse_other_grid(files_of_it)
+    every = {variable: grid_of(files_of_it[0]) for variable, files_of_it in parts.items()}
+    chosen = next(iter(every)) if grids is None else grids(every)
+    others = {variable: grid for variable, grid in every.items() if not every[chosen].same(grid)}
+    for variable in others if grids is None else ():
+        _refuse_other_grid([*parts[chosen], *parts[variable]])
+    cells = max(len(grid.lat) * len(grid.lon) for grid in every.values())
+    return Side(name, every[chosen], parts, cells, others)
 
 
 def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
@@ -138,6 +161,14 @@ def common_days(sides: Sequence[Side]) -> tuple[Days, dict[str, int]]:
         f"days of {name} {variable}": len(days) - len(ordinal) for (name, variable), days in every.items()
     }
     return Days(first.calendar, ordinal), {name: count for name, count in left_out.items() if count}
+
+
+def interpolated_in_words(facts: Mapping[str, Any]) -> list[str]:
+    """A sentence on inputs that were interpolated to the coarse grid, by the facts; empty without any."""
+    if not (others := facts.get("interpolated")):
+        return []
+    words = ", ".join(f"{name} (from {grid})" for name, grid in others.items())
+    return [f"Interpolated bilinearly to the coarse grid of {facts['coarse_grid']}: {words}."]
 
 
 def _refuse_repeats_and_gaps(variable: str, parts: Sequence[xr.Dataset]) -> None:
@@ -170,6 +201,27 @@ def _refuse_repeats_and_gaps(variable: str, parts: Sequence[xr.Dataset]) -> None
             f"{variable}: {one} is followed by {other}{rule}", path=path,
             expected=f"daily values, and gaps only between seasons of {SEASON_DAYS} days in a row or more",
         )  # fmt: skip
+
+
+def _refuse_other_grid(parts: Sequence[xr.Dataset]) -> None:
+    grid = grid_of(parts[0])
+    for part in parts:
+        if not grid.same(own := grid_of(part)):
+            expected = f"the grid of {path_of(parts[0])}: {grid}"
+            raise ConvoyError(str(own), path=path_of(part), expected=expected)
+
+
+def _refuse_extrapolation(variable: str, part: xr.Dataset, own: Grid, grid: Grid) -> None:
+    """Raise ConvoyError where centres of `grid` lie beyond the cells of a variable's own grid."""
+    for name, axis in grid.axes.items():
+        low, high = own.axes[name].reach
+        slack = 0.01 * own.axes[name].step
+        if axis.centres[0] < low - slack or axis.centres[-1] > high + slack:
+            raise ConvoyError(
+                f"{variable}: {own} do not reach {name} {axis.centres[0]:.5g} to {axis.centres[-1]:.5g}, "
+                "to which it is to be interpolated",
+                path=path_of(part), hint="give a larger region of it, or cut the other files",
+            )  # fmt: skip
 
 
 def _refuse_other_calendar(first: xr.Dataset, other: xr.Dataset) -> None:

@@ -37,7 +37,7 @@ def elevation(raw: xr.Dataset, settings: Settings, grid: Grid) -> Fields:
         low, high = wide.reach
         if low > narrow.centres[0] + 1e-4 or narrow.centres[-1] - 1e-4 > high:
             raise ConvoyError(
-                f"the orography lies at {own.extent}, the fine grid at {grid.extent}",
+                f"the orography lies at {own.extent}, the grid at {grid.extent}",
                 path=path_of(raw),
                 expected="one that covers all of it",
             )
@@ -56,12 +56,14 @@ def above_sea_floor(height_m: Fields) -> Fields:
 
 
 def static_fields(
-    height_m: Fields | None, present: npt.NDArray[np.bool_], coarse: Grid, fine: Grid
-) -> tuple[dict[str, Fields], dict[str, Fields]]:
+    height_m: Fields | None, present: npt.NDArray[np.bool_], coarse: Grid, fine: Grid,
+    coarse_m: Fields | None = None,
+) -> tuple[dict[str, Fields], dict[str, Fields]]:  # fmt: skip
     """Static fields of the fine and of the coarse grid. present: cells that ever have a value, (lat, lon).
 
     With an orography those of `terrain_fields`; without one the height is 0 everywhere, and the other fields
-    are only `latitude` and `land`, 1 where there are values. Missing cells are sea.
+    are only `latitude` and `land`, 1 where there are values. Missing cells are sea. coarse_m: heights of the
+    coarse model; None: area means of `height_m`.
     """
     if height_m is not None:
         static = terrain_fields(height_m, fine, None if present.all() else present)
@@ -72,7 +74,8 @@ def static_fields(
             "latitude": np.ascontiguousarray(latitude, np.float32),
             "land": present.astype(np.float32),
         }
-    return static, {ELEVATION: area_mean(fine, coarse)(static[ELEVATION])}
+    means = area_mean(fine, coarse)(static[ELEVATION]) if coarse_m is None else coarse_m
+    return static, {ELEVATION: means}
 
 
 def terrain_fields(

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from convoy.climate.data.domains import Domain
+from convoy.climate.data.sides import interpolated_in_words
 from convoy.climate.data.splits import SplitParams
 from convoy.climate.data.variables import DAILY, VARIABLES, VariableParams
 from convoy.climate.synthetic import scenarios
@@ -32,12 +33,23 @@ class FilesParams(Section):
         None, ge=2, le=64, description="Coarse cells are means of factor x factor fine ones."
     )
     coarse: Paths | None = Field(None, description="Grids of their own, instead of a factor.")
+    coarse_grid: Name | None = Field(
+        None, description="The variable of `coarse` to whose grid all are interpolated; null: the target."
+    )
     orography: str | None = Field(None, min_length=1, description="With the elevation, on any grid.")
+    coarse_orography: str | None = Field(
+        None, min_length=1, description="Of the coarse model; null: area means of `orography`."
+    )
 
     @model_validator(mode="after")
     def _one_way_to_the_coarse_grid(self) -> "FilesParams":
         if (self.factor is None) == (self.coarse is None):
             raise ValueError("expected either 'factor' or 'coarse' in addition to 'fine'")
+        for name in ("coarse_grid", "coarse_orography"):
+            if self.coarse is None and getattr(self, name) is not None:
+                raise ValueError(f"'{name}' is for 'coarse'; with a 'factor', leave it out")
+        if self.coarse_orography is not None and self.orography is None:
+            raise ValueError("'coarse_orography' needs 'orography', the heights of the fine grid")
         return self
 
 
@@ -99,7 +111,8 @@ class GridsParams(Section):
         """All files of the source, each once."""
         if not isinstance(self.source, FilesParams):
             return []
-        given = (*self.source.fine, *(self.source.coarse or ()), self.source.orography)
+        source = self.source
+        given = (*source.fine, *(source.coarse or ()), source.orography, source.coarse_orography)
         return [path for path in dict.fromkeys(given) if path is not None]
 
     def unwatched(self) -> list[str]:
@@ -122,14 +135,15 @@ def made(params: GridsParams) -> tuple[Iterator[Domain], dict[str, Any]]:
 
 
 def summary(facts: Mapping[str, Any]) -> str:
-    """The content of the folder in three lines, for the log."""
+    """The content of the folder in a line each for grids, splits and what was left out or changed."""
     splits = "; ".join(f"{name} {_spans(parts)}" for name, parts in facts["splits"].items())
     left_out = ", ".join(f"{name} {count}" for name, count in facts["left_out"].items()) or "nothing"
     ratio = "no whole ratio" if facts["factor"] is None else f"{facts['factor']} to 1"
-    return (
-        f"grids of {facts['source']}: {facts['target']} from {', '.join(facts['inputs'])}, {ratio}\n"
-        f"split by {facts['split_by']}: {splits}\nleft out: {left_out}"
-    )
+    lines = [
+        f"grids of {facts['source']}: {facts['target']} from {', '.join(facts['inputs'])}, {ratio}",
+        f"split by {facts['split_by']}: {splits}", f"left out: {left_out}", *interpolated_in_words(facts),
+    ]  # fmt: skip
+    return "\n".join(lines)
 
 
 def target_first(target: str, names: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from convoy.climate.data.splits import split
 from convoy.climate.data.static_fields import elevation, static_fields
 from convoy.climate.data.variables import DAILY, VARIABLES, row_of
 from convoy.climate.downscaling.data import FilesParams, GridsParams, target_first
-from convoy.core.errors import ConvoyError
+from convoy.core.errors import ConvoyError, Param
 
 HOME = "home"
 FEWEST_CELLS = 4
@@ -38,13 +38,14 @@ def home(params: GridsParams, files: Mapping[str, xr.Dataset]) -> tuple[Domain, 
     down = area_mean(fine.grid, coarse_grid) if source.coarse is None else None
     target, inputs, at_zero = _fields(params.target, days, sides, down)
     whole = _with_values(target, inputs)
-    height_m = None
-    if source.orography is not None:
-        height_m = elevation(files[source.orography], params.variables, fine.grid)
+    height_m, coarse_m = (
+        None if path is None else elevation(files[path], params.variables, grid)
+        for path, grid in ((source.orography, fine.grid), (source.coarse_orography, coarse_grid))
+    )
     present = np.asarray(np.isfinite(target).any(axis=0))
     domain = Domain(
         HOME, HOME, coarse_grid, fine.grid, days, inputs, target,
-        *static_fields(height_m, present, coarse_grid, fine.grid),
+        *static_fields(height_m, present, coarse_grid, fine.grid, coarse_m),
     ).at(slice(None) if whole.all() else whole)  # fmt: skip
     parts, split_by = split(domain.days, HOME, params.split)
     left_out = {**uncommon, "days without values": int((~whole).sum()), **cut}
@@ -54,6 +55,8 @@ def home(params: GridsParams, files: Mapping[str, xr.Dataset]) -> tuple[Domain, 
         "split_by": split_by, "factor": whole_ratio(coarse_grid, fine.grid), "perfect": down is not None,
         "noise_floor": None, "left_out": {name: count for name, count in left_out.items() if count},
         "at_zero": at_zero, "units": units, "days_left_out": _left_out(sides, domain.days),
+        "coarse_grid": source.coarse_grid or params.target,
+        "interpolated": {name: str(grid) for name, grid in sides[-1].others.items()},
     }  # fmt: skip
 
 
@@ -84,7 +87,10 @@ def _by_coarse(
     only = (params.target,)
     paths = source.coarse or ()
     fine = side("fine", [files[path] for path in source.fine], params.variables, only, only)
-    coarse = side("coarse", [files[path] for path in paths], params.variables, *_variables(params))
+    coarse = side(
+        "coarse", [files[path] for path in paths], params.variables, *_variables(params),
+        grids=lambda found: _onto(found, source.coarse_grid, params.target),
+    )  # fmt: skip
     axes = [(wide, fine.grid.axes[name]) for name, wide in coarse.grid.axes.items()]
     for wide, narrow in axes:
         if wide.step <= narrow.step:
@@ -106,6 +112,16 @@ def _by_coarse(
     inside = [_inside(fine.grid.axes[name], wide) for name, wide in cut.grid.axes.items()]
     sides = [fine.window(*inside), cut]
     return sides, cut.grid, _cut(fine.grid, *sides[0].grid.shape)
+
+
+def _onto(grids: Mapping[str, Grid], chosen: str | None, target: str) -> str:
+    """The variable to whose coarse grid all others are brought."""
+    if chosen is not None and chosen not in grids:
+        raise ConvoyError(
+            key=Param("climate.grids.source", ("coarse_grid",)), found=f"'{chosen}'",
+            expected=f"one of the inputs, {', '.join(grids)}",
+        )  # fmt: skip
+    return chosen or target
 
 
 def _variables(params: GridsParams) -> tuple[Sequence[str], Sequence[str]]:
@@ -192,7 +208,9 @@ def _in_words(source: FilesParams) -> str:
     """The names of the files, without the folders of one machine."""
     coarse = f"means of {source.factor} x {source.factor} cells" if source.coarse is None else None
     words = f"{_names(source.fine)}; coarse: {coarse or _names(source.coarse or ())}"
-    return words + (f"; orography: {_names((source.orography,))}" if source.orography else "")
+    for name, path in (("", source.orography), ("coarse ", source.coarse_orography)):
+        words += f"; {name}orography: {_names((path,))}" if path else ""
+    return words
 
 
 def _names(paths: Sequence[str]) -> str:

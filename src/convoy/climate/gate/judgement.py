@@ -58,7 +58,7 @@ def judge(facts: Mapping[str, Any], domains: list[StoredDomain], params: GatePar
     splits = Splits.of(facts["splits"], times)
     split_by = str(facts.get("split_by", "years"))
     checks += day_checks(domains, times)
-    checks += surface_checks(domains)
+    checks += [*surface_checks(domains), *_grid_checks(facts)]
     checks += split_checks(splits, domains, split_by, params.future_in_training)
     surface_sound = all(check.holds for check in checks if check.rule.name in ("swapped", "apart"))
     summaries = {domain.name: summarise(domain, times, facts, paired=surface_sound) for domain in domains}
@@ -186,6 +186,15 @@ def _days_parts(times: Mapping[tuple[str, str], Times]) -> Iterator[Part]:
         for column in surplus
     ]
     yield _part("days a month", "month", surplus, rules)
+
+
+def _grid_checks(facts: Mapping[str, Any]) -> list[Check]:
+    """A warning of each input that ingestion brought from another grid; none where it brought none."""
+    if not (others := facts.get("interpolated")):
+        return []
+    words = f"Inputs are on the coarse grid of {facts['coarse_grid']} in their files"
+    faults = ((name, f"interpolated from {grid}") for name, grid in others.items())
+    return [Check.of("interpolated", "inputs", words, "input", faults, warns=True)]
 
 
 def _lag_checks(facts: Mapping[str, Any], together: Mapping[str, Together]) -> list[Check]:

@@ -19,7 +19,7 @@ from convoy.climate.downscaling.models import specs as models
 from convoy.core.artifact import StoredModel
 from tests.support import downscaled
 from tests.support.applications import application, applied, refusal, side_of
-from tests.support.downscaled import opened, variables
+from tests.support.downscaled import of, opened, variables
 
 
 def test_slices_equal_the_whole(network, home):
@@ -214,95 +214,6 @@ def test_of_several_files_each_thing_is_said_once(network):
     assert found["source"].endswith("; input: CMIP, psl; CMIP, tas")
     assert found["history"].endswith(": psl_2001.nc, psl_2002.nc, tas_2001.nc\nborn psl_2001")
     assert "references" not in found
-
-
-def of(domain, *names):
-    """A file of the domain with some of its inputs."""
-    return replace(domain, inputs={name: domain.inputs[name] for name in names})
-
-
-def test_variables_and_years_in_several_files_are_one_in_any_order(network, home):
-    """The months of pressure follow one another; those of the others alternate between two files."""
-    odd = home.days.month % 2 == 1
-    files = {
-        "later.nc": of(home.at(slice(120, 230)), "psl"),
-        "odd.nc": of(home.at(odd), "huss", "tasmax"),
-        "even.nc": of(home.at(~odd), "huss", "tasmax"),
-        "earlier.nc": of(home.at(slice(0, 120)), "psl"),
-    }
-    inputs = side_of(files, network)
-    made = Application(network, inputs, surface_for(network, inputs, None))
-    assert made.days.labels == home.days.labels
-    assert made.warnings() == []
-    expected = applied(application(network, home), home, 97)
-    fields = applied(made, home, 97)
-    for name, field in expected.items():
-        np.testing.assert_array_equal(fields[name], field)
-
-
-def test_days_that_an_input_lacks_are_left_out_and_told(ridge, home):
-    files = {
-        "a.nc": of(home.at(slice(0, 200)), "tasmax"),
-        "b.nc": of(home.at(slice(0, 50)), "psl", "huss"),
-        "c.nc": of(home.at(slice(60, 230)), "psl", "huss"),
-    }
-    inputs = side_of(files, ridge)
-    made = Application(ridge, inputs, surface_for(ridge, inputs, None))
-    whole = applied(application(ridge, home), home)["tasmax"]
-    kept = np.delete(np.arange(200), np.arange(50, 60))
-    assert made.days.labels == [home.days.labels[day] for day in kept]
-    np.testing.assert_allclose(applied(made, home)["tasmax"], whole[kept], rtol=3e-7)
-    assert [line for line in made.warnings() if "left out" in line] == [
-        "tasmax: 10 of 200 days (5.0%) are left out: another input lacks them",
-        "psl: 30 of 220 days (13.6%) are left out: another input lacks them",
-        "huss: 30 of 220 days (13.6%) are left out: another input lacks them",
-    ]
-    assert "psl: 30 of 220 days" in made.remarks()
-
-
-def shifted(domain):
-    return replace(domain, coarse=Grid(Axis.regular(40.5, 1, 16), domain.coarse.lon))
-
-
-TOGETHER = {
-    "a day twice": (
-        lambda home: {"a.nc": home.at(slice(0, 50)), "b.nc": home.at(slice(49, 90))},
-        "b.nc: tasmax of 2001-12-16 is in a.nc too; expected each day in one file",
-    ),
-    "other grids": (
-        lambda home: {"a.nc": of(home, "tasmax"), "b.nc": shifted(of(home, "psl", "huss"))},
-        "b.nc: 16 x 16 cells at lat 40.5 to 56.5, lon -8 to 8; expected the grid of a.nc: 16 x 16 cells at",
-    ),
-    "other calendars": (
-        lambda home: {
-            "a.nc": of(home, "tasmax"), "b.nc": of(downscaled.in_calendar(home, "360_day"), "psl", "huss")
-        },
-        "b.nc: calendar '360_day', but 'noleap' in a.nc; bring both to one",
-    ),
-    "no common day": (
-        lambda home: {
-            "a.nc": of(home.at(slice(0, 50)), "tasmax"), "b.nc": of(home.at(slice(50, 90)), "psl", "huss")
-        },
-        "no day is in all variables: input tasmax 2001-10-28 to 2001-12-16; input psl 2001-12-17 to ",
-    ),
-    "an input in none": (
-        lambda home: {"a.nc": of(home, "tasmax"), "b.nc": of(home, "psl")},
-        "no variable huss (nor qrefht, ",
-    ),
-    "a file for nothing": (
-        lambda home: {"a.nc": home, "b.nc": of(home)},
-        "none of the variables wanted (tasmax, psl, huss): b.nc has none; leave the file out",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("files", "words"), TOGETHER.values(), ids=TOGETHER)
-def test_files_that_are_no_whole_are_refused(ridge, home, files, words):
-    def together():
-        inputs = side_of(files(home), ridge)
-        Application(ridge, inputs, surface_for(ridge, inputs, None))
-
-    assert words in refusal(together)
 
 
 def test_an_input_of_any_name_is_brought_to_the_units_of_training(lapse, home):

@@ -53,6 +53,8 @@ def compare(
             "source": facts["source"],
             "factor": facts.get("factor"),
             "perfect": bool(facts.get("perfect")),
+            "coarse_grid": facts.get("coarse_grid"),
+            "interpolated": dict(facts.get("interpolated", {})),
             "models": list(metrics),
             "networks": networks,
             "trainings": {model: _trainings(daily[model]) for model in networks},

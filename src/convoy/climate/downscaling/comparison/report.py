@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from convoy.climate.data.sides import interpolated_in_words
 from convoy.climate.data.variables import row_of
 from convoy.climate.downscaling.comparison import findings, names, pictures
 from convoy.climate.downscaling.comparison.compare import Metrics
@@ -76,7 +77,8 @@ def _subject(comparison: Comparison, mapped: Mapping[str, Arrays]) -> str:
     fields = target if name == target else f"{name[:1].lower()}{name[1:]} ({target})"
     cell = pictures.cell_degrees(next(iter(mapped.values())))
     wide = "" if comparison["factor"] is None else f" from cells of {comparison['factor'] * cell:.3g}°"
-    return f"Downscaled: {fields}, to cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."
+    subject = f"Downscaled: {fields}, to cells of {cell:.3g}°{wide}. Grids: {comparison['source']}."
+    return " ".join([subject, *interpolated_in_words(comparison)])
 
 
 def comparison_pictures(

@@ -15,7 +15,7 @@ from convoy.climate.data.netcdf import time_of
 from convoy.climate.data.sides import Side, common_days, side
 from convoy.climate.data.variables import ELEVATION, VARIABLES, VariableParams, row_of
 from convoy.climate.downscaling.inference.io import Part
-from convoy.climate.downscaling.inference.surface import Surface, unusual
+from convoy.climate.downscaling.inference.surface import Surface, grid_for, unusual
 from convoy.climate.downscaling.models.specs import Downscaling, checked
 from convoy.climate.downscaling.models.stored import TASK
 from convoy.core.artifact import StoredModel
@@ -104,16 +104,24 @@ class Application:
 
     def remarks(self) -> str:
         """The source of the model's training data and the warnings, for the file's `comment`."""
-        return "; ".join([f"The model was trained on {self._source}", *self.warnings()])
+        source = f"The model was trained on {self._source}"
+        return "; ".join([source, *self._interpolated(), *self.warnings()])
 
     def summary(self) -> str:
         """One line for the log."""
         first, last = self.days.at([0, -1]).labels
         days = f"{len(self.days):,} day{'s' if len(self.days) > 1 else ''}"
-        return (
-            f"downscaled: {days}, {first} to {last} ({self.days.calendar}); "
-            f"{', '.join(self.variables)} by {self._kind} on {self.grid}"
+        made = f"{', '.join(self.variables)} by {self._kind} on {self.grid}"
+        return "; ".join(
+            [f"downscaled: {days}, {first} to {last} ({self.days.calendar})", made, *self._interpolated()]
         )
+
+    def _interpolated(self) -> list[str]:
+        """A clause for each input that is on another grid than the target."""
+        return [
+            f"{name} interpolated bilinearly from {grid.shape[0]} x {grid.shape[1]} cells of its own"
+            for name, grid in self._side.others.items()
+        ]
 
     def _left_out(self) -> Iterator[str]:
         for name in self._side.parts:
@@ -226,7 +234,8 @@ def inputs_side(
     """The model's inputs in these files, whose variables and years may be in any order.
 
     given: see `settings`. Raises ConvoyError for an invalid downscaling model, a name that it does not need,
-    a file without days, an input that is not there, and all that `sides.side` refuses.
+    a file without days, an input that is not there, and all that `sides.side` refuses. Inputs on several
+    grids are brought to one: see `surface.grid_for`.
     """
     kind, inputs = stored.config.get("kind"), stored.config.get("inputs")
     if stored.config.get("task") != TASK or not inputs:
@@ -246,7 +255,8 @@ def inputs_side(
                 raise ConvoyError(f"no days in it: '{time[0]}' has length 0", path=path_of(raw))
     of_inputs = {name: value for name, value in given.items() if name != ELEVATION}
     check_names(files, of_inputs)
-    return side("input", files, of_inputs, inputs, inputs, stored.config.get("units", {}))
+    units = stored.config.get("units", {})
+    return side("input", files, of_inputs, inputs, inputs, units, lambda grids: grid_for(stored, grids))
 
 
 def attributes(

@@ -70,15 +70,25 @@ def surface_for(stored: StoredModel, inputs: Side, fine: xr.Dataset | None) -> S
     return own
 
 
+def grid_for(stored: StoredModel, grids: Mapping[str, Grid]) -> str:
+    """The input to whose grid all are brought: one that has the model's own coarse cells, else the target.
+
+    grids: of the inputs by name.
+    """
+    coarse, target = surfaces.home(stored)[0], str(stored.config["target"])
+    fitting = [name for name, grid in grids.items() if _place(grid, coarse) is not None]
+    return target if target in fitting or not fitting else fitting[0]
+
+
 def own_surface(stored: StoredModel, grid: Grid) -> Surface | None:
     """The terrain that the model was fitted on; None where the input lacks some of its coarse cells."""
     coarse, fine, coarse_static, static = surfaces.home(stored)
-    rows, columns = _found(grid.lat, coarse.lat), _found(grid.lon, coarse.lon)
-    if rows is None or columns is None:
+    cells = _place(grid, coarse)
+    if cells is None:
         return None
     place = stored.config["place"] or HOME
     known = surfaces.cells_with_truth(stored)
-    return Surface(place, coarse, fine, static, coarse_static, rows, columns, known)
+    return Surface(place, coarse, fine, static, coarse_static, *cells, known)
 
 
 def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields, path: str) -> Surface:
@@ -177,6 +187,12 @@ def _refuse_foreign(stored: StoredModel, grid: Grid, path: str) -> NoReturn:
         hint = f"this model '{stored.config['kind']}' knows that terrain alone"
     found = f"{grid} do not hold the grid that the model was trained on, {coarse}"
     raise ConvoyError(found, path=path, hint=hint)
+
+
+def _place(wide: Grid, narrow: Grid) -> tuple[slice, slice] | None:
+    """Rows and columns of `wide` that are the cells of `narrow`; None where it lacks some."""
+    rows, columns = _found(wide.lat, narrow.lat), _found(wide.lon, narrow.lon)
+    return None if rows is None or columns is None else (rows, columns)
 
 
 def _found(wide: Axis, narrow: Axis) -> slice | None:
