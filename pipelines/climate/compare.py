@@ -4,7 +4,7 @@ from pathlib import Path
 
 from convoy.climate.data.domains import Days
 from convoy.climate.data.headers import read_headers
-from convoy.climate.downscaling.comparison.compare import compare, table
+from convoy.climate.downscaling.comparison.compare import compare, originals, table
 from convoy.climate.downscaling.comparison.findings import findings, headline, limits, other_figures
 from convoy.climate.downscaling.comparison.report import comparison_pictures, page
 from convoy.climate.downscaling.evaluation import daily_io, maps_io
@@ -23,9 +23,12 @@ DATA = Path("data/climate")
 def main() -> None:
     """Write comparison.json, report.html and the plots from the metrics of the models in use."""
     params = load("climate.evaluate", EvaluateParams)
-    chosen = models_in_use("climate", MODELS)
     facts, domains = read_headers(DATA / "grids")
-    metrics = {model: read_json(DATA / "metrics/downscaling" / f"{model}.json") for model in chosen}
+    folder = DATA / "metrics/downscaling"
+    metrics, copies = originals(
+        models_in_use("climate", MODELS), lambda model: read_json(folder / f"{model}.json")
+    )
+    chosen = list(metrics)
     arrays = {model: maps_io.read(DATA / "evaluation" / model / "maps.safetensors") for model in chosen}
     errors = daily_io.read(DATA / "baselines.parquet")
     for model in chosen:
@@ -35,7 +38,7 @@ def main() -> None:
     # All grids of a folder have one calendar.
     dates = Days(str(domains[0].of("fine")[0].calendar), arrays[chosen[0]]["ordinal"]).labels
 
-    comparison = compare(metrics, errors, facts, params)
+    comparison = compare(metrics, errors, facts, params, copies)
     words = [headline(comparison), *findings(comparison), *other_figures(comparison), *limits(comparison)]
     html = page(comparison, metrics, arrays, errors, dates, learned)
     drawn = comparison_pictures(comparison, metrics, arrays, errors, dates)

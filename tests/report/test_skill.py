@@ -10,7 +10,7 @@ from convoy.report.themes import LIGHT, THEMES
 from tests.report.pictures import pixels, share
 
 SPLITS = ["Test days", "Unseen terrain"]
-BASELINE = Score("Ridge", [0.6, None], [(0.5, 0.7), None], [0, 0], False)
+BASELINE = Score("Ridge", [0.6, "not applicable"], [(0.5, 0.7), None], [0, 0], False)
 NETWORK = Score("A network with quite a long name", [0.5, 0.8], [(0.4, 0.6), (0.7, 0.9)], [1, 1], True)
 X = [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0]
 TRUTH = Line("Truth", [10.0, 3.0, 1.0, 0.3, 0.1, 0.03], None)
@@ -67,10 +67,14 @@ def test_marks_stand_where_their_errors_are():
 
 
 def test_a_model_that_cannot_go_has_no_mark_and_says_so():
-    able, unable = (Score("Ridge", [0.6, there], [None, None], [0, 0], False) for there in (0.6, None))
+    able, unable = (
+        Score("Ridge", [0.6, there], [None, None], [0, 0], False) for there in (0.6, "not chosen")
+    )
     shown = [skill.by_split([row, NETWORK], SPLITS, None, "K", LIGHT) for row in (able, unable)]
     marks = [len(coloured(png, 0)[0]) for png in shown]
     assert marks[0] == pytest.approx(2 * marks[1], rel=0.2)
+    other = Score("Ridge", [0.6, "not applicable"], [None, None], [0, 0], False)
+    assert skill.by_split([other, NETWORK], SPLITS, None, "K", LIGHT) != shown[1]
 
 
 def test_a_model_may_stand_out_on_one_split_alone():
@@ -88,7 +92,7 @@ def test_the_highest_mark_is_drawn_whole():
 
 
 def test_intervals_and_the_noise_floor_are_lines_of_ink():
-    bare = Score("Ridge", [0.6, None], [None, None], [0, 0], False)
+    bare = Score("Ridge", [0.6, "not applicable"], [None, None], [0, 0], False)
     without, lines, noise_floor = (
         share(skill.by_split([row], SPLITS, at, "K", LIGHT), LIGHT.ink, 40)
         for row, at in ((bare, None), (BASELINE, None), (bare, 0.4))

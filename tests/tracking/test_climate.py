@@ -95,7 +95,10 @@ def test_the_smallest_error_comes_first_and_is_told_in_words(published):
     state = json.loads(json.loads(tags["mlflow.sharedViewState.convoy"])["state"])
     assert state["orderByKey"] == "metrics.`test_rmse`"
     assert state["orderByAsc"] is True
-    assert "the model cannot be applied there" in found["ridge"].data.tags["mlflow.note.content"]
+    assert (
+        "Unseen terrain: not applicable, the model is bound to the terrain"
+        in found["ridge"].data.tags["mlflow.note.content"]
+    )
     files = {file.path for file in published.list_artifacts(parent.info.run_id)}
     assert {"report.html", "comparison.json", "errors.png", "spectra.png"} <= files
     assert "get-artifact?path=notes/errors.png" in note

@@ -20,11 +20,12 @@ DASHES = (4, 2.5)
 class Score:
     """A model's error on each split, with the ends of its interval where known.
 
-    The error is None where the model cannot be applied. `colours` index the theme's series, one per split.
+    In place of an error there may be words on why there is none. `colours` index the theme's series, one per
+    split.
     """
 
     name: str
-    values: Sequence[float | None]
+    values: Sequence[float | str]
     intervals: Sequence[tuple[float, float] | None]
     colours: Sequence[int]
     network: bool
@@ -73,7 +74,7 @@ def by_split(
 
 def _span(rows: Sequence[Score], noise_floor: float | None) -> tuple[float, float]:
     """From a little below the least to a little above the largest that is drawn."""
-    known = [value for row in rows for value in row.values if value is not None]
+    known = [value for row in rows for value in row.values if not isinstance(value, str)]
     known += [end for row in rows for ends in row.intervals if ends is not None for end in ends]
     known += [] if noise_floor is None else [noise_floor]
     margin = 0.08 * (max(known) - min(known)) or 0.1
@@ -82,9 +83,9 @@ def _span(rows: Sequence[Score], noise_floor: float | None) -> tuple[float, floa
 
 def _score(axes: Axes, height: int, row: Score, place: int, theme: Theme) -> None:
     value, interval = row.values[place], row.intervals[place]
-    if value is None:
+    if isinstance(value, str):
         axes.annotate(
-            "not applicable", (0.98, height), xycoords=("axes fraction", "data"), ha="right", va="center",
+            value, (0.98, height), xycoords=("axes fraction", "data"), ha="right", va="center",
             fontsize=8, color=theme.muted, bbox={"facecolor": theme.paper, "linewidth": 0, "pad": 1.5},
         )  # fmt: skip
         return

@@ -80,7 +80,8 @@ def trained(task: TaskSpec, lock: Lock) -> list[Trained]:
     """All trained and evaluated models of the lock, in its order.
 
     DVC keeps the entries of models that are no longer selected, but perhaps not their outputs: those that are
-    neither selected nor in the workspace are left out.
+    neither selected nor in the workspace are left out, and those whose metrics file has no figure, such as a
+    baseline that equals another on these data.
     """
     outputs = task.outputs
     makers = {path: entry for entry in lock.values() for path in entry.outs}
@@ -94,10 +95,23 @@ def trained(task: TaskSpec, lock: Lock) -> list[Trained]:
         if model is None or metrics not in makers:
             continue
         evaluate = makers[metrics]
+        if not _has_figures(Path(metrics)):
+            continue
         if selected is None or model in selected or Path(path).exists():
             stages = (train,) if train is evaluate else (train, evaluate)
             found.append(Trained(task, model, stages, _data(task, lock, stages)))
     return found
+
+
+def _has_figures(metrics: Path) -> bool:
+    """Whether a metrics file has a number anywhere; true for one that is not in the workspace."""
+
+    def has(value: Any) -> bool:
+        if isinstance(value, Mapping | list):
+            return any(map(has, value.values() if isinstance(value, Mapping) else value))
+        return isinstance(value, int | float)
+
+    return not metrics.is_file() or has(read_json(metrics))
 
 
 def data_params(task: TaskSpec, lock: Lock) -> dict[str, Any]:

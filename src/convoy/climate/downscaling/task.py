@@ -9,7 +9,7 @@ import numpy as np
 from convoy.climate.data.io import read, read_facts
 from convoy.climate.downscaling import promotion, serving
 from convoy.climate.downscaling.comparison.findings import findings, headline
-from convoy.climate.downscaling.comparison.names import capital, split_label
+from convoy.climate.downscaling.comparison.names import NOT_APPLICABLE, NOT_MEASURED, capital, split_label
 from convoy.climate.downscaling.evaluation import daily_io
 from convoy.climate.downscaling.evaluation.daily_io import Daily
 from convoy.climate.downscaling.evaluation.evaluate import TODAY
@@ -134,11 +134,12 @@ def summary(evaluated: Evaluated) -> str:
 def table_row(evaluated: Evaluated) -> tuple[str, ...]:
     """The cells of a model below `Pages.table_header`."""
     test = evaluated.metrics[TODAY]
-    shares = ["–" if test[key] is None else signed(test[key]) for key in _SHARES]
+    shares = [NOT_MEASURED if test[key] is None else signed(test[key]) for key in _SHARES]
     if not MODELS[evaluated.model].is_network:
-        shares[1] = "–"  # the way from the best baseline is that of a network
+        shares[1] = NOT_APPLICABLE  # the way from the best baseline is that of a network
     low, high = (_in_units(evaluated, test[key]) for key in ("rmse_low", "rmse_high"))
-    return (_in_units(evaluated, test["rmse"]), "–" if low == "–" else f"{low} to {high}", *shares)
+    interval = NOT_MEASURED if test["rmse_low"] is None else f"{low} to {high}"
+    return (_in_units(evaluated, test["rmse"]), interval, *shares)
 
 
 def examples(root: Path) -> "pd.DataFrame":
@@ -188,7 +189,7 @@ def _bias(evaluated: Evaluated) -> str:
 def _there(evaluated: Evaluated, measured: Mapping[str, Any]) -> str:
     """The result on another split, in words."""
     if measured["rmse"] is None:
-        return "the model cannot be applied there"
+        return f"{NOT_APPLICABLE}, the model is bound to the terrain that it was fitted on"
     change = measured.get("change_error")
     more = "" if change is None else f", error of the change of the mean {_in_units(evaluated, change)}"
     return f"RMSE {_in_units(evaluated, measured['rmse'])}{more}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.data.domains import Days
-from convoy.climate.downscaling.comparison import pictures
+from convoy.climate.downscaling.comparison import names, pictures
 from convoy.climate.downscaling.comparison.compare import compare
 from convoy.climate.downscaling.comparison.findings import findings, headline, limits
 from convoy.climate.downscaling.comparison.report import _method, _subject, page
@@ -71,16 +71,47 @@ def test_every_model_and_split_has_its_cell(whole):
     cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
     errors = next(row for row in cells if row and row[0] == "Bicubic")
     assert errors == ["Bicubic", *["0.900\n0.900 to 0.900"] * 4]
-    # What cannot go to unseen terrain has a dash there.
+    # What is bound to its terrain says so.
     ridge = [row for row in cells if row and row[0] == "Ridge"]
-    assert ridge[0] == ["Ridge", "0.500\n0.500 to 0.500", "–", *["0.500\n0.500 to 0.500"] * 2]
+    assert ridge[0] == ["Ridge", "0.500\n0.500 to 0.500", "not applicable", *["0.500\n0.500 to 0.500"] * 2]
     # The second table: skill, which is 0 for the best baseline itself.
-    assert ridge[1] == ["Ridge", "0", "–", "0", "0"]
+    assert ridge[1] == ["Ridge", "0", "not applicable", "0", "0"]
     assert ["Noise floor (irreducible RMSE)", *["0.200"] * 4] in cells
     srcnn = [row for row in cells if row and row[0] == "SRCNN (network)"]
     # 0.5 - 1.2 over 0.5 - 0.2 on the way to the noise floor, and 0.9 - 1.2 over 0.9 - 0.2 on unseen terrain.
     assert srcnn[2][1].split("\n")[0] == "−233.3"
     assert srcnn[2][2].split("\n")[0] == "−42.9"
+
+
+def cells_of(html, label):
+    """The cells of the rows of a model or measure, in the order of the tables."""
+    rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
+    return [row[1:] for row in cells if row and row[0] == label]
+
+
+def test_why_there_is_no_figure_is_told_apart(parts):
+    """Ridge is bound to its terrain; quantile mapping, the best of the warmer climate, was not chosen."""
+    best_there = lambda domain: 0.1 if domain.name == "warmer_4k" else 0.8  # noqa: E731
+    errors = {**ERRORS, "lapse_daily": best_there}
+    html = page(*arguments(parts, chosen=["ridge", "bicubic", "residual"], errors=errors))
+    ridge, other = (cells_of(html, label)[0] for label in ("Ridge", "Bicubic + daily lapse"))
+    assert [cell.split("\n")[0] for cell in ridge] == ["0.500", "not applicable", "0.500", "0.500"]
+    # On unseen terrain it is the best as well, of those that can go there.
+    assert [cell.split("\n")[0] for cell in other] == ["not chosen", "0.800", "not chosen", "0.100"]
+    assert names.STATES in words(html)
+    # No model has a standard deviation, and ten days have no power spectrum of a year's extremes.
+    few = {"test": [parts["test"][0].at(range(10))]}
+    html = page(*arguments(few, noise_floor=None, chosen=["residual", "bicubic"]))
+    assert names.STATES not in words(html)
+    assert "–" not in [cell for label in ("Bicubic", "Residual network") for cell in cells_of(html, label)[0]]
+
+
+def test_the_page_names_inputs_that_were_interpolated(parts):
+    grid = "5 x 7 cells at lat 40 to 45, lon 0 to 7"
+    facts = FACTS | {"coarse_grid": "tasmax", "interpolated": {"psl": grid}}
+    html = page(*arguments({"test": parts["test"]}, facts=facts))
+    assert f"Interpolated bilinearly to the coarse grid of tasmax: psl (from {grid})." in words(html)
 
 
 def test_the_page_names_the_downscaled_variable(whole):

@@ -253,3 +253,27 @@ def test_a_network_that_learnt_each_pixel_stays_on_its_surface() -> None:
     assert downscaled(bound, days())[0].shape == (10, *FINE.shape)
     assert models.downscale(bound, AWAY) is None
     assert models.downscale(stored("residual"), AWAY) is not None
+
+
+def test_baselines_by_height_are_copies_of_bicubic_without_heights_and_for_other_variables() -> None:
+    by_height = ["lapse_fixed", "lapse_monthly", "lapse_daily"]
+    assert models.copies([HOME, AWAY], "tasmax") == {}
+    none = np.zeros(HOME.fine.shape, np.float32)
+    flat = replace(HOME, static={"elevation": none}, coarse_static={"elevation": none[:4, :5]})
+    assert models.copies([flat, AWAY], "tasmax") == {}, "heights are known somewhere"
+    rain = replace(HOME, inputs={"pr": HOME.inputs["tasmax"]})
+    for domain, target, reason in (
+        (flat, "tasmax", "there are no heights: the source has no orography"),
+        (rain, "pr", "pr is no temperature"),
+    ):
+        found = models.copies([domain], target)
+        assert list(found) == by_height
+        assert all(note == {"same_as": "bicubic", "because": reason} for note in found.values())
+        part = first(domain, 40)
+        facts = {**FACTS, "target": target, "inputs": [target]}
+        fields = {}
+        for name in ("bicubic", *by_height):
+            config, seeds, _ = models.train(name, BaselineParams(), [part], [], facts, (0,))
+            fields[name] = downscaled(StoredModel(config, seeds, None, {}), part)[0]
+        for name in by_height:
+            np.testing.assert_allclose(fields[name], fields["bicubic"], rtol=1e-6)

@@ -1,6 +1,7 @@
 """Comparison of models split by split: paired differences of the error on the same days."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from convoy.climate.data.variables import row_of
 from convoy.climate.downscaling.evaluation.daily_io import Daily, Table
 from convoy.climate.downscaling.evaluation.evaluate import WARMER, EvaluateParams
-from convoy.climate.downscaling.models.specs import MODELS
+from convoy.climate.downscaling.models.specs import MODELS, SAME_AS
 from convoy.core import statistics
 from convoy.core.errors import ConvoyError
 
@@ -24,14 +25,31 @@ FIGURES = (
 Metrics = Mapping[str, Mapping[str, Any]]
 
 
+Copies = Mapping[str, Mapping[str, str]]
+
+
+def originals(
+    chosen: Iterable[str], read: Callable[[str], Mapping[str, Any]]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, str]]]:
+    """Metrics of the chosen models, those that equal another replaced by it; and the notes on these, by name.
+
+    read: the content of a model's metrics file.
+    """
+    found = {model: read(model) for model in chosen}
+    copies = {model: content for model, content in found.items() if SAME_AS in content}
+    kept = [copies[model][SAME_AS] if model in copies else model for model in found]
+    return {model: found[model] if model in found else read(model) for model in kept}, copies
+
+
 def compare(
-    metrics: Metrics, daily: Table, facts: Mapping[str, Any], params: EvaluateParams
-) -> dict[str, Any]:
+    metrics: Metrics, daily: Table, facts: Mapping[str, Any], params: EvaluateParams,
+    copies: Copies = MappingProxyType({}),
+) -> dict[str, Any]:  # fmt: skip
     """Per split the ranking, the best baseline and network, their paired difference, and who wins.
 
     metrics: of the models in use, as `evaluation.evaluate` makes them; daily: daily errors of these models
     and of all baselines, in climate.baselines or not, among which the best one is chosen; facts: of the
-    folder of grids.
+    folder of grids; copies: notes on the chosen models that equal another one, and are left out.
 
     A network wins on a split only where the 95% confidence interval of the difference of both RMSEs (paired
     bootstrap of 30-day blocks) lies below zero, a baseline where it lies above; else it is a tie, or unknown
@@ -56,6 +74,7 @@ def compare(
             "coarse_grid": facts.get("coarse_grid"),
             "interpolated": dict(facts.get("interpolated", {})),
             "models": list(metrics),
+            "copies": {model: dict(note) for model, note in copies.items()},
             "networks": networks,
             "trainings": {model: _trainings(daily[model]) for model in networks},
             "noise_floor": noise_floors[0] if noise_floors else None,
@@ -108,7 +127,7 @@ def _split(split: str, metrics: Metrics, daily: Table, params: EvaluateParams) -
         "days_left_out": int((~known).sum()),
         "blocks": len(np.unique(blocks[known])),
         "ranking": sorted(shown, key=rmse),
-        "absent": [model for model in metrics if model not in able],
+        "absent": [model for model in daily if model not in able],
         "best_baseline": best,
         "best_network": best_network,
         "verdict": None if best_network is None else pairs[best_network]["verdict"],

@@ -14,7 +14,7 @@ from convoy.climate.downscaling.comparison.compare import (
 from convoy.climate.downscaling.comparison.names import capital, listed, places
 from convoy.climate.downscaling.evaluation.evaluate import TODAY
 from convoy.climate.downscaling.evaluation.skill.judged import FALLBACK
-from convoy.climate.downscaling.models.specs import MODELS
+from convoy.climate.downscaling.models.specs import MODELS, SAME_AS
 from convoy.report.numbers import Measure, percent
 
 # The order of the verdicts in the text.
@@ -79,7 +79,8 @@ def other_figures(comparison: Comparison) -> list[str]:
 
 def limits(comparison: Comparison) -> list[str]:
     """Sentences on what could not be measured, and on the uncertainty of the figures."""
-    return _unknown(comparison) + _left_out(comparison) + _few_days(comparison) + _not_chosen(comparison)
+    of_models = _not_chosen(comparison) + _copies(comparison)
+    return _unknown(comparison) + _left_out(comparison) + _few_days(comparison) + of_models
 
 
 def _winner(comparison: Comparison) -> str:
@@ -251,9 +252,9 @@ def _unknown(comparison: Comparison) -> list[str]:
             "climate with perfect inputs."
         )
     for split, found in comparison["splits"].items():
-        if found["absent"]:
-            names = listed([phrase(model) for model in found["absent"]])
-            reason = "it is" if len(found["absent"]) == 1 else "they are"
+        if unable := [model for model in comparison["models"] if model in found["absent"]]:
+            names = listed([phrase(model) for model in unable])
+            reason = "it is" if len(unable) == 1 else "they are"
             where = capital(places([split]))
             sentences.append(f"{where} {names} cannot be applied: {reason} fitted per pixel.")
     if list(comparison["splits"]) == [TODAY]:
@@ -295,3 +296,13 @@ def _not_chosen(comparison: Comparison) -> list[str]:
     verb = "is" if len(best) == 1 else "are"
     text = f"The best baseline is chosen among all baselines: {names} {verb} not in climate.baselines"
     return [f"{text}, and shown with the RMSE only."]
+
+
+def _copies(comparison: Comparison) -> list[str]:
+    """One sentence on the models that equal another on these grids."""
+    if not comparison["copies"]:
+        return []
+    names = listed([phrase(model) for model in comparison["copies"]])
+    verb, are = ("equals", "is") if len(comparison["copies"]) == 1 else ("equal", "are")
+    note = next(iter(comparison["copies"].values()))
+    return [f"{capital(names)} {verb} {phrase(note[SAME_AS])} and {are} left out: {note['because']}."]

@@ -1,6 +1,7 @@
 """Names of splits, and the paragraphs of the report that explain its tables and pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 SPLIT_LABELS = {
     "test": "Test days",
@@ -13,6 +14,13 @@ PLACES = {
     "unseen_terrain": "on unseen terrain",
 }
 WARMING = {"warmer_2k": "2 K", "warmer_4k": "4 K"}
+# Why there is no figure: a model cannot be applied to a split, or a measure to a model; a baseline that is
+# the best elsewhere is not in climate.baselines; the data do not suffice.
+NOT_APPLICABLE, NOT_CHOSEN, NOT_MEASURED = "not applicable", "not chosen", "not measured"
+STATES = (
+    f"Where there is no figure: {NOT_APPLICABLE}, the model is bound to the terrain that it was fitted on; "
+    f"{NOT_CHOSEN}, the baseline is not in climate.baselines; {NOT_MEASURED}, the data do not suffice."
+)
 ERRORS = (
     "Lower is better. Diamonds are networks, discs are baselines (blue: the best on a split). Error bars, "
     "and the second lines in the table, are 95% confidence intervals."
@@ -79,6 +87,11 @@ def split_phrase(split: str) -> str:
     """A split's name within a list."""
     name = split_label(split)
     return name[:1].lower() + name[1:]
+
+
+def state(found: Mapping[str, Any], model: str) -> str:
+    """Why a split of a comparison has no figures of a model."""
+    return NOT_APPLICABLE if model in found["absent"] else NOT_CHOSEN
 
 
 def places(splits: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from convoy.climate.downscaling.comparison.compare import Metrics
 from convoy.climate.downscaling.comparison.findings import measure
-from convoy.climate.downscaling.comparison.names import split_label
+from convoy.climate.downscaling.comparison.names import split_label, state
 from convoy.climate.downscaling.evaluation.daily_io import Table
 from convoy.climate.downscaling.evaluation.evaluate import TODAY
 from convoy.climate.downscaling.evaluation.skill.measures import SEASONS, has_relief
@@ -45,14 +45,14 @@ def splits_picture(comparison: Comparison, theme: Theme) -> bytes:
     ranked = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
     rows = []
     for model in ranked:
-        cells = [found["models"].get(model) for found in splits.values()]
+        cells = [found["models"].get(model) or state(found, model) for found in splits.values()]
         # The best baseline of a split has its own colour.
         network = MODELS[model].is_network
         stands_out = [network or model == found["best_baseline"] for found in splits.values()]
         rows.append(
             skill.Score(
                 MODELS[model].label,
-                [None if cell is None else cell["rmse"] for cell in cells],
+                [cell if isinstance(cell, str) else cell["rmse"] for cell in cells],
                 [_ends(cell) for cell in cells],
                 [colour(model) if stands else OTHER_BASELINES for stands in stands_out],
                 MODELS[model].is_network,
@@ -62,8 +62,10 @@ def splits_picture(comparison: Comparison, theme: Theme) -> bytes:
     return skill.by_split(rows, titles, comparison["noise_floor"], comparison["units"], theme)
 
 
-def _ends(cell: Mapping[str, Any] | None) -> tuple[float, float] | None:
-    return None if cell is None or cell["rmse_low"] is None else (cell["rmse_low"], cell["rmse_high"])
+def _ends(cell: Mapping[str, Any] | str) -> tuple[float, float] | None:
+    if isinstance(cell, str) or cell["rmse_low"] is None:
+        return None
+    return cell["rmse_low"], cell["rmse_high"]
 
 
 def days_picture(

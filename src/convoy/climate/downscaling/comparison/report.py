@@ -39,7 +39,8 @@ MEASURES = {
     "crps": ("CRPS", True),
     "spread_skill": ("spread-skill ratio", False),
 }
-
+# Only for models that predict a standard deviation.
+OF_A_SPREAD = ("crps", "spread_skill")
 PLAIN = Measure(1e-1)
 
 
@@ -101,10 +102,7 @@ def comparison_pictures(
 def _errors(comparison: Comparison) -> Section:
     figure, splits = findings.measure(comparison), comparison["splits"]
     models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
-    rows = []
-    for model in models:
-        cells = [found["models"].get(model) for found in splits.values()]
-        rows.append([_named(model), *(_ends(cell, "rmse", figure) for cell in cells)])
+    rows = [[_named(model), *(_ends(found, model, figure) for found in splits.values())] for model in models]
     if comparison["noise_floor"] is not None:
         rows.append(
             [
@@ -119,9 +117,10 @@ def _errors(comparison: Comparison) -> Section:
         for model in splits[TODAY]["ranking"]
     )
     shown = picture(partial(pictures.splits_picture, comparison), f"RMSE on the test days: {alt}", wide=True)
+    lacking = any(model not in found["models"] for model in models for found in splits.values())
     return Section(
         "The error of every model on every split",
-        [names.ERRORS + noise_floor],
+        [names.ERRORS + noise_floor, *([names.STATES] if lacking else [])],
         [shown],
         [Table([f"RMSE{units}", *map(split_label, splits)], rows)],
     )
@@ -147,10 +146,7 @@ def _relative(comparison: Comparison) -> Section:
 
 def _shares(comparison: Comparison, heading: str, name: str, models: Sequence[str]) -> Table:
     splits = comparison["splits"].values()
-    rows = [
-        [_named(model), *(_percents(found["models"].get(model), name) for found in splits)]
-        for model in models
-    ]
+    rows = [[_named(model), *(_percents(found, model, name) for found in splits)] for model in models]
     return Table([heading, *map(split_label, comparison["splits"])], rows)
 
 
@@ -271,16 +267,21 @@ def _named(model: str) -> str:
     return f"{row.label} (network)" if row.is_network and "etwork" not in row.label else row.label
 
 
-def _ends(cell: Mapping[str, Any] | None, name: str, figure: Measure) -> str:
-    if cell is None or cell[name] is None:
-        return "–"
-    low, high = cell[f"{name}_low"], cell[f"{name}_high"]
-    return figure.bare(cell[name]) + ("" if low is None else f"\n{figure.span(low, high)}")
+def _ends(found: Mapping[str, Any], model: str, figure: Measure) -> str:
+    """The RMSE of a model on a split and its interval, or why there is none."""
+    cell = found["models"].get(model)
+    if cell is None:
+        return names.state(found, model)
+    low, high = cell["rmse_low"], cell["rmse_high"]
+    return figure.bare(cell["rmse"]) + ("" if low is None else f"\n{figure.span(low, high)}")
 
 
-def _percents(cell: Mapping[str, Any] | None, name: str) -> str:
-    if cell is None or cell[name] is None:
-        return "–"
+def _percents(found: Mapping[str, Any], model: str, name: str) -> str:
+    cell = found["models"].get(model)
+    if cell is None:
+        return names.state(found, model)
+    if cell[name] is None:
+        return names.NOT_MEASURED
     value, low, high = (
         None if cell[key] is None else percent(cell[key]).removesuffix("%").replace("-", "−")
         for key in (name, f"{name}_low", f"{name}_high")
@@ -294,4 +295,6 @@ def _unit(comparison: Comparison, name: str) -> str:
 
 
 def _value(found: Mapping[str, Any], name: str, figure: Measure) -> str:
-    return (figure if MEASURES[name][1] else PLAIN).bare(found.get(name))
+    if found.get(name) is None:
+        return names.NOT_APPLICABLE if name in OF_A_SPREAD else names.NOT_MEASURED
+    return (figure if MEASURES[name][1] else PLAIN).bare(found[name])

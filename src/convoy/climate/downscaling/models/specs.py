@@ -1,6 +1,6 @@
 """The models of this task: the registry, and fitting and fine fields by a model's name."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from convoy.climate.data.domains import Domain, Fields
+from convoy.climate.data.lapse import TEMPERATURES
+from convoy.climate.data.variables import ELEVATION
 from convoy.climate.downscaling.models import baselines, surfaces
 from convoy.climate.downscaling.models.stored import (
     NETWORK,
@@ -54,6 +56,8 @@ class DownscalingModel(ModelSpec[Fit, Predict]):
     """
     uses_all_inputs: bool = True
     """False for a method that reads the target's coarse field alone."""
+    by_height: bool = False
+    """Bicubic interpolation moved to the height of each fine cell by a lapse rate."""
     tensors: TensorsOf | None = None
     """Tensors that a baseline stores, from the number of inputs and the shape of the fine grid."""
 
@@ -150,13 +154,13 @@ def _refuse_infinite(found: Fields, domain: Domain) -> None:
 def _baseline(
     name: str, label: str, phrase: str, summary: str, fit: Callable[[Domains, str], Tensors],
     predict: Callable[[Tensors, Domain, str], Fields], tensors: TensorsOf = no_tensors, *,
-    per_pixel: bool = False, uses_all_inputs: bool = False, colour: int = 3,
+    per_pixel: bool = False, uses_all_inputs: bool = False, by_height: bool = False, colour: int = 3,
 ) -> DownscalingModel:  # fmt: skip
     return DownscalingModel(
         name=name, label=label, phrase=phrase, summary=summary, colour=colour, role="baseline",
         params=BaselineParams, fit=partial(_fit_baseline, fit, per_pixel),
         predict=partial(_baseline_predictor, predict), per_pixel=per_pixel, uses_all_inputs=uses_all_inputs,
-        tensors=tensors,
+        by_height=by_height, tensors=tensors,
     )  # fmt: skip
 
 
@@ -194,19 +198,19 @@ MODELS: dict[str, DownscalingModel] = registry(
         "lapse_fixed", "Bicubic + 6.5 K/km", "bicubic with 6.5 K/km of height",
         "Bicubic interpolation at sea level, moved to the height of each fine cell with the standard lapse "
         "rate of 6.5 K/km.",
-        baselines.fit_nothing, baselines.with_fixed_lapse,
+        baselines.fit_nothing, baselines.with_fixed_lapse, by_height=True,
     ),
     _baseline(
         "lapse_monthly", "Bicubic + monthly lapse", "bicubic with a lapse rate by month",
         "Bicubic interpolation at sea level, moved to the height of each fine cell with the mean lapse rate "
         "of the month.",
-        baselines.fit_monthly_lapse, baselines.with_monthly_lapse, lapse_tensors,
+        baselines.fit_monthly_lapse, baselines.with_monthly_lapse, lapse_tensors, by_height=True,
     ),
     _baseline(
         "lapse_daily", "Bicubic + daily lapse", "bicubic with a lapse rate by day",
         "Bicubic interpolation at sea level, moved to the height of each fine cell with the lapse rate of "
         "the day's coarse field.",
-        baselines.fit_nothing, baselines.with_daily_lapse,
+        baselines.fit_nothing, baselines.with_daily_lapse, by_height=True,
     ),
     _baseline(
         "monthly_residual", "Bicubic + monthly residual", "bicubic with each pixel's monthly residual",
@@ -250,6 +254,22 @@ MODELS: dict[str, DownscalingModel] = registry(
     ),
 )  # fmt: skip
 """In the order of tables where none ranks better."""
+
+
+SAME_AS = "same_as"
+"""Key of the metrics file of a baseline that is left out: the one that it equals on these grids."""
+
+
+def copies(domains: Iterable[Domain], target: str) -> dict[str, dict[str, str]]:
+    """By name, the baselines that equal bicubic interpolation on these domains, and why.
+
+    Those that move by height do so without heights, and for a variable that is no temperature.
+    """
+    known = any(domain.static[ELEVATION].any() or domain.coarse_static[ELEVATION].any() for domain in domains)
+    if known and target in TEMPERATURES:
+        return {}
+    reason = f"{target} is no temperature" if known else "there are no heights: the source has no orography"
+    return {name: {SAME_AS: "bicubic", "because": reason} for name, row in MODELS.items() if row.by_height}
 
 
 class Downscaling:
