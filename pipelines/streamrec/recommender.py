@@ -36,10 +36,11 @@ def main() -> None:
     metrics = rounded(comparison.headline_metrics(rungs, evaluation), 6)
     details = rounded(comparison.details(rungs, coded, evaluation), 6)
     consumer = None
-    if MODEL in rungs:
-        new = embeddings.read(DATA / "retrained" / "embeddings")
-        loss = ladder.loss_of_a_consumer(MODEL, rungs[MODEL], new, sources, coded, evaluation)
-        consumer = rounded(loss, 6)
+    again = read_json(DATA / "retrained" / "accuracies.json")
+    if MODEL in rungs and again:
+        versions = {name: embeddings.read(DATA / "retrained" / name / "embeddings") for name in again}
+        losses = ladder.losses_of_a_consumer(MODEL, rungs[MODEL], versions, sources, coded, evaluation)
+        consumer = rounded({**losses, "accuracies": again}, 6)
     words = findings.findings(metrics, details, consumer)
     source = read_json(DATA / "interactions_report.json")
     write_json(DATA / "metrics" / "recommender.json", metrics)

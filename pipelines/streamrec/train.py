@@ -24,7 +24,8 @@ def main(model: str) -> None:
     shared = load("streamrec.train", TrainParams)
     corpus = read(CORPUS)
     vectors = pretrained(params, corpus.tokenizer_json)
-    key = run_key(specs.inputs(params, vectors), sha256(CORPUS / MANIFEST), specs.TRAINED_BY)
+    accepted = specs.begun_with(params)
+    key = run_key(specs.inputs(params, vectors, accepted), sha256(CORPUS / MANIFEST), specs.TRAINED_BY)
 
     def checkpoint(seed: int) -> Checkpoint:
         return Checkpoint(Path("data/checkpoints"), f"{model}-{seed}", key)
@@ -39,7 +40,7 @@ def main(model: str) -> None:
     }
     with recorded(facts, follower="convoy.tracking.live") as events:
         config, tensors, curve = specs.train(
-            model, params, corpus, shared.seeds, checkpoint, events.epoch, vectors
+            model, params, corpus, shared.seeds, checkpoint, events.epoch, vectors, accepted
         )
         out = Path("data/streamrec/models") / model
         artifact.write(out, config, tensors, corpus.tokenizer_json, curve)

@@ -4,9 +4,11 @@ import numpy as np
 import pyarrow as pa
 
 from convoy.classifiers.evaluation.evaluate import Cases
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.classification.corpus.data import TEST, TRAIN, Corpus
+from convoy.streamrec.classification.models.specs import probabilities
 from convoy.streamrec.synthetic.bayes import accuracy_bayes
 
 
@@ -34,6 +36,14 @@ def cases_of_test_split(corpus: Corpus) -> Cases:
         categories=corpus.categories,
         majority=int(frequencies.argmax()),
     )
+
+
+def predictions_of_test_split(stored: StoredModel, corpus: Corpus) -> Predictions:
+    """The categories that a model predicts for the items of the test split."""
+    cases = cases_of_test_split(corpus)
+    by_seed = probabilities(stored, corpus, corpus.items(TEST))
+    predicted = {seed: cases.names(table.argmax(axis=1)) for seed, table in by_seed.items()}
+    return Predictions(cases.ids, cases.names(cases.labels), predicted)
 
 
 def bayes_accuracies(truth: pa.Table, cases: Cases) -> dict[str, float] | None:

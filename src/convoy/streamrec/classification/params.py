@@ -64,12 +64,31 @@ class EmbeddingParams(Section):
         return self
 
 
+class StartParams(Section):
+    """Weights to begin with: those of the version in use, so that its consumers can read the new one."""
+
+    weights: str = Field(
+        RANDOM,
+        pattern=r"^[^\x00]+$",
+        description="`random`, or the folder of a textcnn, for which training.epochs 2 and a "
+        "training.learning_rate of 0.001 are enough",
+    )
+    compatibility: float = Field(
+        10.0,
+        ge=0,
+        le=1e6,
+        description="with such a folder: weight in the loss of the mean squared distance of item vectors to "
+        "those of that model, relative to their variance; 0: none",
+    )
+
+
 class TextCNNParams(Section):
     """The network of convoy.nn.text.TextCNN and how it is fitted."""
 
     embedding_dim: int = Field(128, ge=1, le=4096)
     embedding_std: float = Field(0.1, gt=0, le=10, description="standard deviation of initial embeddings")
     embedding: EmbeddingParams = EmbeddingParams()
+    start: StartParams = StartParams.model_validate({})
     num_filters: int = Field(100, ge=1, le=4096, description="per kernel size")
     kernel_sizes: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
         (3, 4, 5), min_length=1, max_length=8, description="in words"
@@ -78,8 +97,14 @@ class TextCNNParams(Section):
     word_dropout: float = Field(0.1, ge=0, lt=1, description="share of words made unknown in training")
     training: NetworkTraining = NetworkTraining()
 
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.start.weights != RANDOM and self.embedding.mode != "random":
+            raise ValueError("start.weights hold the word embeddings: set embedding to its defaults")
+        return self
+
     def arguments(self) -> dict[str, Any]:
-        found = self.model_dump(mode="json", exclude={"embedding", "word_dropout", "training"})
+        found = self.model_dump(mode="json", exclude={"embedding", "start", "word_dropout", "training"})
         return found if self.embedding.mode == "random" else {**found, "mode": self.embedding.mode}
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from convoy.report.numbers import percent
+from convoy.report.numbers import percent, points
 from convoy.streamrec.recommender.models.specs import MODELS
+from convoy.streamrec.recommender.params import RETRAININGS
 
 Figures = Mapping[str, Any]
 GOAL_SHARE, GOAL_RATIO, GOAL_LOSS = 0.6, 1.5, 0.005
 
 
 def findings(metrics: Figures, details: Figures, consumer: Figures | None) -> list[str]:
-    """Sentences on the ladder, the share of the way, retrieval, and a consumer of a retrained version."""
+    """Sentences on the ladder, the share of the way, retrieval, and a consumer of retrained versions."""
     if not metrics["clicks"] and not details["retrieval"]:
         absent = (
             "There are no interactions: the taste vectors of a real catalogue are not known, and "
@@ -21,7 +22,7 @@ def findings(metrics: Figures, details: Figures, consumer: Figures | None) -> li
     found = [_ladder(metrics["clicks"]), *_separated(metrics["clicks"]), *_share(details["clicks"])]
     found += _cold(metrics["cold"], details["retrieval"])
     if consumer is not None:
-        found.append(_consumer(consumer))
+        found += _consumer(consumer)
     if details["sampled_negatives"]:
         found.append(
             f"The file holds clicks only: {details['sampled_negatives']:,} impressions without a click were "
@@ -89,18 +90,35 @@ def _cold(cold: Figures, retrieval: Figures) -> list[str]:
     return [f"{text}; {listed}." if listed else f"{text}."]
 
 
-def _consumer(consumer: Figures) -> str:
-    holds = "at most" if consumer["loss_rotated"] <= GOAL_LOSS else "more than"
-    own = consumer["auc_old"] - consumer["auc_refitted"]
-    due = "; that part of the loss is due to the version itself" if own > 0 else ""
-    return (
-        f"A click model fitted on one version of TextCNN and fed with a retrained one loses "
-        f"{consumer['loss_unrotated']:.3f} in area under the ROC curve as it is "
-        f"({consumer['loss_unrotated_low']:.3f} to {consumer['loss_unrotated_high']:.3f}), and "
-        f"{consumer['loss_rotated']:.3f} ({consumer['loss_rotated_low']:.3f} to "
-        f"{consumer['loss_rotated_high']:.3f}) with the rotation: {holds} the {GOAL_LOSS:g} that were aimed "
-        "at. "
-        f"The mean cosine of an item's two vectors is {consumer['cosine_unrotated']:.2f} before and "
-        f"{consumer['cosine']:.2f} after the rotation. A click model that is fitted again on the new version "
-        f"reaches {consumer['auc_refitted']:.3f}, compared with {consumer['auc_old']:.3f} before{due}."
-    )
+def _consumer(consumer: Figures) -> list[str]:
+    """One sentence per retraining, and what a click model reaches that is fitted on it."""
+    sentences = []
+    for name, one in consumer["versions"].items():
+        goal = (
+            f"at most the {GOAL_LOSS:g}"
+            if one["loss_rotated"] <= GOAL_LOSS
+            else f"more than the {GOAL_LOSS:g}"
+        )
+        own = consumer["auc_old"] - one["auc_refitted"]
+        due = "; that part of the loss is due to the version itself" if own > 0 else ""
+        sentences.append(
+            f"TextCNN retrained ({RETRAININGS[name]}): a click model fitted on the version before loses "
+            f"{one['loss_unrotated']:.3f} in area under the ROC curve with the new vectors as they are "
+            f"({one['loss_unrotated_low']:.3f} to {one['loss_unrotated_high']:.3f}), and "
+            f"{one['loss_rotated']:.3f} ({one['loss_rotated_low']:.3f} to {one['loss_rotated_high']:.3f}) "
+            f"with the rotation: {goal} that were aimed at. The accuracy of the classifier "
+            f"{_change(consumer['accuracies'][name])}, and {percent(one['churn'])} of an item's nearest "
+            f"neighbours are others. A click model fitted again on it reaches {one['auc_refitted']:.3f}, "
+            f"compared with {consumer['auc_old']:.3f} before{due}."
+        )
+    return sentences
+
+
+def _change(accuracy: Figures) -> str:
+    """How the accuracy of a retrained classifier changes, in words."""
+    interval = f"{points(accuracy['low'])} to {points(accuracy['high'])} points"
+    if accuracy["low"] > 0:
+        return f"rises by {points(accuracy['difference'])} points ({interval})"
+    if accuracy["high"] < 0:
+        return f"falls by {points(-accuracy['difference'])} points ({interval})"
+    return f"does not change significantly ({interval})"

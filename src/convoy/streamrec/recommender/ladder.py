@@ -1,5 +1,6 @@
 """The ladder: the click model fitted and scored with each representation of the items."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.core.statistics import percentile_interval
-from convoy.embeddings.alignment import align
+from convoy.embeddings.alignment import align, churn
 from convoy.streamrec.recommender.data import TEST
 from convoy.streamrec.recommender.evaluation.clicks import Scored
 from convoy.streamrec.recommender.evaluation.retrieval import (
@@ -71,32 +72,35 @@ def scored(fitted: "list[Consumer]", coded: Coded) -> Scored:
     return Scored(log_odds, coded.click[rows], coded.user[rows])
 
 
-def loss_of_a_consumer(
-    name: str, rung: Rung, new: Version, sources: Sources, coded: Coded, evaluation: EvaluateParams
-) -> dict[str, float]:
-    """Areas under the ROC curve of click models fitted on one version and fed with a new one.
+def losses_of_a_consumer(
+    name: str, rung: Rung, versions: Mapping[str, Version], sources: Sources, coded: Coded,
+    evaluation: EvaluateParams,
+) -> dict[str, Any]:  # fmt: skip
+    """Areas under the ROC curve of click models fitted on one version and fed with others.
 
-    `auc_old` with the version of their training, `auc_unrotated` with the new one as it is, `auc_rotated`
-    with the new one rotated onto the old one; the losses with 95% confidence intervals, paired by users and
-    seeds; and how near the vectors of an item are. `auc_refitted`: a click model fitted on the new version
-    with the first seed, which shows how much of a loss is due to the version itself.
+    `auc_old`: with the version of their training. For each of `versions`, by name: `auc_unrotated` with the
+    version as it is, `auc_rotated` with it rotated onto the old one; the losses with 95% confidence
+    intervals, paired by users and seeds; the mean cosine of an item's two vectors, and the share of its
+    nearest neighbours that are others. `auc_refitted`: a click model fitted on the version with the first
+    seed, which shows how much of a loss is due to the version itself.
     """
-    version = sources.embeddings[str(MODELS[name].embedding)]
-    turned = align(*new, *version)
-    scaling = Scaling.of(rung.vectors, sources.warm)
-    of_new = in_order(sources, *new)
-    found = {"cosine": turned.cosine, "cosine_unrotated": turned.cosine_unrotated}
     assert rung.scored is not None
-    old = rung.scored.auc_draws(evaluation.resamples, evaluation.seed)
-    found["auc_old"] = rung.scored.metrics()["auc"]
-    for how, vectors in (("unrotated", of_new), ("rotated", of_new @ turned.rotation)):
-        items = inputs(name, vectors, sources, scaling)
-        fed = scored([one.with_vectors(items) for one in rung.consumers], coded)
-        auc = fed.metrics()["auc"]
-        draws = old - fed.auc_draws(evaluation.resamples, evaluation.seed)
-        low, high = percentile_interval(draws)
-        found |= {f"auc_{how}": auc, f"loss_{how}": found["auc_old"] - auc}
-        found |= {f"loss_{how}_low": low, f"loss_{how}_high": high}
-    first = rung.consumers[0]
-    again = first.refitted(inputs(name, of_new, sources), coded)
-    return found | {"auc_refitted": scored([again], coded).metrics()["auc"]}
+    auc, old = rung.scored.metrics()["auc"], rung.scored.auc_draws(evaluation.resamples, evaluation.seed)
+    version = sources.embeddings[str(MODELS[name].embedding)]
+    scaling = Scaling.of(rung.vectors, sources.warm)
+    found: dict[str, Any] = {}
+    for label, new in versions.items():
+        turned = align(*new, *version)
+        of_new = in_order(sources, *new)
+        one = {"cosine": turned.cosine, "cosine_unrotated": turned.cosine_unrotated}
+        one["churn"] = churn(*new, *version)
+        for how, vectors in (("unrotated", of_new), ("rotated", of_new @ turned.rotation)):
+            items = inputs(name, vectors, sources, scaling)
+            fed = scored([each.with_vectors(items) for each in rung.consumers], coded)
+            one[f"auc_{how}"] = fed.metrics()["auc"]
+            one[f"loss_{how}"] = auc - one[f"auc_{how}"]
+            low, high = percentile_interval(old - fed.auc_draws(evaluation.resamples, evaluation.seed))
+            one |= {f"loss_{how}_low": low, f"loss_{how}_high": high}
+        again = rung.consumers[0].refitted(inputs(name, of_new, sources), coded)
+        found[label] = one | {"auc_refitted": scored([again], coded).metrics()["auc"]}
+    return {"auc_old": auc, "versions": found}

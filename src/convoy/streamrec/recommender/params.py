@@ -11,6 +11,13 @@ from convoy.streamrec.synthetic.interactions import SyntheticInteractionsParams
 from convoy.training.params import RATES, Rates, Recipe, TrainingParams
 
 SYNTHETIC = "synthetic"
+ANOTHER_SEED, WARM_START, COMPATIBLE = "another_seed", "warm_start", "compatible"
+RETRAININGS = {
+    ANOTHER_SEED: "another seed, from random weights",
+    WARM_START: "from the accepted weights",
+    COMPATIBLE: "from the accepted weights, compatible",
+}
+"""Retrainings of TextCNN by name, with their labels."""
 S = TypeVar("S", bound=Section)
 
 
@@ -93,18 +100,44 @@ class ClickParams(Section):
     training: ClickTraining = ClickTraining.model_validate({})
 
 
-class RetrainParams(Section):
-    """A second training of TextCNN, whose embeddings a consumer of the first ones is fed with."""
+class ContinuedParams(Section):
+    """The retrainings that begin with the accepted weights."""
 
-    seed: int = Field(1, ge=0, le=2**32 - 1)
-    epochs: int = Field(
-        4, ge=1, le=10_000, description="largest number; fewer than the model's own cost less"
+    epochs: int = Field(1, ge=1, le=10_000)
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="peak value")
+    compatibility: float = Field(
+        10.0, gt=0, le=1e6, description="of the compatible one, as in streamrec.models.textcnn.start"
     )
 
-    def shortened(self, params: S) -> S:
-        """The params of a network with these epochs."""
-        training = params.training.model_copy(update={"epochs": self.epochs})  # type: ignore[attr-defined]
-        return params.model_copy(update={"training": training})
+
+class RetrainParams(Section):
+    """Further trainings of TextCNN, whose embeddings a consumer of the first ones is fed with."""
+
+    seed: int = Field(1, ge=0, le=2**32 - 1, description="of all of them")
+    epochs: int = Field(
+        4, ge=1, le=10_000, description="of the one from random weights; fewer than the model's own cost less"
+    )
+    continued: ContinuedParams = ContinuedParams.model_validate({})
+
+    def versions(self, params: S, accepted: str) -> dict[str, S]:
+        """The params of each retraining by its name in `RETRAININGS`; `accepted`: the first one's folder."""
+        start, training = params.start, params.training  # type: ignore[attr-defined]
+        first = start.model_validate({})
+        continued = {"epochs": self.continued.epochs, "learning_rate": self.continued.learning_rate}
+        warm = {"weights": accepted, "compatibility": 0.0}
+        changes = {
+            ANOTHER_SEED: (first, {"epochs": self.epochs}),
+            WARM_START: (first.model_copy(update=warm), continued),
+            COMPATIBLE: (
+                first.model_copy(update={**warm, "compatibility": self.continued.compatibility}), continued
+            ),
+        }  # fmt: skip
+        return {
+            name: params.model_copy(
+                update={"start": begin, "training": training.model_copy(update=of_training)}
+            )
+            for name, (begin, of_training) in changes.items()
+        }
 
 
 class EvaluateParams(Section):

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from convoy.core.artifact import StoredModel
+from convoy.core.artifact import StoredModel, read
 from convoy.streamrec.classification.corpus.data import TRAIN, Corpus
 from convoy.streamrec.classification.models.stored import (
     CheckTensors,
@@ -17,6 +18,7 @@ from convoy.streamrec.classification.models.stored import (
     check_model,
 )
 from convoy.streamrec.classification.params import (
+    RANDOM,
     BowParams,
     LinearParams,
     MajorityParams,
@@ -57,14 +59,18 @@ class TextModel(ModelSpec[Fit, Predict]):
 def train(
     name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints = None,
     on_epoch: OnEpoch | None = None, vectors: "WordVectors | None" = None,
+    accepted: StoredModel | None = None,
 ) -> tuple[dict[str, Any], dict[int, Tensors], str | None]:  # fmt: skip
     """Fit a model once per seed; return config.json's content, tensors by seed and the first learning curve.
 
-    `vectors`: initial embeddings, for params that name some. For `checkpoint` and `on_epoch` see
+    `vectors`: initial embeddings, for params that name some; `accepted`: the model that `start.weights`
+    names, checked. For `checkpoint` and `on_epoch` see
     `convoy.training.seeds.train_seeds`. A baseline is deterministic and fitted for the first seed only.
     """
     given = (name, params, corpus, seeds, checkpoint, on_epoch)
-    fitted = model_named(MODELS, name).fit(*given) if vectors is None else _train_network(*given, vectors)
+    fit = model_named(MODELS, name).fit
+    begun = vectors is not None or accepted is not None
+    fitted = _train_network(*given, vectors, accepted) if begun else fit(*given)
     text = {"categories": list(corpus.categories), "text": corpus.text}
     config = {"schema": 1, "kind": name, "network": {}, **text, **fitted.config}
     return config, fitted.tensors, fitted.curve
@@ -82,9 +88,18 @@ def probabilities(stored: StoredModel, corpus: Corpus, items: Indices) -> dict[i
     return {seed: predict(stored.config, tensors, corpus, items) for seed, tensors in stored.seeds.items()}
 
 
-def inputs(params: Any, vectors: "WordVectors | None") -> dict[str, Any]:
-    """The params and vectors that a training depends on, for the key of its checkpoints."""
+def begun_with(params: Any) -> StoredModel | None:
+    """The model whose weights a training begins with, read and checked; None where its params name none."""
+    start = getattr(params, "start", None)
+    return None if start is None or start.weights == RANDOM else checked(read(Path(start.weights)))
+
+
+def inputs(params: Any, vectors: "WordVectors | None", accepted: StoredModel | None = None) -> dict[str, Any]:
+    """The params, vectors and weights that a training depends on, for the key of its checkpoints."""
     found: dict[str, Any] = params.model_dump(mode="json")
+    start = found.pop("start", None)
+    if accepted is not None:
+        found["start"] = {**start, "weights": accepted.sha256}
     if vectors is None:
         found.pop("embedding", None)
     else:
@@ -94,12 +109,12 @@ def inputs(params: Any, vectors: "WordVectors | None") -> dict[str, Any]:
 
 def _train_network(
     name: str, params: Any, corpus: Corpus, seeds: Seeds, checkpoint: Checkpoints, on_epoch: OnEpoch | None,
-    vectors: "WordVectors | None" = None,
+    vectors: "WordVectors | None" = None, accepted: StoredModel | None = None,
 ) -> Fitted:  # fmt: skip
     from convoy.streamrec.classification.networks import fit
     from convoy.training.seeds import train_seeds
 
-    train_one = partial(fit.train, name, params, corpus, vectors=vectors)
+    train_one = partial(fit.train, name, params, corpus, vectors=vectors, accepted=accepted)
     trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
     training = params.training.model_dump(mode="json")
     return Fitted({**trained.config, "training": training}, trained.tensors, trained.curve)

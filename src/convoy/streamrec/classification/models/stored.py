@@ -53,6 +53,15 @@ class _Vectors(Section):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
+class _Start(Section):
+    """What `networks.compatible.start_of` found, and the weight of the compatibility."""
+
+    weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    found: int = Field(ge=0, le=_WORDS_AT_MOST)
+    vocabulary: int = Field(ge=0, le=_WORDS_AT_MOST)
+    compatibility: float = Field(ge=0, le=1e6)
+
+
 class _NoNetwork(Section):
     """A baseline has none."""
 
@@ -81,6 +90,7 @@ class _NetworkConfig(_Config):
 class _TextCNNConfig(_Config):
     network: _TextCNN
     vectors: _Vectors | None = None
+    start: _Start | None = None
 
     @model_validator(mode="after")
     def _vectors_of_the_mode(self) -> Self:

@@ -8,11 +8,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.streamrec.classification.corpus.data import TRAIN, VALIDATION, Corpus
 from convoy.streamrec.classification.networks.batches import TextBatches
+from convoy.streamrec.classification.networks.compatible import Beside, Compatible, start_of
 from convoy.streamrec.classification.networks.vectors import WordVectors
 from convoy.streamrec.classification.params import (
     BowParams,
@@ -23,7 +25,7 @@ from convoy.streamrec.classification.params import (
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch, fit, predict, seeded
-from convoy.training.objectives import Classification
+from convoy.training.objectives import Classification, Objective
 from convoy.training.seeds import Trained
 
 Array = npt.NDArray[Any]
@@ -34,9 +36,12 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"textcnn": TextCNN, "bow": BagO
 def train(
     name: str, params: TextCNNParams | BowParams, corpus: Corpus, seed: int,
     checkpoint: Checkpoint | None = None, on_epoch: OnEpoch = lambda _row, _resumed: None,
-    *, vectors: WordVectors | None = None,
+    *, vectors: WordVectors | None = None, accepted: StoredModel | None = None,
 ) -> Trained:  # fmt: skip
     """Fit the network of a model; `vectors` are its initial embeddings where its params name some.
+
+    `accepted`: a stored TextCNN to begin with, near whose item vectors the new ones are kept: see
+    `networks.compatible`.
 
     A temperature fitted on the validation split (Guo et al., 2017) is folded into the last layer, so that the
     probabilities are calibrated though the training labels were smoothed. Raises ConvoyError where a split
@@ -58,9 +63,14 @@ def train(
     if vectors is not None:
         cast(TextCNN, network).set_vectors(torch.from_numpy(vectors.table(corpus.vocab_size, seed)))
         config["vectors"] = vectors.facts(corpus.vocab_size, examples.tokens.numpy())
+    objective: Objective = Classification(params.training.label_smoothing)
+    whole = network
+    if accepted is not None:
+        whole, objective, config["start"] = _begun(
+            cast(TextCNN, network), accepted, arguments, corpus, params
+        )
     fitted = fit(
-        network, examples, validation, Classification(params.training.label_smoothing), params.training,
-        seed, name, checkpoint, on_epoch,
+        whole, examples, validation, objective, params.training, seed, name, checkpoint, on_epoch,
     )  # fmt: skip
     outputs = predict(network, validation, params.training)
     scale = 1 / temperature(outputs, validation.labels)
@@ -68,6 +78,20 @@ def train(
     for key in ("classifier.weight", "classifier.bias"):
         tensors[key] *= np.float32(scale)
     return Trained(config, tensors, fitted.csv())
+
+
+def _begun(
+    network: TextCNN, accepted: StoredModel, arguments: Mapping[str, Any], corpus: Corpus, params: Any
+) -> tuple[nn.Module, Objective, dict[str, Any]]:
+    """What is fitted, its objective and the facts of its start, with the accepted weights in the network."""
+    start = start_of(accepted, network, arguments, corpus.tokenizer_json, corpus.categories)
+    network.load_state_dict(start.tensors)
+    weight = params.start.compatibility
+    objective = Classification(params.training.label_smoothing)
+    facts = {**start.facts, "compatibility": weight}
+    if not weight:
+        return network, objective, facts
+    return Beside(network, start), Compatible(objective, len(corpus.categories), weight), facts
 
 
 def probabilities(
