@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from convoy.classifiers.evaluation.io import read_predictions
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load, load_names
 from convoy.core.stage import run
@@ -13,6 +14,7 @@ from convoy.streamrec.recommender import comparison, data, findings, impressions
 from convoy.streamrec.recommender.models.specs import MODELS, usable
 from convoy.streamrec.recommender.params import ClickParams, EvaluateParams
 from convoy.streamrec.recommender.representations import sources_of
+from convoy.streamrec.recommender.retrained_io import read_retrained
 
 DATA = Path("data/streamrec")
 SECTION, MODEL = "streamrec.recommender", "textcnn"
@@ -36,11 +38,10 @@ def main() -> None:
     metrics = rounded(comparison.headline_metrics(rungs, evaluation), 6)
     details = rounded(comparison.details(rungs, coded, evaluation), 6)
     consumer = None
-    again = read_json(DATA / "retrained" / "accuracies.json")
-    if MODEL in rungs and again:
-        versions = {name: embeddings.read(DATA / "retrained" / name / "embeddings") for name in again}
-        losses = ladder.losses_of_a_consumer(MODEL, rungs[MODEL], versions, sources, coded, evaluation)
-        consumer = rounded({**losses, "accuracies": again}, 6)
+    if MODEL in rungs and (again := read_retrained(DATA / "retrained")):
+        before = read_predictions(DATA / "predictions" / f"{MODEL}.parquet")
+        losses = ladder.losses_of_a_consumer(MODEL, rungs[MODEL], again, before, sources, coded, evaluation)
+        consumer = rounded(losses, 6)
     words = findings.findings(metrics, details, consumer)
     source = read_json(DATA / "interactions_report.json")
     write_json(DATA / "metrics" / "recommender.json", metrics)

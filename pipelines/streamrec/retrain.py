@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-from convoy.classifiers.comparison.promotion import difference
-from convoy.classifiers.evaluation.evaluate import EvaluateParams
-from convoy.classifiers.evaluation.io import read_predictions
+from convoy.classifiers.evaluation.io import write_predictions
 from convoy.core import artifact
-from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.embeddings.write_io import write
@@ -15,6 +12,7 @@ from convoy.streamrec.classification.cases import predictions_of_test_split
 from convoy.streamrec.classification.corpus.data import read
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 from convoy.streamrec.classification.models import specs
+from convoy.streamrec.classification.models.start_io import begun_with
 from convoy.streamrec.recommender.params import RetrainParams
 
 DATA = Path("data/streamrec")
@@ -22,30 +20,24 @@ OUT, MODEL = DATA / "retrained", "textcnn"
 
 
 def main() -> None:
-    """Write data/streamrec/retrained: a model and its embeddings per retraining, and their accuracies."""
+    """Write data/streamrec/retrained: by retraining a model, its embeddings and its predictions."""
     retrain = load("streamrec.recommender.retrain", RetrainParams)
-    accepted, own = DATA / "models" / MODEL, load(f"streamrec.models.{MODEL}", specs.MODELS[MODEL].params)
-    if not accepted.is_dir():
+    params, embed = (
+        load(f"streamrec.models.{MODEL}", specs.MODELS[MODEL].params),
+        load("streamrec.embed", EmbedParams),
+    )
+    OUT.mkdir(parents=True, exist_ok=True)
+    if not (accepted := DATA / "models" / MODEL).is_dir():
         print(f"no {MODEL} to train again: streamrec.networks does not name it")
-        write_json(OUT / "accuracies.json", {})
         return
-    evaluation, embed = load("streamrec.evaluate", EvaluateParams), load("streamrec.embed", EmbedParams)
     corpus, items = read(DATA / "corpus"), Items(DATA / "catalogue.parquet", {})
-    before = read_predictions(DATA / "predictions" / f"{MODEL}.parquet")
-    accuracies = {}
-    for name, params in retrain.versions(own, str(accepted)).items():
-        begun = specs.begun_with(params)
-        config, tensors, curve = specs.train(MODEL, params, corpus, (retrain.seed,), accepted=begun)
+    for name, own in retrain.versions(params, str(accepted)).items():
+        config, tensors, curve = specs.train(MODEL, own, corpus, (retrain.seed,), accepted=begun_with(own))
         artifact.write(OUT / name / "model", config, tensors, corpus.tokenizer_json, curve)
         stored = artifact.read(OUT / name / "model")
         embedder = Embedder(stored, embed)
         write(OUT / name / "embeddings", items, embedder, embedder.dimension, embedder.facts)
-        found = predictions_of_test_split(stored, corpus)
-        change = difference(found, before, evaluation.resamples, evaluation.seed)
-        accuracies[name] = {
-            "difference": change.difference, "low": change.low, "high": change.high, **change.details
-        }  # fmt: skip
-    write_json(OUT / "accuracies.json", accuracies)
+        write_predictions(OUT / name / "predictions.parquet", predictions_of_test_split(stored, corpus))
 
 
 if __name__ == "__main__":

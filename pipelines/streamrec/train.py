@@ -8,6 +8,7 @@ from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.streamrec.classification.corpus.data import read
 from convoy.streamrec.classification.models import specs
+from convoy.streamrec.classification.models.start_io import begun_with
 from convoy.streamrec.classification.networks.vectors import coverage
 from convoy.streamrec.classification.networks.vectors_io import pretrained
 from convoy.tasks import model_named
@@ -24,7 +25,7 @@ def main(model: str) -> None:
     shared = load("streamrec.train", TrainParams)
     corpus = read(CORPUS)
     vectors = pretrained(params, corpus.tokenizer_json)
-    accepted = specs.begun_with(params)
+    accepted = begun_with(params)
     key = run_key(specs.inputs(params, vectors, accepted), sha256(CORPUS / MANIFEST), specs.TRAINED_BY)
 
     def checkpoint(seed: int) -> Checkpoint:

@@ -53,8 +53,7 @@ CHANGE = {"difference": -0.001, "low": -0.004, "high": 0.002, "mcnemar_p": 0.31}
 def consumer(accuracy=CHANGE, **changes):
     return {
         "auc_old": 0.78,
-        "versions": {"compatible": COMPATIBLE | changes},
-        "accuracies": {"compatible": accuracy},
+        "versions": {"compatible": COMPATIBLE | changes | {"accuracy": accuracy}},
     }
 
 

@@ -107,7 +107,7 @@ def _consumer(consumer: Figures) -> list[str]:
             f"({one['loss_unrotated_low']:.3f} to {one['loss_unrotated_high']:.3f}), and "
             f"{one['loss_rotated']:.3f} ({one['loss_rotated_low']:.3f} to {one['loss_rotated_high']:.3f}) "
             f"with the rotation: {goal} that were aimed at. The accuracy of the classifier "
-            f"{_change(consumer['accuracies'][name])}, and {percent(one['churn'])} of an item's nearest "
+            f"{_change(one['accuracy'])}, and {percent(one['churn'])} of an item's nearest "
             f"neighbours are others. A click model fitted again on it reaches {one['auc_refitted']:.3f}, "
             f"compared with {consumer['auc_old']:.3f} before{due}."
         )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from convoy.classifiers.evaluation.io import Predictions
 from convoy.core.statistics import percentile_interval
 from convoy.embeddings.alignment import align, churn
 from convoy.streamrec.recommender.data import TEST
+from convoy.streamrec.recommender.evaluation.accuracy import change_of_accuracy
 from convoy.streamrec.recommender.evaluation.clicks import Scored
 from convoy.streamrec.recommender.evaluation.retrieval import (
     GROUPS,
@@ -23,13 +25,12 @@ from convoy.streamrec.recommender.inputs import Scaling, inputs
 from convoy.streamrec.recommender.models.specs import MODELS
 from convoy.streamrec.recommender.params import ClickParams, EvaluateParams
 from convoy.streamrec.recommender.representations import Sources, in_order
+from convoy.streamrec.recommender.retrained_io import Retrained
 
 if TYPE_CHECKING:
     from convoy.streamrec.recommender.networks.fit import Consumer
 
 Vectors = npt.NDArray[np.float32]
-Version = tuple[npt.NDArray[np.str_], Vectors]
-"""Ids and vectors of an embeddings folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,26 +74,30 @@ def scored(fitted: "list[Consumer]", coded: Coded) -> Scored:
 
 
 def losses_of_a_consumer(
-    name: str, rung: Rung, versions: Mapping[str, Version], sources: Sources, coded: Coded,
-    evaluation: EvaluateParams,
+    name: str, rung: Rung, versions: Mapping[str, Retrained], before: Predictions, sources: Sources,
+    coded: Coded, evaluation: EvaluateParams,
 ) -> dict[str, Any]:  # fmt: skip
     """Areas under the ROC curve of click models fitted on one version and fed with others.
 
     `auc_old`: with the version of their training. For each of `versions`, by name: `auc_unrotated` with the
     version as it is, `auc_rotated` with it rotated onto the old one; the losses with 95% confidence
     intervals, paired by users and seeds; the mean cosine of an item's two vectors, and the share of its
-    nearest neighbours that are others. `auc_refitted`: a click model fitted on the version with the first
-    seed, which shows how much of a loss is due to the version itself.
+    nearest neighbours that are others; the change of the classifier's accuracy from the predictions `before`.
+    `auc_refitted`: a click model fitted on the version with the first seed, which shows how much of a loss is
+    due to the version itself.
     """
     assert rung.scored is not None
     auc, old = rung.scored.metrics()["auc"], rung.scored.auc_draws(evaluation.resamples, evaluation.seed)
     version = sources.embeddings[str(MODELS[name].embedding)]
     scaling = Scaling.of(rung.vectors, sources.warm)
     found: dict[str, Any] = {}
-    for label, new in versions.items():
+    for label, again in versions.items():
+        new = again.ids, again.vectors
         turned = align(*new, *version)
         of_new = in_order(sources, *new)
-        one = {"cosine": turned.cosine, "cosine_unrotated": turned.cosine_unrotated}
+        accuracy = change_of_accuracy(again.predictions, before, evaluation)
+        one: dict[str, Any] = {"accuracy": accuracy}
+        one |= {"cosine": turned.cosine, "cosine_unrotated": turned.cosine_unrotated}
         one["churn"] = churn(*new, *version)
         for how, vectors in (("unrotated", of_new), ("rotated", of_new @ turned.rotation)):
             items = inputs(name, vectors, sources, scaling)
@@ -101,6 +106,6 @@ def losses_of_a_consumer(
             one[f"loss_{how}"] = auc - one[f"auc_{how}"]
             low, high = percentile_interval(old - fed.auc_draws(evaluation.resamples, evaluation.seed))
             one |= {f"loss_{how}_low": low, f"loss_{how}_high": high}
-        again = rung.consumers[0].refitted(inputs(name, of_new, sources), coded)
-        found[label] = one | {"auc_refitted": scored([again], coded).metrics()["auc"]}
+        fitted = rung.consumers[0].refitted(inputs(name, of_new, sources), coded)
+        found[label] = one | {"auc_refitted": scored([fitted], coded).metrics()["auc"]}
     return {"auc_old": auc, "versions": found}

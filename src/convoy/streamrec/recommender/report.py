@@ -143,7 +143,7 @@ def _consumer_table(consumer: Figures) -> Table:
     )  # fmt: skip
     rows = []
     for name, one in consumer["versions"].items():
-        accuracy = consumer["accuracies"][name]
+        accuracy = one["accuracy"]
         losses = [
             text
             for how in ("unrotated", "rotated")

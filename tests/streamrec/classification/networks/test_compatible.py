@@ -15,10 +15,11 @@ from convoy.core.errors import ConvoyError
 from convoy.nn.text import UNKNOWN, TextCNN
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
-from convoy.streamrec.classification.models.specs import begun_with, checked, inputs, train
+from convoy.streamrec.classification.models.specs import checked, inputs, train
+from convoy.streamrec.classification.models.start_io import begun_with
 from convoy.streamrec.classification.networks.compatible import (
-    Beside,
     Compatible,
+    Paired,
     relative_distance,
     start_of,
 )
@@ -127,7 +128,7 @@ def test_words_and_categories_are_matched_by_name(made):
 def test_the_accepted_network_sees_the_same_tokens_and_stays_as_it_is(made):
     corpus, stored = made.corpus, made.stored("textcnn")
     network, start = started(made, corpus)
-    both = Beside(network, start).train()
+    both = Paired(network, start).train()
     items = np.flatnonzero(corpus.lengths > 5)[:8]
     lengths = corpus.lengths[items]
     tokens = np.zeros((len(items), lengths.max()), np.int64)

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from convoy.core.artifact import StoredModel, read
+from convoy.core.artifact import StoredModel
 from convoy.streamrec.classification.corpus.data import TRAIN, Corpus
 from convoy.streamrec.classification.models.stored import (
     CheckTensors,
@@ -18,7 +17,6 @@ from convoy.streamrec.classification.models.stored import (
     check_model,
 )
 from convoy.streamrec.classification.params import (
-    RANDOM,
     BowParams,
     LinearParams,
     MajorityParams,
@@ -64,7 +62,7 @@ def train(
     """Fit a model once per seed; return config.json's content, tensors by seed and the first learning curve.
 
     `vectors`: initial embeddings, for params that name some; `accepted`: the model that `start.weights`
-    names, checked. For `checkpoint` and `on_epoch` see
+    names, as `start_io.begun_with` returns it. For `checkpoint` and `on_epoch` see
     `convoy.training.seeds.train_seeds`. A baseline is deterministic and fitted for the first seed only.
     """
     given = (name, params, corpus, seeds, checkpoint, on_epoch)
@@ -86,12 +84,6 @@ def probabilities(stored: StoredModel, corpus: Corpus, items: Indices) -> dict[i
     stored = stored.on_any_machine()
     predict = model_named(MODELS, stored.config["kind"]).predict
     return {seed: predict(stored.config, tensors, corpus, items) for seed, tensors in stored.seeds.items()}
-
-
-def begun_with(params: Any) -> StoredModel | None:
-    """The model whose weights a training begins with, read and checked; None where its params name none."""
-    start = getattr(params, "start", None)
-    return None if start is None or start.weights == RANDOM else checked(read(Path(start.weights)))
 
 
 def inputs(params: Any, vectors: "WordVectors | None", accepted: StoredModel | None = None) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _accepted_ids(stored: StoredModel, tokenizer_json: str) -> npt.NDArray[np.in
     return ids
 
 
-class Beside(nn.Module):
+class Paired(nn.Module):
     """A network in training, and the accepted one, which stays as it is.
 
     (N, L) int64 -> (N, classes) logits; in training (N, classes + 2 D): logits, the network's item vectors,
@@ -111,9 +111,9 @@ class Beside(nn.Module):
         self.accepted_ids: Tensor
         self.register_buffer("accepted_ids", torch.from_numpy(start.accepted_ids), persistent=False)
 
-    def train(self, mode: bool = True) -> "Beside":
+    def train(self, mode: bool = True) -> "Paired":
         super().train(mode)
-        self.accepted.eval()
+        self.accepted.train(False)
         return self
 
     def forward(self, tokens_NL: Tensor) -> Tensor:

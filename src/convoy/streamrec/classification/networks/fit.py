@@ -14,7 +14,7 @@ from convoy.core.params import parse
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.streamrec.classification.corpus.data import TRAIN, VALIDATION, Corpus
 from convoy.streamrec.classification.networks.batches import TextBatches
-from convoy.streamrec.classification.networks.compatible import Beside, Compatible, start_of
+from convoy.streamrec.classification.networks.compatible import Compatible, Paired, start_of
 from convoy.streamrec.classification.networks.vectors import WordVectors
 from convoy.streamrec.classification.params import (
     BowParams,
@@ -91,7 +91,7 @@ def _begun(
     facts = {**start.facts, "compatibility": weight}
     if not weight:
         return network, objective, facts
-    return Beside(network, start), Compatible(objective, len(corpus.categories), weight), facts
+    return Paired(network, start), Compatible(objective, len(corpus.categories), weight), facts
 
 
 def probabilities(
