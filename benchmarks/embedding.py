@@ -27,7 +27,7 @@ from convoy.core import artifact as models
 from convoy.embeddings.write_io import write
 from convoy.nn.kernels import lookup
 from convoy.nn.text import TextCNN
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.corpus.data import Corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from convoy.streamrec.catalogue import build as catalogue
+from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import Corpus
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
@@ -24,12 +25,12 @@ def raw(items: int) -> pa.Table:
 
 
 def cleaned(table: pa.Table) -> pa.Table:
-    return catalogue.build(table, catalogue.CatalogueParams())[0]
+    return catalogue.build(table, CatalogueParams())[0]
 
 
 def corpus(table: pa.Table) -> Corpus:
     """Corpus of a cleaned catalogue with the default params, its tokenizer fitted on the training split."""
-    return build_corpus(table, {"max_characters": catalogue.CatalogueParams().max_characters}, CorpusParams())
+    return build_corpus(table, {"max_characters": CatalogueParams().max_characters}, CorpusParams())
 
 
 def write_model(folder: Path, corpus: Corpus) -> None:

@@ -9,7 +9,7 @@ from convoy.embeddings.acceptance.certificate import certificate
 from convoy.embeddings.acceptance.checks import judged
 from convoy.embeddings.acceptance.io import examine, write_certificate
 from convoy.embeddings.acceptance.page import page
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.acceptance_io import gathered
 
 DATA = Path("data/streamrec")

@@ -6,7 +6,7 @@ from pathlib import Path
 from convoy.core import artifact, params
 from convoy.core.stage import run
 from convoy.embeddings.write_io import write
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning
 
 DATA = Path("data/streamrec")

@@ -7,7 +7,7 @@ from convoy.core import artifact
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.embeddings.write_io import write
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.cases import predictions_of_test_split
 from convoy.streamrec.classification.corpus.data import read
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams

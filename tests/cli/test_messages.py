@@ -31,9 +31,9 @@ def grids(tmp_path, monkeypatch):
 
 
 def test_what_does_not_print_is_shown_escaped(folder):
-    (folder / "columns.csv").write_text('item_id,title,"syn\x1b[31m\nopsis"\n1,a,b\n')
+    (folder / "columns.csv").write_text('item_id,name,"syn\x1b[31m\nopsis"\n1,a,b\n')
     line = refused("embed", "columns.csv", "out", "--model", "model")
-    assert "its columns are item_id, title, syn\\x1b[31m opsis; name the right ones in --columns\n" in line
+    assert "its columns are item_id, name, syn\\x1b[31m opsis (delimiter: a comma, encoding: UTF-8); " in line
     (folder / "ids.csv").write_text('item_id,title,synopsis\n"\x1b[31m\n",a,b\n"\x1b[31m\n",c,d\n')
     line = refused("embed", "ids.csv", "out", "--model", "model")
     assert line == (

@@ -137,7 +137,7 @@ def test_streamrec_and_climate_touch_no_disk_no_clock_and_no_global_state():
         "from convoy.streamrec.classification.corpus.data import read",
         "from convoy.core import files",
         "from convoy.core.files import sha256",
-        "from convoy.streamrec.catalogue.io import iter_source",
+        "from convoy.streamrec.catalogue.source_io import iter_source",
     ],
 )
 def test_the_purity_scan_sees(source):

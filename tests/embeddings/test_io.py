@@ -335,7 +335,7 @@ import sys
 from pathlib import Path
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
 from convoy.embeddings import io, write_io
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 write_io.GROUP_ROWS, write_io.PART_ROWS, write_io._BATCH_ROWS = 1024, 16384, 1024
 folder, count, dim = Path(sys.argv[1]), int(sys.argv[2]), 256
 

@@ -13,7 +13,7 @@ from convoy.core import files
 from convoy.core.errors import ConvoyError
 from convoy.embeddings import former_io, io, write_io
 from convoy.embeddings.changes import Changes
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from tests.support.embedded import DIM, FACTS, items, parts, without_ids, write, write_items
 
 

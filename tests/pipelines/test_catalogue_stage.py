@@ -10,6 +10,7 @@ import yaml
 
 from convoy.core import files
 from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue import source_io as sources
 from tests.conftest import ROOT
 
 
@@ -58,13 +59,15 @@ def test_a_real_catalogue(tmp_path, real_data):
     table, facts = catalogues.read(tmp_path / "data/streamrec/catalogue.parquet")
     report = json.loads((tmp_path / "data/streamrec/catalogue_report.json").read_text(encoding="utf-8"))
     # Counted by the publisher of these test data.
-    assert (report["rows_read"], len(table), len(report["categories"])) == (8786, 8543, 20)
-    assert max(report["categories"].values()) / len(table) == pytest.approx(0.19, abs=0.005)
+    labelled = sum(report["categories"].values())
+    assert (report["rows_read"], len(table), labelled, len(report["categories"])) == (8786, 8786, 8543, 20)
+    assert table["category"].to_pylist().count("") == facts["dropped"] == 8786 - 8543
+    assert max(report["categories"].values()) / labelled == pytest.approx(0.19, abs=0.005)
     assert facts["source"] == "netflix_titles.csv"
     assert facts["source_sha256"] == files.sha256(source)
     truth = catalogues.read_truth(tmp_path / "data/streamrec/truth.parquet")
     assert truth.equals(catalogues.TRUTH.empty_table())
-    again = catalogues.read_source(tmp_path / "data/streamrec/catalogue.parquet", {}, need_category=True)
+    again = sources.read_source(tmp_path / "data/streamrec/catalogue.parquet", {}, need_category=True)
     assert again.to_pylist() == table.select(again.schema.names).to_pylist()
 
 
@@ -73,5 +76,5 @@ def test_a_wrong_source_is_one_line_and_leaves_nothing(tmp_path):
     done = run(tmp_path, source="items.csv")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("convoy: items.csv: no column 'synopsis', 'category'")
+    assert done.stderr.startswith("convoy: items.csv: no column 'category'; its columns are item_id")
     assert not (tmp_path / "data").exists()

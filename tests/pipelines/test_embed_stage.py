@@ -11,7 +11,8 @@ import pytest
 
 from convoy.embeddings import io as embeddings
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.catalogue.build import CatalogueParams, build
+from convoy.streamrec.catalogue.build import build
+from convoy.streamrec.catalogue.params import CatalogueParams
 from tests.conftest import ROOT
 from tests.support.tiny import write_model
 

@@ -18,7 +18,8 @@ from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json, sha256
 from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.catalogue.build import CatalogueParams, build
+from convoy.streamrec.catalogue.build import build
+from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.classification.corpus import data as corpora
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.models.specs import MODELS, train

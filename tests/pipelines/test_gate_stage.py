@@ -16,6 +16,7 @@ import yaml
 from convoy.core import files
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue import source_io
 from convoy.streamrec.catalogue.gate import judge
 from convoy.streamrec.catalogue.gate_rules import GateParams
 from convoy.streamrec.classification.corpus import data as corpora
@@ -261,7 +262,7 @@ def test_slices_of_a_real_catalogue_pass(real_data):
     """All labels of an item in one string, and 200 rows: as many categories as an honest catalogue gets."""
     columns = {"item_id": "show_id", "synopsis": "description", "category": "listed_in"}
     source = real_data / "catalogue" / "netflix_titles.csv"
-    read = catalogues.read_source(source, columns, need_category=True)
+    read = source_io.read_source(source, columns, need_category=True)
     for start in (0, 3000, 8500):
         verdict, _ = judge(sources.table(read.slice(start, 200).to_pylist()), sources.FACTS, GateParams())
         assert verdict.failures == ()

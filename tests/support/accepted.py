@@ -13,8 +13,9 @@ from convoy.core import artifact
 from convoy.core.files import write_manifest
 from convoy.embeddings import io, write_io
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.catalogue.build import CatalogueParams, build
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.build import build
+from convoy.streamrec.catalogue.params import CatalogueParams
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 from convoy.streamrec.classification.models.specs import train

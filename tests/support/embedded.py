@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from convoy.embeddings import write_io
 from convoy.embeddings.io import Embedded
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 
 DIM = 6
 FACTS = {"model": "textcnn", "pooling": "max", "normalise": "none"}

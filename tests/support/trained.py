@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 
 from convoy.core import artifact as models
 from convoy.core.artifact import StoredModel
-from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.catalogue.build import CatalogueParams, build
+from convoy.streamrec.catalogue import source_io as sources
+from convoy.streamrec.catalogue.build import build
+from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import Corpus
 from convoy.streamrec.classification.models.specs import train
@@ -70,7 +71,7 @@ def make(folder: Path, kinds: tuple[str, ...] = tuple(PARAMS), seeds: tuple[int,
     made = made.set_column(1, "title", [titles]).set_column(2, "synopsis", [synopses])
     assert made.column_names == ["item_id", "title", "synopsis", "category"]
     pq.write_table(made, source)
-    read = catalogues.read_source(source, {}, need_category=True)
+    read = sources.read_source(source, {}, need_category=True)
     catalogue, _ = build(read, CatalogueParams(source=str(source), max_characters=MAX_CHARACTERS))
     params = CorpusParams(min_count=1, max_tokens=MAX_TOKENS)
     corpus = build_corpus(catalogue, {"max_characters": MAX_CHARACTERS}, params)

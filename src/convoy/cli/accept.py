@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convoy.cli.options import MODEL, CatalogueColumns, in_place_of_params, pairs, stored_model
+from convoy.cli.options import (
+    MODEL,
+    CatalogueColumns,
+    Delimiter,
+    Encoding,
+    Quotes,
+    catalogue_items,
+    catalogue_option,
+    in_place_of_params,
+    stored_model,
+)
 from convoy.cli.outputs import naming, without_new_parents
 from convoy.cli.tables import show
 from convoy.core.errors import ConvoyError
@@ -55,6 +65,9 @@ def accept(
         Path | None, typer.Option(metavar="FILE", help="The catalogue that was embedded.")
     ] = None,
     columns: CatalogueColumns = "",
+    delimiter: Delimiter = "auto",
+    encoding: Encoding = "auto",
+    quotes: Quotes = "auto",
     model: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +102,8 @@ def accept(
 
     Prints every check with what it found. A check for which nothing was given to compare with does not apply.
     """
-    given = _Given(path, accepted, catalogue, columns, model, bag_of_words, metrics)
+    written = (columns, delimiter, encoding, quotes)
+    given = _Given(path, accepted, catalogue, written, model, bag_of_words, metrics)
     raise typer.Exit(guarded(lambda: _accept(given, out, into)))
 
 
@@ -100,7 +114,8 @@ class _Given:
     path: Path
     accepted: Path | None
     catalogue: Path | None
-    columns: str
+    written: tuple[str, str, str, str]
+    """Columns, delimiter, encoding and quotes of the catalogue."""
     model: str | None
     bag_of_words: Path | None
     metrics: Path | None
@@ -120,7 +135,7 @@ def _accept(given: _Given, out: Path | None, into: Path | None) -> None:
     store = None if into is None else Path(os.path.realpath(into))
     with (
         naming(folder if store is None else store, "folder", *_inputs(given)),
-        in_place_of_params(lambda _param: "--columns"),
+        in_place_of_params(catalogue_option),
     ):
         _check_outputs(given, folder, store)
         with nullcontext() if store is None else _held(store):
@@ -195,17 +210,15 @@ def _inputs(given: _Given) -> list[Path]:
 def _case(given: _Given) -> "Case":
     """Everything that was named, read; ConvoyError for what cannot be, except for the version itself."""
     from convoy.embeddings.acceptance.io import examine
-    from convoy.streamrec.catalogue.io import Items
     from convoy.streamrec.classification.acceptance_io import gathered
 
     if given.catalogue is None:
-        for option, value in (("--model", given.model), ("--columns", given.columns)):
+        for option, value in (("--model", given.model), ("--columns", given.written[0])):
             if value:
                 raise ConvoyError("needs --catalogue, which holds the texts", key=option)
-    columns = pairs("--columns", given.columns, "item_id=show_id")
     return gathered(
         examine(given.path),
-        None if given.catalogue is None else Items(given.catalogue, columns),
+        None if given.catalogue is None else catalogue_items(given.catalogue, *given.written),
         None if given.model is None else stored_model(given.model)[0],
         given.accepted,
         given.bag_of_words,

@@ -11,10 +11,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from convoy.cli.options import MODEL, in_place_of_params, pairs, stored_model
+from convoy.cli.options import (
+    MODEL,
+    Delimiter,
+    Encoding,
+    Quotes,
+    catalogue_items,
+    catalogue_option,
+    in_place_of_params,
+    stored_model,
+)
 from convoy.cli.outputs import naming, without_new_parents
 from convoy.cli.progress import progress
-from convoy.core.errors import ConvoyError, Param
+from convoy.core.errors import ConvoyError
 from convoy.core.printable import one_line
 from convoy.core.stage import guarded
 
@@ -32,8 +41,8 @@ def embed(
         Path,
         typer.Argument(
             metavar="CATALOGUE",
-            help="The items: a .csv, .jsonl or .parquet file with the columns title, synopsis and, if "
-            "there are ids, item_id.",
+            help="The items: a .csv, .tsv, .json, .jsonl or .parquet file (text may be compressed) with the "
+            "columns title and, if there are any, item_id and synopsis.",
         ),
     ],
     out: Annotated[
@@ -53,6 +62,9 @@ def embed(
             help="Columns with other names in the file: item_id=show_id,… for show_id as item_id.",
         ),
     ] = "",
+    delimiter: Delimiter = "auto",
+    encoding: Encoding = "auto",
+    quotes: Quotes = "auto",
     normalise: Annotated[
         Literal["none", "l2"], typer.Option(help="l2 scales every vector to length 1.")
     ] = "none",
@@ -72,22 +84,23 @@ def embed(
 
     The file may be larger than memory: it is read in batches.
     """
-    raise typer.Exit(guarded(lambda: _embed(catalogue, out, model, columns, normalise, since, force)))
+    named = catalogue, columns, delimiter, encoding, quotes
+    raise typer.Exit(guarded(lambda: _embed(named, out, model, normalise, since, force)))
 
 
 def _embed(
-    catalogue: Path, out: Path, model: str, columns: str, normalise: Literal["none", "l2"],
+    named: tuple[Path, str, str, str, str], out: Path, model: str, normalise: Literal["none", "l2"],
     since: Path | None, force: bool,
 ) -> None:  # fmt: skip
     from convoy.embeddings.versions_io import refuse_inside
     from convoy.embeddings.write_io import write, write_since
-    from convoy.streamrec.catalogue.io import Items
+    from convoy.streamrec.catalogue.source_io import notes
     from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning
 
-    names = pairs("--columns", columns, "item_id=show_id")
-    inputs = (catalogue, Path(model), *((since,) if since is not None else ()))
+    items = catalogue_items(*named)
+    inputs = (items.path, Path(model), *((since,) if since is not None else ()))
     changes = ""
-    with naming(out, "folder", *inputs), in_place_of_params(_option):
+    with naming(out, "folder", *inputs), in_place_of_params(catalogue_option):
         out = Path(os.path.realpath(out))
         read_only = (Path(os.path.realpath(path)) for path in inputs[1:])
         refuse_inside(out, "OUT", [path for path in read_only if path != out], itself=False)
@@ -95,7 +108,6 @@ def _embed(
         check(out)
         embedder = Embedder(stored_model(model)[0], EmbedParams(normalise=normalise))
         with without_new_parents(out), progress("items") as report:
-            items = Items(catalogue, names)
             how = embedder.dimension, embedder.facts, report, check
             if since is None:
                 manifest = write(out, items, embedder, *how)
@@ -105,17 +117,12 @@ def _embed(
                     f"since {since}: {found.new:,} new, {found.changed:,} changed, {found.kept:,} kept, "
                     f"{found.removed:,} removed"
                 )
+        advice = [*notes(items.path, items.columns, items.dialect), *filter(None, [warning(manifest)])]
     print(one_line(summary(manifest)))
     if changes:
         print(one_line(changes))
-    if advice := warning(manifest):
-        print(f"convoy: {one_line(advice)}", file=sys.stderr)
-
-
-def _option(param: Param) -> str:
-    from convoy.streamrec.catalogue.io import COLUMNS_PARAM
-
-    return "--columns" if param == COLUMNS_PARAM else str(param)
+    for line in advice:
+        print(f"convoy: {one_line(line)}", file=sys.stderr)
 
 
 def _check_out(out: Path, force: bool) -> None:

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convoy.cli.options import MODEL, CatalogueColumns, in_place_of_params, pairs, stored_model
+from convoy.cli.options import (
+    MODEL,
+    CatalogueColumns,
+    Delimiter,
+    Encoding,
+    Quotes,
+    catalogue_items,
+    catalogue_option,
+    in_place_of_params,
+    stored_model,
+)
 from convoy.cli.outputs import naming
 from convoy.cli.tables import show
 from convoy.core.errors import ConvoyError
@@ -39,6 +49,9 @@ def neighbours(
         Path | None, typer.Option(metavar="FILE", help="The catalogue, for titles and categories.")
     ] = None,
     columns: CatalogueColumns = "",
+    delimiter: Delimiter = "auto",
+    encoding: Encoding = "auto",
+    quotes: Quotes = "auto",
     text: Annotated[str | None, typer.Option(metavar="TEXT", help="A new text in place of an item.")] = None,
     model: Annotated[
         str | None, typer.Option(metavar=MODEL, help="The model of the embeddings, for --text.")
@@ -48,12 +61,13 @@ def neighbours(
 
     By cosine similarity, compared with every vector.
     """
-    raise typer.Exit(guarded(lambda: _neighbours(path, item_id, k, catalogue, columns, text, model)))
+    named = None if catalogue is None else (catalogue, columns, delimiter, encoding, quotes)
+    raise typer.Exit(guarded(lambda: _neighbours(path, item_id, k, named, text, model)))
 
 
 def _neighbours(
-    path: Path, item_id: str | None, k: int, catalogue: Path | None, columns: str, text: str | None,
-    model: str | None,
+    path: Path, item_id: str | None, k: int, catalogue: tuple[Path, str, str, str, str] | None,
+    text: str | None, model: str | None,
 ) -> None:  # fmt: skip
     import numpy as np
 
@@ -86,7 +100,7 @@ def _neighbours(
     else:
         found = nearest(vectors, _embedded(str(text), str(model), read_manifest(path)["weights_sha256"]), k)
     others = ids[found.rows[0]].tolist()
-    known = {} if catalogue is None else _described(catalogue, columns, [*others, item_id])
+    known = {} if catalogue is None else _described(catalogue, [*others, item_id])
     if item_id is not None and item_id in known:
         show(("item", *known[item_id]), [(item_id, *known[item_id].values())])
         print()
@@ -153,11 +167,11 @@ def _embedded(text: str, model: str, weights_sha256: Any) -> "npt.NDArray[np.flo
     return found.vectors
 
 
-def _described(catalogue: Path, columns: str, ids: list[str | None]) -> Mapping[str, Mapping[str, str]]:
+def _described(
+    catalogue: tuple[Path, str, str, str, str], ids: list[str | None]
+) -> Mapping[str, Mapping[str, str]]:
     """Title and, where there is one, category of these ids, as far as the catalogue has them."""
-    from convoy.streamrec.catalogue.io import Items
     from convoy.streamrec.classification.listing_io import described
 
-    with in_place_of_params(lambda _param: "--columns"):
-        items = Items(catalogue, pairs("--columns", columns, "item_id=show_id"))
-        return described(items, [one for one in ids if one is not None])
+    with in_place_of_params(catalogue_option):
+        return described(catalogue_items(*catalogue), [one for one in ids if one is not None])

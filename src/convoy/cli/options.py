@@ -13,12 +13,31 @@ from convoy.core.errors import ConvoyError, Param
 
 if TYPE_CHECKING:
     from convoy.core.artifact import StoredModel
+    from convoy.streamrec.catalogue.source_io import Items
 
 MODEL = "PATH_OR_URI"
 CatalogueColumns: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="OURS=THEIRS,…", help="Columns with other names in the catalogue: item_id=show_id,…"
+    ),
+]
+Delimiter: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="CHARACTER", help="Of a CSV catalogue: one character, or tab; auto finds , ; | and tab."
+    ),
+]
+Encoding: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Of a text catalogue, such as windows-1252; auto: UTF-8, or by its mark."
+    ),
+]
+Quotes: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW", help="Of a CSV catalogue: quotes in a field are doubled, backslash or none (are text)."
     ),
 ]
 _URI = re.compile(r"(models|runs):|[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
@@ -33,6 +52,29 @@ def in_place_of_params(option: Callable[[Param], str]) -> Iterator[None]:
         if isinstance(error.key, Param):
             error.key = option(error.key)
         raise
+
+
+def catalogue_option(param: Param) -> str:
+    """The option in place of a param of catalogues; the param for any other."""
+    section = "streamrec.catalogue"
+    if param.section.startswith(section):
+        return "--" + ".".join((param.section, *param.keys)).removeprefix(f"{section}.")
+    return str(param)
+
+
+def catalogue_items(path: Path, columns: str, delimiter: str, encoding: str, quotes: str) -> "Items":
+    """The items of a catalogue that a command names; ConvoyError for an option of a wrong value."""
+    from convoy.core.params import parse
+    from convoy.streamrec.catalogue.params import CatalogueParams
+    from convoy.streamrec.catalogue.source_io import Items
+
+    dialect = {"delimiter": delimiter, "encoding": encoding, "quotes": quotes}
+    try:
+        params = parse(dialect, CatalogueParams, "")
+    except ConvoyError as error:
+        error.key = f"--{error.key}"
+        raise
+    return Items(path, pairs("--columns", columns, "item_id=show_id"), params.dialect())
 
 
 def in_repository() -> None:

@@ -23,8 +23,8 @@ from convoy.climate.series.models.specs import MODELS as SERIES_MODELS
 from convoy.core.files import write_text
 from convoy.core.params import PARAMS, Section, check_sections, parse
 from convoy.core.yaml_io import read_yaml
-from convoy.streamrec.catalogue.build import CatalogueParams
 from convoy.streamrec.catalogue.gate_rules import GateParams
+from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.classification.corpus.build import CorpusParams
 from convoy.streamrec.classification.embedding import EmbedParams
 from convoy.streamrec.classification.models.specs import MODELS

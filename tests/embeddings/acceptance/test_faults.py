@@ -15,7 +15,7 @@ from convoy.embeddings import io
 from convoy.embeddings.acceptance.certificate import certificate, is_accepted
 from convoy.embeddings.acceptance.checks import judged
 from convoy.embeddings.acceptance.io import examine
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.acceptance_io import gathered
 from tests.support.accepted import catalogue_table, contents, embed, make, store
 from tests.support.once import once

@@ -8,11 +8,12 @@ import pytest
 from convoy.core import params
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue import build as catalogue
+from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.synthetic.items import SyntheticParams, generate
 
 
 def section(**values):
-    return params.parse({"source": "folder/items.csv", **values}, catalogue.CatalogueParams, where="test")
+    return params.parse({"source": "folder/items.csv", **values}, CatalogueParams, where="test")
 
 
 def rows(*pairs, **columns):
@@ -92,14 +93,27 @@ def test_folding_joins_an_other_of_the_source_itself():
     assert report["folded"] == {"categories": 2, "items": 3, "items_other_before": 1}
 
 
-def test_small_categories_and_rows_without_one_are_dropped():
+def test_dropped_items_stay_in_the_catalogue_without_a_category():
     table, report = catalogue.build(
         rows(("s", None), *SMALL, ("s", " ")), section(min_category_size=3, small_categories="drop")
     )
-    assert table["item_id"].to_pylist() == [f"i{number}" for number in range(1, 7)]
+    assert table["category"].to_pylist() == ["", *"AAABBB", "", "", "", ""]
     assert report["dropped"] == {"categories": 2, "items": 3, "items_without_category": 2}
     assert report["folded"] == {"categories": 0, "items": 0, "items_other_before": 0}
-    assert (report["rows_read"], report["rows_kept"]) == (11, 6)
+    assert (report["rows_read"], report["rows_kept"]) == (11, 11)
+    assert report["categories"] == {"A": 3, "B": 3}
+    assert catalogue.facts(report, section(), None)["dropped"] == 5
+    assert "without a category, embedded but not trained on: 5" in catalogue.summary(report)
+
+
+def test_rows_without_a_category_may_be_dropped_where_small_categories_are_folded():
+    drawn = rows(("s", None), *SMALL)
+    assert refusal(drawn).endswith("fill it, or set unlabelled to drop")
+    table, report = catalogue.build(drawn, section(min_category_size=3, unlabelled="drop"))
+    assert table["category"].to_pylist() == ["", *"AAABBB", "other", "other", "other"]
+    assert report["dropped"] == {"categories": 0, "items": 0, "items_without_category": 1}
+    values = {"small_categories": "drop", "unlabelled": "refuse"}
+    assert "is empty in row 1" in refusal(drawn, **values)
 
 
 def test_equal_and_empty_texts_are_counted():
@@ -204,4 +218,4 @@ def test_the_synthetic_catalogue_needs_no_mending():
     table, report = catalogue.build(made, section(source="synthetic"))
     assert table.select(made.schema.names).to_pylist() == made.to_pylist()
     assert sum(sum(counts.values()) for counts in report["mended"].values()) == 0
-    assert catalogue.summary(report).startswith("catalogue of synthetic: 500 of 500 rows in 20 categories")
+    assert catalogue.summary(report).startswith("catalogue of synthetic: 500 rows in 20 categories")

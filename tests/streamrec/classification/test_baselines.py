@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 from convoy.core import params
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue import build as catalogue
-from convoy.streamrec.catalogue import io as catalogues
+from convoy.streamrec.catalogue import source_io as sources
+from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.classification import baselines
 from convoy.streamrec.classification.corpus import build as corpora
 from convoy.streamrec.classification.corpus.data import TEST, TRAIN, VALIDATION, Corpus
@@ -202,8 +203,8 @@ def real_corpus(real_data):
         "min_category_size": 50,
         "small_categories": "drop",
     }
-    raw = catalogues.read_source(source, columns, need_category=True)
-    table, _ = catalogue.build(raw, params.parse(wanted, catalogue.CatalogueParams, "test"))
+    raw = sources.read_source(source, columns, need_category=True)
+    table, _ = catalogue.build(raw, params.parse(wanted, CatalogueParams, "test"))
     return corpora.build_corpus(
         table, {"max_characters": 20_000}, params.parse({}, corpora.CorpusParams, "test")
     )

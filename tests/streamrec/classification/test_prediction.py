@@ -14,7 +14,7 @@ from convoy.core.errors import ConvoyError
 from convoy.embeddings import read
 from convoy.embeddings.io import STATUSES
 from convoy.embeddings.write_io import write
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.corpus.data import TEST
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 from convoy.streamrec.classification.models import specs as models

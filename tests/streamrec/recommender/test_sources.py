@@ -59,7 +59,7 @@ def test_parquet_times_and_ids_as_floats(tmp_path):
         ("a.csv", "user_id,item_id,timestamp\n1,2\n", {}, "row 1 has 2 fields"),
         ("a.txt", "x", {}, r"unknown format '.txt'"),
         ("a.parquet", "PAR1", {}, "cannot be read as parquet"),
-        ("a.jsonl", "[1]\n", {}, "line 1 holds a JSON array"),
+        ("a.jsonl", "[1]\n", {}, "item 1 holds a JSON single value"),
     ],
 )
 def test_a_broken_file_is_refused_in_one_line(tmp_path, name, content, columns, message):

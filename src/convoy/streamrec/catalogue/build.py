@@ -3,20 +3,17 @@
 import hashlib
 from collections import Counter
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from convoy.core.errors import ConvoyError
-from convoy.core.params import Section
 from convoy.core.printable import cut
 from convoy.streamrec.catalogue import cleaning
-from convoy.streamrec.synthetic.items import SyntheticParams
+from convoy.streamrec.catalogue.params import CatalogueParams
 
-SYNTHETIC = "synthetic"
 OTHER = "other"
 # More labels than this, and than half the rows, are not categories: probably columns are swapped.
 MOST_LABELS = 100
@@ -24,65 +21,13 @@ ROWS_SHOWN = 10
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
-class Columns(Section):
-    """Column names of the source, where they differ from ours."""
-
-    item_id: str | None = Field(
-        default=None, min_length=1, description="null: `item_id` if the file has it, else the row number."
-    )
-    title: str | None = Field(default=None, min_length=1, description="null: `title`; values may be empty.")
-    synopsis: str | None = Field(default=None, min_length=1, description="null: `synopsis`.")
-    category: str | None = Field(
-        default=None, min_length=1, description="null: `category`; a label or a list of them."
-    )
-
-
-class CatalogueParams(Section):
-    """Where the catalogue comes from and how it is cleaned."""
-
-    source: str = Field(
-        default=SYNTHETIC,
-        min_length=1,
-        description="`synthetic`, or the path of a CSV, JSON lines or Parquet file.",
-    )
-    columns: Columns = Field(
-        default=Columns(), description="For a file: the name in the file of each column, where it differs."
-    )
-    category_separator: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Text between several labels of a row, of which the first is used.",
-    )
-    min_category_size: int = Field(
-        default=1,
-        ge=1,
-        le=1_000_000,
-        description="Categories with fewer items are small, see `small_categories`.",
-    )
-    small_categories: Literal["fold", "drop"] = Field(
-        default="fold",
-        description="fold: small categories become `other`, a row without a category is an error; "
-        "drop: items of both kinds are left out.",
-    )
-    max_characters: int = Field(
-        default=20_000, ge=10, le=200_000, description="Longer titles and synopses are cut."
-    )
-    synthetic: SyntheticParams = Field(
-        default=SyntheticParams.model_validate({}),
-        description="For `source: synthetic`; null: the value of the preset.",
-    )
-
-    def column_names(self) -> dict[str, str]:
-        """The names that differ, by ours."""
-        return self.columns.model_dump(exclude_none=True)
-
-
 def build(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str, Any]]:
     """Clean `table` (item_id, title, synopsis, category: strings) and count what was mended.
 
     Returns item_id, title, synopsis, category, text_sha256 in the order of the source, without nulls, and
-    the report. Raises ConvoyError for repeated ids, rows without a category (unless small categories
-    are dropped), labels that are no categories, fewer than two categories, synopses that are all empty.
+    the report. The category is "" where it was dropped: such items are embedded and not trained on. Raises
+    ConvoyError for repeated ids, rows without a category (unless they are dropped), labels that are no
+    categories, fewer than two categories, synopses that are all empty.
     """
     refuse_repeated_ids(table["item_id"], params.source)
     rows_read = len(table)
@@ -91,9 +36,11 @@ def build(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str,
 
     titles, mended_titles = _clean(table["title"], params.max_characters)
     synopses, mended_synopses = _clean(table["synopsis"], params.max_characters)
-    if not pc.any(pc.not_equal(synopses, "")).as_py():
+    # A source without synopses has nulls throughout.
+    needed = ("title", titles) if table["synopsis"].null_count == len(table) else ("synopsis", synopses)
+    if not pc.any(pc.not_equal(needed[1], "")).as_py():
         raise ConvoyError(
-            f"{_column(params, 'synopsis')} is {_empty(table['synopsis'])} in all {len(table):,} rows",
+            f"{_column(params, needed[0])} is {_empty(table[needed[0]])} in all {len(table):,} rows",
             path=params.source,
         )
     built = pa.table(
@@ -118,20 +65,43 @@ def build(table: pa.Table, params: CatalogueParams) -> tuple[pa.Table, dict[str,
     return built, report
 
 
+def facts(report: dict[str, Any], params: CatalogueParams, source_sha256: str | None) -> dict[str, Any]:
+    """What the metadata of a catalogue state: its source, and where it differs from most.
+
+    text: `title` where the source has no synopses. dropped: items without a category, where there are any.
+    """
+    found = {
+        "source": report["source"],
+        "source_sha256": source_sha256,
+        "max_characters": params.max_characters,
+    }
+    if report["nulls"]["synopsis"] == report["rows_kept"]:
+        found["text"] = "title"
+    if dropped := n_dropped(report):
+        found["dropped"] = dropped
+    return found
+
+
+def n_dropped(report: dict[str, Any]) -> int:
+    """Items without a category."""
+    dropped: dict[str, int] = report["dropped"]
+    return dropped["items"] + dropped["items_without_category"]
+
+
 def summary(report: dict[str, Any]) -> str:
     """The report of `build` in three lines, for the log."""
     mended = Counter[str]()
     for counts in report["mended"].values():
         mended.update(counts)
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in mended.items() if count) or "nothing"
-    sizes, equal, dropped = report["categories"], report["equal_texts"], report["dropped"]
+    sizes, equal = report["categories"], report["equal_texts"]
     return (
-        f"catalogue of {report['source']}: {report['rows_kept']:,} of {report['rows_read']:,} rows in "
+        f"catalogue of {report['source']}: {report['rows_kept']:,} rows in "
         f"{len(sizes)} categories of {min(sizes.values()):,} to {max(sizes.values()):,}\n"
         f"mended: {kinds}\n"
         f"empty texts: {report['empty_texts']:,}; equal texts: {equal['items']:,} in {equal['groups']:,} "
-        f"groups; folded into {OTHER}: {report['folded']['items']:,}; dropped: "
-        f"{dropped['items'] + dropped['items_without_category']:,}"
+        f"groups; folded into {OTHER}: {report['folded']['items']:,}; without a "
+        f"category, embedded but not trained on: {n_dropped(report):,}"
     )
 
 
@@ -181,7 +151,7 @@ def _first_label(value: str | None, separator: str | None) -> str:
 def _settle_categories(
     table: pa.Table, labels: pa.ChunkedArray, params: CatalogueParams
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """The rows that are kept, their final categories, and counts of folded and dropped rows."""
+    """The rows with their final categories, "" where dropped, and counts of folded and dropped rows."""
     unlabelled = pc.is_null(labels)
     n_unlabelled = pc.sum(unlabelled).as_py()
     column = _column(params, "category")
@@ -190,27 +160,23 @@ def _settle_categories(
             f"{column} is {_empty(table['category'])} in all {len(table):,} rows", path=params.source
         )
     dropping = params.small_categories == "drop"
-    if n_unlabelled and not dropping:
+    if n_unlabelled and not (params.unlabelled == "drop" or (params.unlabelled == "auto" and dropping)):
         raise ConvoyError(
             f"{column} is {_empty(table['category'].filter(unlabelled))} in {_rows(unlabelled)}",
             path=params.source,
-            hint="fill it, or set small_categories to drop",
+            hint="fill it, or set unlabelled to drop",
         )
-    table = table.set_column(table.schema.get_field_index("category"), "category", labels)
-    table = table.filter(pc.invert(unlabelled))
-
-    sizes = _sizes(table["category"])
+    sizes = _sizes(labels)
     small = [name for name, size in sizes.items() if size < params.min_category_size]
     if not dropping:
         small = [name for name in small if name != OTHER]
-    is_small = pc.is_in(table["category"], pa.array(small, pa.string()))
+    is_small = pc.is_in(labels, pa.array(small, pa.string()))
     changed = {"categories": len(small), "items": sum(sizes[name] for name in small)}
-    if dropping:
-        table = table.filter(pc.invert(is_small))
-    elif small:
-        folded = pc.if_else(is_small, OTHER, table["category"])
-        table = table.set_column(table.schema.get_field_index("category"), "category", folded)
-    _refuse_no_categories(_sizes(table["category"]), len(sizes), column, params)
+    if small:
+        labels = pc.if_else(is_small, "" if dropping else OTHER, labels)
+    labels = pc.fill_null(labels, "")
+    table = table.set_column(table.schema.get_field_index("category"), "category", labels)
+    _refuse_no_categories(_sizes(labels), len(sizes), column, params)
     nothing = {"categories": 0, "items": 0}
     return table, {
         "dropped": {**(changed if dropping else nothing), "items_without_category": n_unlabelled},
@@ -272,7 +238,9 @@ def _same_and_empty_texts(built: pa.Table) -> dict[str, Any]:
 
 
 def _sizes(categories: pa.ChunkedArray) -> dict[str, int]:
-    return {pair["values"]: pair["counts"] for pair in pc.value_counts(categories).to_pylist()}
+    """Items of each category, without those that have none."""
+    counts = pc.value_counts(categories).to_pylist()
+    return {pair["values"]: pair["counts"] for pair in counts if pair["values"]}
 
 
 def _column(params: CatalogueParams, name: str) -> str:

@@ -124,8 +124,12 @@ def _labels_part(mentions: Sequence[LabelMentions], params: GateParams) -> Part:
 
 
 def _mentions(texts: Sequence[str], categories: pa.ChunkedArray) -> list[LabelMentions]:
-    encoded = pc.fill_null(categories, "").combine_chunks().dictionary_encode()
-    return count_mentions(texts, encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
+    """Mentions of each label in the texts of the items that have one."""
+    labels = pc.fill_null(categories, "").combine_chunks()
+    rows = pc.indices_nonzero(pc.not_equal(labels, ""))
+    encoded = labels.take(rows).dictionary_encode()
+    labelled = [texts[row] for row in rows.to_pylist()]
+    return count_mentions(labelled, encoded.indices.to_numpy(), encoded.dictionary.to_pylist())
 
 
 def _is_text(kind: pa.DataType) -> bool:

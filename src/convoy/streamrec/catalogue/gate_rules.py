@@ -10,6 +10,7 @@ from convoy.core.params import Section
 from convoy.quality.expectations import Rule
 
 COLUMNS = ("item_id", "title", "synopsis", "category", "text_sha256")
+PLURALS = {"title": "titles", "synopsis": "synopses"}
 RECOMPUTED = "sha256 of title and synopsis"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
@@ -35,7 +36,9 @@ class GateParams(Section):
     leaked_label_ratio: float = Field(
         5.0, ge=1, le=1000, description="and so many times as often as in other texts"
     )
-    max_empty_share: float = Field(0.5, ge=0, le=1, description="largest share of items without a synopsis")
+    max_empty_share: float = Field(
+        0.5, ge=0, le=1, description="largest share of items without a synopsis; of titles, if there are none"
+    )
     max_unclean_share: float = Field(
         0.01, ge=0, le=1, description="largest share of texts with HTML, mojibake, control characters"
     )
@@ -62,18 +65,20 @@ def shape_rules() -> list[Rule]:
 
 def content_rules(rows: int, facts: Mapping[str, Any], params: GateParams) -> list[Rule]:
     """Rules on the values of a catalogue, column by column."""
+    # What has to be filled: the titles of a source without synopses.
+    text = "title" if facts.get("text") == "title" else "synopsis"
     limit = min(int(facts.get("max_characters", params.max_characters)), params.max_characters)
     rules = [
         Rule(f"{column}_missing", "ExpectColumnValuesToNotBeNull", f"No {column} is missing", column)
         for column in COLUMNS
     ]
     filled = 1 - params.max_empty_share
-    filled_words = f"At least {filled:.0%} of the synopses are not empty"
+    filled_words = f"At least {filled:.0%} of the {PLURALS[text]} are not empty"
     rules += [
         Rule("item_id_repeated", "ExpectColumnValuesToBeUnique", "No item_id is repeated", "item_id"),
         _filled("item_id_empty", "No item_id is empty", "item_id"),
-        _filled("category_empty", "No category is empty", "category"),
-        _filled("synopsis_empty", filled_words, "synopsis", mostly=filled),
+        _category_filled(rows, int(facts.get("dropped", 0))),
+        _filled(f"{text}_empty", filled_words, text, mostly=filled),
     ]
     rules += _category_rules(rows, params)
     rules += _text_rules("title", limit, params) + _text_rules("synopsis", limit, params)
@@ -106,6 +111,14 @@ def leaked_label_rule(column: str, params: GateParams) -> Rule:
 def _filled(name: str, words: str, column: str, mostly: float = 1.0) -> Rule:
     bounds = {"min_value": 1, "mostly": mostly}
     return Rule(name, "ExpectColumnValueLengthsToBeBetween", words, column, bounds)
+
+
+def _category_filled(rows: int, dropped: int) -> Rule:
+    """Rule that no more items are without a category than the catalogue states."""
+    words = f"At most {dropped} items, those dropped, have no category" if dropped else "No category is empty"
+    # Half an item less: a share is not exact.
+    mostly = 1 - (dropped + 0.5) / rows if dropped else 1.0
+    return _filled("category_empty", words, "category", max(0.0, mostly))
 
 
 def most_categories(rows: int, params: GateParams) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from convoy.core.artifact import WEIGHTS, StoredModel
 from convoy.embeddings.acceptance.case import Again, Case, Version, sampled_ids
 from convoy.embeddings.acceptance.io import read_clicks, sound
-from convoy.streamrec.catalogue.io import Items
+from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 from convoy.streamrec.classification.listing_io import listing
 

@@ -14,7 +14,8 @@ from convoy.core.errors import ConvoyError
 from convoy.core.files import sha256
 from convoy.embeddings.acceptance.case import Catalogue
 from convoy.embeddings.changes import Digests
-from convoy.streamrec.catalogue.io import CATALOGUE, Items, iter_source
+from convoy.streamrec.catalogue.io import CATALOGUE
+from convoy.streamrec.catalogue.source_io import Items, iter_source
 
 _BATCH_ROWS = 16_384
 _SHOWN = 100  # characters of a title that are kept
@@ -84,13 +85,13 @@ def _array(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
 
 def _batches(items: Items) -> Iterator[pa.RecordBatch]:
     """Batches of the file: all columns of a cleaned catalogue; of a source the category where it has one."""
-    path, columns = Path(items.path), items.columns
+    path, columns, dialect = Path(items.path), items.columns, items.dialect
     if path.suffix.lower() == ".parquet" and not columns and path.is_file():
         with contextlib.suppress(pa.ArrowException, OSError):
             if pq.read_schema(path).remove_metadata() == CATALOGUE:
                 return pq.ParquetFile(path, page_checksum_verification=True).iter_batches(_BATCH_ROWS)
     try:
-        return iter_source(path, columns, need_category=True, batch_rows=_BATCH_ROWS)
+        return iter_source(path, columns, need_category=True, batch_rows=_BATCH_ROWS, dialect=dialect)
     except ConvoyError:
         # Embeddings need no category; any other fault is found again.
-        return iter_source(path, columns, need_category=False, batch_rows=_BATCH_ROWS)
+        return iter_source(path, columns, need_category=False, batch_rows=_BATCH_ROWS, dialect=dialect)

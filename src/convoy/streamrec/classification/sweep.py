@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 
 from convoy.core.artifact import StoredModel
 from convoy.core.params import Section
-from convoy.streamrec.catalogue.build import CatalogueParams, build
+from convoy.streamrec.catalogue.build import build
+from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import TEST, Corpus
 from convoy.streamrec.classification.models import specs

@@ -1,6 +1,6 @@
 """Readers of real interactions: CSV, JSON lines and Parquet files, and files that map item ids."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 
 from convoy.core.errors import KEY, ConvoyError, Param
 from convoy.core.printable import cut, reason
-from convoy.streamrec.catalogue.io import BROKEN, READERS
+from convoy.streamrec.catalogue.columns import Pick, same_name
+from convoy.streamrec.catalogue.formats_io import PARQUET, reader_of
+from convoy.streamrec.catalogue.io import BROKEN
+from convoy.streamrec.catalogue.text_io import Dialect, Source
 from convoy.streamrec.recommender.params import IdMapParams
 
 REQUIRED = ("user_id", "item_id", "timestamp")
@@ -17,7 +20,6 @@ OPTIONAL = ("rating", "click", "position")
 _SECTION = "streamrec.recommender.interactions"
 _BATCH_ROWS = 65_536
 _NAMES_SHOWN = 20
-Pick = Callable[[Sequence[str]], dict[str, str]]
 
 
 def read_events(path: Path, columns: Mapping[str, str]) -> pa.Table:
@@ -27,18 +29,19 @@ def read_events(path: Path, columns: Mapping[str, str]) -> pa.Table:
     ConvoyError for a file that is missing, broken or without a column, and for one without rows.
     """
 
-    def pick(names: Sequence[str]) -> dict[str, str]:
+    def choose(names: Sequence[str]) -> dict[str, str]:
         mapped = {name: columns.get(name, name) for name in (*REQUIRED, *OPTIONAL)}
+        found = {name: _one(path, names, own) for name, own in mapped.items()}
         needed = {name: own for name, own in mapped.items() if name in REQUIRED or name in columns}
-        missing = [own for own in needed.values() if own not in names]
+        missing = [own for name, own in needed.items() if not found[name]]
         if missing:
             raise ConvoyError(
                 f"no column {', '.join(missing)}; its columns are {_shown(names)}", path=path,
                 key=Param(_SECTION, ("columns",)), hint=f"name the right ones in {KEY}",
             )  # fmt: skip
-        return {name: own for name, own in mapped.items() if own in names}
+        return {name: own for name, own in found.items() if own}
 
-    table = _read(path, pick)
+    table = _read(path, Pick((*REQUIRED, *OPTIONAL), choose))
     if len(table) == 0:
         raise ConvoyError("no rows", path=path, expected="at least one interaction")
     return table
@@ -54,16 +57,17 @@ def read_id_map(params: IdMapParams) -> pa.Table | None:
     path = Path(params.file)
     wanted = {"of_interactions": params.of_interactions, "of_catalogue": params.of_catalogue}
 
-    def pick(names: Sequence[str]) -> dict[str, str]:
-        missing = [own for own in wanted.values() if own not in names]
+    def choose(names: Sequence[str]) -> dict[str, str]:
+        found = {name: _one(path, names, own) for name, own in wanted.items()}
+        missing = [own for name, own in wanted.items() if not found[name]]
         if missing:
             raise ConvoyError(
                 f"no column {', '.join(missing)}; its columns are {_shown(names)}", path=path,
                 key=Param(_SECTION, ("id_map",)), hint=f"name the right ones in {KEY}",
             )  # fmt: skip
-        return wanted
+        return found
 
-    pairs = _read(path, pick)
+    pairs = _read(path, Pick(tuple(wanted), choose))
     full = pc.and_(*(pc.greater(pc.utf8_length(pc.fill_null(pairs[name], "")), 0) for name in wanted))
     pairs = pairs.filter(full).group_by(list(wanted), use_threads=False).aggregate([]).combine_chunks()
     twice = pc.value_counts(pairs["of_interactions"])
@@ -76,25 +80,32 @@ def read_id_map(params: IdMapParams) -> pa.Table | None:
     return pairs
 
 
+def _one(path: Path, names: Sequence[str], column: str) -> str:
+    """The file's name of a column; "" where it has none. Raises ConvoyError where it has several."""
+    found = same_name(names, column)
+    if len(found) > 1:
+        raise ConvoyError(f"{len(found)} columns are called '{cut(column, 60)}'", path=path)
+    return found[0] if found else ""
+
+
 def _read(path: Path, pick: Pick) -> pa.Table:
     if not path.is_file():
         raise ConvoyError("no such file", path=path)
     suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise ConvoyError(
-            f"unknown format '{path.suffix}'", path=path,
-            expected=".csv, .jsonl (one object a line) or .parquet",
-        )  # fmt: skip
+    reader = reader_of(path)
     try:
         # Ratings are fractions, which the reader of catalogues refuses in Parquet.
         batches = list(
-            _parquet(path, pick) if suffix == ".parquet" else READERS[suffix](path, pick, _BATCH_ROWS)
+            _parquet(path, pick)
+            if suffix == PARQUET
+            else reader(Source(path, Dialect(section="")), pick, _BATCH_ROWS)
         )
     except BROKEN as error:
         raise ConvoyError(
             f"cannot be read as {suffix[1:]}: {reason(error).rstrip('.')}", path=path,
             hint="check it, or write it again",
         ) from None  # fmt: skip
+    batches = [batch for batch in batches if len(batch)] or batches
     if not batches:
         raise ConvoyError("no rows", path=path, expected="at least one row")
     return pa.Table.from_batches(batches).combine_chunks()
@@ -102,7 +113,7 @@ def _read(path: Path, pick: Pick) -> pa.Table:
 
 def _parquet(path: Path, pick: Pick) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        chosen = pick(file.schema_arrow.names)
+        chosen = pick.choose(file.schema_arrow.names)
         for batch in file.iter_batches(_BATCH_ROWS, columns=list(dict.fromkeys(chosen.values()))):
             columns = {name: _text(batch.column(own), path, own) for name, own in chosen.items()}
             yield pa.RecordBatch.from_pydict(columns)

@@ -69,9 +69,12 @@ def split(text_sha256: Sequence[str]) -> npt.NDArray[np.uint8]:
 def build_corpus(table: pa.Table, facts: Mapping[str, Any], params: CorpusParams) -> Corpus:
     """Corpus of a catalogue (item_id, title, synopsis, category, text_sha256) and its `facts`.
 
+    Items without a category are left out.
+
     Raises ConvoyError, with the number of items that are needed, where a split is empty or a category has no
     training item.
     """
+    table = table.filter(pc.not_equal(table["category"], ""))
     texts = _texts(table)
     side = split(table["text_sha256"].to_pylist())
     tokenizer_json = fit_tokenizer(texts.filter(pa.array(side == TRAIN)), params)
