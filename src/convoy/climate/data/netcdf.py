@@ -1,4 +1,4 @@
-"""NetCDF files and Zarr stores as lazy xarray Datasets whose values a child process reads.
+"""NetCDF files and Zarr stores, also zipped, as lazy xarray Datasets whose values a child process reads.
 
 Nothing is converted to our convention here (see convoy.climate.data.conventions): variables keep their names,
 units and order of dimensions. Declared fill values become NaN, and packed numbers are unpacked.
@@ -19,12 +19,11 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from convoy.climate.data import classic, netcdf_child
+from convoy.climate.data import classic, netcdf_child, zipped
 from convoy.climate.data.packing import unpacked
 from convoy.core.errors import ConvoyError
 from convoy.core.printable import reason
 
-ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 AGAIN = "copy or make it again"
 
@@ -170,9 +169,9 @@ def _refuse_by_first_bytes(path: Path) -> None:
     if not path.exists():
         raise ConvoyError("no such file", path=path)
     if path.is_dir():
-        if not any((path / mark).is_file() for mark in ZARR_MARKS):
+        if not any((path / mark).is_file() for mark in zipped.ZARR_MARKS):
             raise ConvoyError(
-                f"a folder, but no Zarr store: none of {', '.join(ZARR_MARKS)} in it", path=path
+                f"a folder, but no Zarr store: none of {', '.join(zipped.ZARR_MARKS)} in it", path=path
             )
         return
     try:
@@ -184,7 +183,9 @@ def _refuse_by_first_bytes(path: Path) -> None:
         raise ConvoyError(f"cannot be read: {error.strerror}", path=path) from None
     if not first:
         raise ConvoyError("an empty file", path=path, hint=AGAIN)
-    if first[:4] in classic.MAGIC:
+    if first[:4] == zipped.MAGIC:
+        zipped.root_of(path)
+    elif first[:4] in classic.MAGIC:
         classic.refuse_truncated(path)
     elif HDF5_MAGIC not in blocks:
         raise ConvoyError(f"not NetCDF: it begins with {first!r}", path=path, expected="NetCDF-3, -4 or Zarr")

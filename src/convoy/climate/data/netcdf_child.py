@@ -18,10 +18,14 @@ from typing import Any
 import netCDF4
 import numpy as np
 
+from convoy.climate.data import zipped
+
 # By variable: dims, shape, dtype, attributes, and the values of coordinates.
 Header = dict[str, tuple[tuple[str, ...], tuple[int, ...], str, dict[str, Any], Any]]
 # Coordinates are one-dimensional, their bounds (n, 2); longer ones are data.
 LONGEST_COORDINATE = 5_000_000
+# Bytes of a chunk of Zarr, which is unpacked whole; HDF5 allows no larger ones either.
+LARGEST_CHUNK = 1 << 32
 
 
 def main() -> None:
@@ -49,7 +53,7 @@ def _open(path: str) -> Any:
 
     As stored: no dates, no fill values, no scaling. Those are applied where they can be reported.
     """
-    if not Path(path).is_dir():
+    if not _is_zarr(path):
         _refuse_other_files(path)
         dataset = netCDF4.Dataset(path, keepweakref=True)  # else it would stay open in a reference cycle
         dataset.set_auto_maskandscale(False)
@@ -59,9 +63,28 @@ def _open(path: str) -> Any:
     for link in Path(path).rglob("*"):
         if link.is_symlink() and not link.resolve().is_relative_to(Path(path).resolve()):
             raise PermissionError(f"{link.name} is a link that leads out of the store")
-    return xarray.open_dataset(
-        path, engine="zarr", consolidated=False, decode_cf=False, chunks=None, cache=False
+    store, group = _store(path)
+    opened = xarray.open_dataset(
+        store, group=group, engine="zarr", consolidated=False, decode_cf=False, chunks=None, cache=False
     )
+    for name, variable in opened.variables.items():
+        chunk = variable.dtype.itemsize * math.prod(variable.encoding.get("chunks") or (1,))
+        if chunk > LARGEST_CHUNK:
+            raise MemoryError(f"a chunk of '{name}' has {chunk:,} bytes, more than {LARGEST_CHUNK:,}")
+    return opened
+
+
+def _is_zarr(path: str) -> bool:
+    return Path(path).is_dir() or zipped.is_zip(Path(path))
+
+
+def _store(path: str) -> tuple[Any, str | None]:
+    """What Zarr opens, and the group in it that holds the arrays."""
+    if Path(path).is_dir():
+        return path, None
+    from zarr.storage import ZipStore
+
+    return ZipStore(path, mode="r"), zipped.root_of(Path(path)) or None
 
 
 def _refuse_other_files(path: str) -> None:
@@ -107,8 +130,8 @@ def _header(path: str) -> tuple[Header, dict[str, Any]]:
 
 def _values(path: str, name: str, axis: int | None, key: tuple[Any, ...]) -> Any:
     """Stored numbers of a variable at a key of slices and indices; `axis`: the time axis."""
-    if axis is not None and Path(path).is_dir():
-        _refuse_missing_chunks(Path(path), name, axis)
+    if axis is not None and _is_zarr(path):
+        _refuse_missing_chunks(path, name, axis)
     values = np.asarray(_open(path).variables[name][key or ...])
     return np.asarray(values, values.dtype.newbyteorder("="))
 
@@ -123,7 +146,7 @@ def _attributes(held: Any) -> dict[str, Any]:
 
 
 @lru_cache
-def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
+def _refuse_missing_chunks(path: str, name: str, axis: int) -> None:
     """Raise an error for lost chunks, which Zarr silently reads as fill values.
 
     Chunks that are missing at all times (such as the open sea) are left out on purpose; a chunk that exists
@@ -131,13 +154,14 @@ def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
     """
     import zarr
 
-    array = zarr.open_array(folder / name, mode="r")
+    store, group = _store(path)
+    inside = f"{group}/{name}" if group else name
+    array = zarr.open_array(store, path=inside, mode="r")
     sizes = array.shards or array.chunks
     count = math.ceil(array.shape[axis] / sizes[axis])
     present = set()
-    for file in (folder / name).rglob("*"):
-        key = re.search(r"\d+([./]\d+)*$", file.relative_to(folder / name).as_posix())
-        if key is not None and file.is_file():
+    for file in _files_below(path, inside):
+        if (key := re.search(r"\d+([./]\d+)*$", file)) is not None:
             present.add(tuple(int(part) for part in re.split(r"[./]", key[0])))
     places = {key[:axis] + key[axis + 1 :] for key in present}
     for place, at in itertools.product(places, range(count)):
@@ -146,6 +170,15 @@ def _refuse_missing_chunks(folder: Path, name: str, axis: int) -> None:
                 f"chunk {chunk} is missing; where it is empty on purpose, write it with "
                 "write_empty_chunks=True"
             )
+
+
+def _files_below(path: str, inside: str) -> list[str]:
+    """The files of an array of a store, by their names below it."""
+    if Path(path).is_dir():
+        folder = Path(path) / inside
+        return [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    names = zipped.names_in(Path(path))
+    return [name.removeprefix(f"{inside}/") for name in names if name.startswith(f"{inside}/")]
 
 
 if __name__ == "__main__":

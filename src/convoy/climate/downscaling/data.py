@@ -26,7 +26,7 @@ Paths: TypeAlias = Annotated[
 
 
 class FilesParams(Section):
-    """NetCDF files or Zarr folders; several may hold different variables, or different years of one."""
+    """NetCDF files or Zarr stores; several may hold different variables, or different years of one."""
 
     fine: Paths = Field(description="With the target; without `coarse` with the inputs as well.")
     factor: int | None = Field(
