@@ -38,8 +38,8 @@ def downscale(
             metavar="IN...",
             default_factory=list,
             show_default=False,
-            help="One or more NetCDF files or Zarr stores of daily coarse fields. Each may hold some of the "
-            "variables and some of the days.",
+            help="One or more NetCDF files or Zarr stores (also zipped) of daily coarse fields. Each may "
+            "hold some of the variables and some of the days.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The NetCDF-4 file to write (CF-1.11).")],
@@ -76,6 +76,15 @@ def downscale(
             "data set; --no-mask extends the fields to them.",
         ),
     ] = True,
+    compression: Annotated[
+        int,
+        typer.Option(
+            metavar="LEVEL",
+            min=0,
+            max=9,
+            help="zlib level of OUT's fields, without loss: 0 for none; above 1 little smaller, and slower.",
+        ),
+    ] = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if this command wrote it.")] = False,
 ) -> None:
     """Downscale daily coarse fields to a fine grid.
@@ -83,13 +92,13 @@ def downscale(
     The files may be larger than memory: days are read in blocks.
     """
     raise typer.Exit(
-        guarded(lambda: _downscale(coarse, out, model, orography, variables, units, mask, force))
+        guarded(lambda: _downscale(coarse, out, model, orography, variables, units, mask, compression, force))
     )
 
 
 def _downscale(
     coarse: list[Path], out: Path, model: str, orography: Path | None, variables: str, units: str, mask: bool,
-    force: bool,
+    compression: int, force: bool,
 ) -> None:  # fmt: skip
     if not coarse:
         raise ConvoyError(f"OUT is missing: name the file to write after {out}")
@@ -112,8 +121,10 @@ def _downscale(
         applied = Application(stored, inputs, surface_for(stored, inputs, heights), not mask)
         of_file = attributes(files, stored, version("convoy"), digest)
         with without_new_parents(out), progress("days") as report:
-            parts = applied.parts(report)
-            write(out, applied.grid, applied.days, applied.variables, of_file, parts, applied.remarks)
+            write(
+                out, applied.grid, applied.days, applied.variables, of_file, applied.parts(report),
+                applied.remarks, compression,
+            )  # fmt: skip
     for warning in applied.warnings():
         print(f"convoy: warning: {one_line(warning)}", file=sys.stderr)
     print(one_line(applied.summary()))

@@ -44,6 +44,29 @@ def test_parts_become_one_file_with_the_same_bytes(tmp_path):
         np.testing.assert_allclose(file["lat"][:], [40.25, 40.75, 41.25])
 
 
+def test_compression_loses_nothing_and_a_day_at_a_time_is_as_small(tmp_path):
+    """Smooth fields are less than half as large, however many days come at once."""
+    grid = Grid(Axis.regular(40, 0.02, 300), Axis.regular(-1, 0.02, 300))
+    ramp = np.linspace(270, 290, 300, dtype=np.float32)
+    fields = (ramp[:, None] + np.round(ramp) + np.arange(40)[:, None, None]).astype(np.float32)
+
+    def written(name, days, level):
+        spans = [slice(first, min(first + days, 40)) for first in range(0, 40, days)]
+        some = ((span, {"tasmax": fields[span]}) for span in spans)
+        write(tmp_path / name, grid, DAYS.at(slice(0, 40)), {"tasmax": {}}, {}, some, str, level)
+        with netCDF4.Dataset(tmp_path / name) as file:
+            np.testing.assert_array_equal(file["tasmax"][:], fields)
+            assert file["tasmax"].filters()["zlib"] == (level > 0)
+            assert file["tasmax"].filters()["complevel"] == level
+        return (tmp_path / name).stat().st_size
+
+    plain = written("plain.nc", 7, 0)
+    assert plain > fields.nbytes
+    sizes = [written(f"{days}.nc", days, 1) for days in (1, 7, 40)]
+    assert max(sizes) < 0.5 * plain
+    assert max(sizes) < 1.01 * min(sizes)
+
+
 def test_an_error_on_the_way_leaves_what_was_there(tmp_path):
     def breaking():
         yield parts()[0]
@@ -71,7 +94,7 @@ def test_days_on_large_grids_are_stored_in_small_parts(tmp_path):
     large = Grid(Axis.regular(40, 0.01, 998), Axis.regular(-1, 0.01, 998))
     field = np.full((1, *large.shape), 280, np.float32)
     part = (slice(0, 1), {"tasmax": field})
-    write(tmp_path / "out.nc", large, DAYS.at(slice(0, 1)), {"tasmax": {}}, {}, [part], str)
+    write(tmp_path / "out.nc", large, DAYS.at(slice(0, 1)), {"tasmax": {}}, {}, [part], str, 0)
     assert field.nbytes < (tmp_path / "out.nc").stat().st_size < 1.1 * field.nbytes
 
 

@@ -136,7 +136,8 @@ def test_terrain_beyond_that_of_the_training_is_a_warning(network, lat, top, lin
     heights = np.zeros(fine.shape, np.float32)
     heights[0] = top
     surface = other_surface(network, coarse, fine, heights, "orog.nc")
-    assert list(unusual(surface, TRAINED)) == lines
+    trained = replace(network, config={**network.config, "surface": TRAINED})
+    assert list(unusual(trained, surface)) == lines
 
 
 def test_another_hemisphere_than_that_of_the_training_is_refused(network):
@@ -149,4 +150,19 @@ def test_another_hemisphere_than_that_of_the_training_is_refused(network):
     )
     across = Grid(Axis.regular(-10, 0.25, 64), Axis.regular(-8, 0.25, 64))
     surface = other_surface(network, coarse, across, heights, "orog.nc")
-    assert any(line.startswith("latitudes: ") for line in unusual(surface, network.config["surface"]))
+    assert any(line.startswith("latitudes: ") for line in unusual(network, surface))
+
+
+def test_what_an_older_model_folder_does_not_state_is_not_measured(network, home):
+    tensors = {name: tensor for name, tensor in network.tensors.items() if name != "cells_with_truth"}
+    older = replace(network, config={**network.config, "surface": None}, seeds={0: tensors})
+    own = own_surface(older, home.coarse)
+    assert list(unusual(older, own)) == [
+        "cells without a truth in training: not measured, the model folder does not state them"
+    ]
+    heights = np.full((64, 64), 8800, np.float32)
+    other = other_surface(older, home.coarse, home.fine, heights, "orog.nc")
+    assert list(unusual(older, other)) == [
+        "terrain beyond that of the training: not measured, the model folder does not state it"
+    ]
+    assert list(unusual(network, own)) == []

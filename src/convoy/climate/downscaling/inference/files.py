@@ -49,8 +49,7 @@ class Application:
         known = surface.with_truth
         self.variables = variables(stored.config, "" if known is None else _of_mask(known, extend))
         self._masked = None if known is None or extend else ~known
-        trained = stored.config.get("surface")
-        self._unusual = [] if trained is None else list(unusual(surface, trained))
+        self._unusual = list(unusual(stored, surface))
         ranges = stored.config["range"]
         self._record = Record(self.days, {name: ranges[name] for name in inputs.parts})
         self._means = {name: _Mean(name, inputs.part_of(name, self.days)) for name in inputs.parts}

@@ -16,6 +16,7 @@ from convoy.climate.data.sides import Side
 from convoy.climate.data.static_fields import above_sea_floor, heights, static_fields
 from convoy.climate.data.variables import ELEVATION
 from convoy.climate.downscaling.models import surfaces
+from convoy.climate.downscaling.models.stored import TRUTH
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 
@@ -131,11 +132,18 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
     return Surface(ELSEWHERE, coarse, fine, static, coarse_static, rows, columns)
 
 
-def unusual(surface: Surface, ranges: Mapping[str, Sequence[float]]) -> Iterator[str]:
+def unusual(stored: StoredModel, surface: Surface) -> Iterator[str]:
     """Warnings about terrain beyond that of the training, one line each.
 
-    ranges: `surface` of config.json.
+    A model folder from before these were stored does not tell: the lines say what is not measured.
     """
+    ranges: Mapping[str, Sequence[float]] | None = stored.config.get("surface")
+    if surface.place != ELSEWHERE and TRUTH not in stored.tensors:
+        yield "cells without a truth in training: not measured, the model folder does not state them"
+    if ranges is None:
+        if surface.place == ELSEWHERE:
+            yield "terrain beyond that of the training: not measured, the model folder does not state it"
+        return
     heights = surface.static[ELEVATION]
     low, high = ranges["elevation"]
     outside = (heights < low - _METRE) | (heights > high + _METRE)
