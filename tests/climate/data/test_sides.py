@@ -105,7 +105,7 @@ def test_cell_methods_that_contradict_the_variable_are_refused_unless_it_is_name
     ]
 
 
-def test_variables_are_found_by_their_standard_name(build):
+def test_variables_are_found_by_their_standard_name(build, build_refusal):
     def of(name, standard_name, values, units, **attributes):
         stated = {"units": units, "standard_name": standard_name, **attributes}
         return {name: (("time", "lat", "lon"), np.full((40, 20, 24), values, "f4"), stated)}
@@ -119,6 +119,16 @@ def test_variables_are_found_by_their_standard_name(build):
         **of("hus850", "specific_humidity", 0.004, "1"),
     }  # fmt: skip
     del x["tasmax"]
+    # The attributes decide, not the name.
+    named_otherwise = {**daily(name="tas"), "tas": (*daily()["tasmax"][:2], warmest["t"][2])}
+    found = build({"x.nc": named_otherwise}, {"fine": "x.nc", "factor": 4})[1]
+    assert found["inputs"] == ["tasmax"]
+    mean = {**warmest["t"][2], "cell_methods": "time: mean"}
+    line = build_refusal(
+        {"x.nc": {**daily(), "tasmax": (*daily()["tasmax"][:2], mean)}}, {"fine": "x.nc", "factor": 4}
+    )
+    assert "no variable tasmax (nor tx, " in line
+    assert "x.nc has tasmax (tas by its attributes)" in line
     heights = {**daily(), "h": (("lat", "lon"), np.full((20, 24), 700.0), {
         "units": "m", "standard_name": "surface_altitude"})}  # fmt: skip
     del heights["tasmax"]

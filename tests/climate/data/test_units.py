@@ -15,7 +15,8 @@ from tests.support.known import changed, real, right
     [
         ("K", lambda k: k), ("kelvin", lambda k: k), ("degC", lambda k: k - 273.15),
         ("C", lambda k: k - 273.15), ("Celsius", lambda k: k - 273.15), ("degrees_C", lambda k: k - 273.15),
-        ("°C", lambda k: k - 273.15), ("degF", lambda k: (k - 273.15) * 1.8 + 32),
+        ("°C", lambda k: k - 273.15), ("kelvins", lambda k: k), ("degreeC", lambda k: k - 273.15),
+        ("degree_Celsius", lambda k: k - 273.15), ("degF", lambda k: (k - 273.15) * 1.8 + 32),
     ],
 )  # fmt: skip
 def test_temperatures_become_kelvin(read, units, change):
@@ -26,6 +27,7 @@ def test_temperatures_become_kelvin(read, units, change):
     ("name", "ours", "units", "theirs"),
     [
         ("psl", 101_325.0, "hPa", 1013.25), ("psl", 101_325.0, "mb", 1013.25),
+        ("psl", 101_325.0, "bar", 1.01325), ("psl", 101_325.0, "kPa", 101.325),
         ("huss", 0.0075, "g kg-1", 7.5), ("huss", 0.0075, "g/kg", 7.5), ("huss", 0.0075, "1", 0.0075),
         ("huss", 0.0075, "kg kg**-1", 0.0075),
         ("pr", 1 / 86400, "mm day-1", 1), ("pr", 1 / 86400, "mm/d", 1), ("pr", 1 / 86400, "mm", 1),

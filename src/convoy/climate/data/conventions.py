@@ -239,11 +239,20 @@ def check_names(files: Sequence[xr.Dataset], settings: Settings) -> None:
 def listing(files: Sequence[xr.Dataset]) -> str:
     """The variables of the first of these files, in words."""
     words = [
-        f"{path_of(raw)} has {cut(', '.join(_data_variables(raw)), SHOWN_LIST) or 'none'}"
+        f"{path_of(raw)} has {cut(', '.join(_with_meaning(raw)), SHOWN_LIST) or 'none'}"
         for raw in files[:LISTED]
     ]
     more = len(files) - LISTED
     return "; ".join(words) + (f"; and {more:,} more files" if more > 0 else "")
+
+
+def _with_meaning(raw: xr.Dataset) -> list[str]:
+    """The variables, and where their attributes are those of another of ours, its name."""
+    rows = {stored: _meant(raw, stored) for stored in _data_variables(raw)}
+    return [
+        stored if row is None or row.name == stored else f"{stored} ({row.name} by its attributes)"
+        for stored, row in rows.items()
+    ]
 
 
 def _data_variables(raw: xr.Dataset) -> list[str]:
@@ -252,16 +261,20 @@ def _data_variables(raw: xr.Dataset) -> list[str]:
 
 
 def _find(raw: xr.Dataset, name: str, settings: Settings) -> str | None:
-    """The file's name of our variable `name`: by the settings, our name, a standard name or a synonym."""
+    """The file's name of our variable `name`: by the settings, our name, a standard name or a synonym.
+
+    A variable whose standard name and cell methods are those of another is that one, whatever its name.
+    """
     given = settings.get(name)
     if given is not None and given.name in raw.variables:
         return given.name
     taken = {other.name for other in settings.values()}
     free = {stored: _meant(raw, stored) for stored in _data_variables(raw) if stored not in taken}
+    own = row_of(name)
     claims = (
-        [stored for stored in free if stored.lower() == name.lower()],
-        [stored for stored, row in free.items() if row is not None and row.name == name],
-        [stored for stored, row in free.items() if row is None and stored.lower() in row_of(name).synonyms],
+        [stored for stored, row in free.items() if stored.lower() == name.lower() and row in (None, own)],
+        [stored for stored, row in free.items() if row == own],
+        [stored for stored, row in free.items() if row is None and stored.lower() in own.synonyms],
     )
     fitting = next(filter(None, claims), [])
     if len(fitting) > 1:
