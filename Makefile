@@ -10,7 +10,6 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; \
 	done)
-UV_VERSION := 0.13.9
 # On two cores: tests wait for servers and child processes nearly half of their time.
 WORKERS ?= 3
 BIN := $(CURDIR)/.venv/bin
@@ -36,6 +35,9 @@ STAMPED = { echo "$(CURDIR)"; cat requirements.lock pyproject.toml; }
 setup:  ## Make .venv/ from requirements.lock; nothing to do where it is up to date
 	@if $(STAMPED) | cmp -s - $(STAMP); then exit 0; fi; $(MAKE) _setup
 
+# The installer's own version and hashes.
+UV_OF_LOCK := awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock
+
 .PHONY: _setup
 _setup:
 	@if [ -z "$(PYTHON)" ]; then echo "setup: no Python 3.11 or 3.12 found; name one: make PYTHON=... setup" >&2; exit 2; fi
@@ -47,8 +49,8 @@ _setup:
 		$(CLEAN) $(PYTHON) -m venv --clear .venv || { echo "setup: $(PYTHON) cannot make an environment with pip" \
 			"(on Debian: apt-get install python3-venv)" >&2; exit 2; }; \
 	fi; rm -f $(STAMP)
-	@echo "setup: uv $(UV_VERSION)"
-	@$(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(UV_OF_LOCK) > .venv/uv.txt; echo "setup: $$(head -n 1 .venv/uv.txt | cut -d ' ' -f 1)"
+	@$(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r .venv/uv.txt
 	@echo "setup: the packages of requirements.lock (about 7 GB on disk)"
 	@# Compiled here: under PYTHONDONTWRITEBYTECODE every start would compile anew what it imports.
 	@$(CLEAN) $(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock

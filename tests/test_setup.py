@@ -1,5 +1,6 @@
 """`make setup` empties no folder that it did not make."""
 
+import re
 import shutil
 import subprocess
 
@@ -23,3 +24,16 @@ def test_setup_refuses_a_link_and_a_folder_of_others(tmp_path, link, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert (folder / "keep.txt").read_text() == "mine"
+
+
+def test_the_installer_itself_is_installed_with_its_hashes():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    (entry,) = re.findall(r"^uv==.*\n(?: +--hash=.*\n)+", lock, flags=re.MULTILINE)
+    asked = 'include Makefile\nshow:\n\t@$(UV_OF_LOCK)\n\t@grep -n "pip install" Makefile\n'
+    done = subprocess.run(
+        ["make", "-f", "-", "show"], cwd=ROOT, input=asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(entry)
+    assert "hash" in entry
+    by_pip = [line for line in done.stdout.splitlines() if "-m pip install" in line]
+    assert [("--require-hashes" in line, ".venv/uv.txt" in line) for line in by_pip] == [(True, True)]

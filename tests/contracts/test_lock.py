@@ -1,8 +1,11 @@
 """requirements.lock: exact versions with hashes that satisfy pyproject.toml, and no host named."""
 
+import ast
 import itertools
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 from packaging.markers import Marker
@@ -54,3 +57,18 @@ def test_every_line_is_an_exact_version_a_hash_or_a_comment():
 
 def test_the_lock_names_no_host():
     assert not re.search(r"https?://|file:|index-url|find-links", LOCK)
+
+
+def test_every_package_that_is_imported_is_declared():
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    makers = packages_distributions()
+    undeclared = {}
+    for path in [*ROOT.glob("src/convoy/**/*.py"), *ROOT.glob("pipelines/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [str(node.module)]
+            for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"convoy"}:
+                if not declared & {canonicalize_name(maker) for maker in makers.get(name, [name])}:
+                    undeclared[name] = path.relative_to(ROOT).as_posix()
+    assert undeclared == {}

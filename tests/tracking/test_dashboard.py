@@ -1,6 +1,7 @@
 """The dashboard's process: its port, its server and how both end."""
 
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -9,12 +10,17 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
 import pytest
 
+from convoy.core.errors import ConvoyError
+from convoy.projects import TASKS
+from convoy.tracking import store
+from convoy.tracking.dashboard import server, views
 from tests.tracking.servers import (
     DASHBOARD,
     dashboard,
@@ -72,6 +78,9 @@ def test_it_ends_at_ctrl_c_and_leaves_no_process(empty: Path, tmp_path: Path) ->
         asked = urllib.request.Request(f"http://127.0.0.1:{found}/", headers={"Host": "example.org"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(asked)
+        for path in ("ajax-api/3.0/mlflow/assistant/config", "gateway/mlflow/v1/chat/completions"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://127.0.0.1:{found}/{path}")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     assert log.read_text().endswith("dashboard: ended\n")
@@ -156,3 +165,71 @@ def test_a_port_that_is_none_is_refused_in_one_line(empty: Path, port: str) -> N
     assert done.returncode == 2
     assert done.stdout.startswith(f"convoy: port {port}: expected 1 to 65535")
     assert done.stdout.count("\n") == 1
+
+
+def test_the_server_starts_before_a_store_that_is_there_is_looked_at(
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both take as long, so that one after the other took twice the time of MLflow's own server."""
+    happened: list[str] = []
+
+    class Started:
+        def answers(self) -> bool:
+            happened.append("answers")
+            return True
+
+    @contextlib.contextmanager
+    def serving(port: int) -> Iterator[Started]:
+        happened.append(capsys.readouterr().out.splitlines()[0])
+        yield Started()
+
+    def client() -> None:
+        happened.append("client")
+        raise ConvoyError("enough")
+
+    monkeypatch.chdir(empty)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(server, "_serving", serving)
+    monkeypatch.setattr(store, "client", client)
+    monkeypatch.setattr(store, "make_settings", lambda: None)
+    for made, expected in ((True, ["dashboard: starting MLflow's server", "client"]), (False, ["client"])):
+        happened.clear()
+        monkeypatch.setattr(store, "is_made", lambda made=made: made)
+        with pytest.raises(ConvoyError, match="enough"):
+            server.serve(free_port(), lambda: ())
+        assert happened == expected
+
+
+ODD_TAGS: tuple[object, ...] = (
+    "", "{", "null", "3", "[]", "{}", {"state": None}, {"state": "["}, {"state": "[]"}, {"state": "{}"},
+    {"state": "[" * 100_000}, {"state": {"orderByAsc": True}}, "[" * 100_000, "\ud800", {"state": "NaN"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", ODD_TAGS)
+def test_a_tag_of_ours_with_a_wrong_value_changes_nothing(tag: object) -> None:
+    value = tag if isinstance(tag, str) else json.dumps(tag)
+    assert views.saved({views.TAG: value}) is None
+
+
+def test_a_view_with_a_wrong_value_changes_nothing() -> None:
+    good = views.state(TASKS[0])
+    for wrong in (
+        {**good, "orderByAsc": "yes"},
+        {**good, "selectedColumns": {}},
+        {**good, "columnWidths": None},
+    ):
+        assert views.saved({views.TAG: json.dumps({"state": json.dumps(wrong)})}) is None
+    assert views.saved(views.tags(TASKS[0])) == json.loads(json.dumps(good))
+
+
+def test_the_front_page_is_served_where_the_store_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def broken(self: MlflowClient) -> None:
+        raise MlflowException("no such table")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr(MlflowClient, "search_experiments", broken)
+    assert server._first_visit() == {key: json.dumps(value) for key, value in server.FIRST_VISIT.items()}

@@ -1,11 +1,15 @@
 """`convoy dashboard`: MLflow's web pages."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convoy.cli.options import in_repository
 from convoy.core.stage import guarded
+
+if TYPE_CHECKING:
+    from convoy.tasks import TaskSpec
 
 EXAMPLE = """\b
 Example:
@@ -24,8 +28,13 @@ def dashboard(
 
 
 def _dashboard(port: int) -> None:
-    from convoy.projects import TASKS
     from convoy.tracking.dashboard.server import serve
 
     in_repository()
-    serve(port, TASKS)
+    serve(port, _tasks)
+
+
+def _tasks() -> "Sequence[TaskSpec]":
+    from convoy.projects import TASKS
+
+    return TASKS

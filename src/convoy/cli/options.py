@@ -87,12 +87,16 @@ def in_repository() -> None:
 def stored_model(named: str) -> "tuple[StoredModel, str]":
     """The model that a folder's path or a URI of MLflow's names, and the sha256 of its manifest.
 
+    A folder holds files and folders. A link to a file counts as the file, since DVC makes such links under
+    `cache.type symlink`; pipes, sockets and links that lead elsewhere are refused.
+
     Raises ConvoyError for a model that is not there or was changed, a store that cannot be reached, and any
     other URI. Nothing is read through a pickle, nor through MLflow's own loaders.
     """
     from convoy.core import artifact, files
 
     if _URI.match(named) is None:
+        _refuse_odd(Path(named))
         return artifact.read(Path(named)), files.sha256(Path(named) / files.MANIFEST)
     if not named.startswith(("models:", "runs:")):
         raise ConvoyError(
@@ -112,6 +116,13 @@ def stored_model(named: str) -> "tuple[StoredModel, str]":
             return stored(client, named, [task.serving.loader for task in TASKS])
     except OutOfReachError as error:
         raise ConvoyError(error.message, hint="name a model folder, or try again") from None
+
+
+def _refuse_odd(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() and (path.is_symlink() or not path.is_dir()):
+            what = "a link that leads to no file" if path.is_symlink() else "neither a file nor a folder"
+            raise ConvoyError(what, path=path, hint="remove it")
 
 
 def pairs(option: str, text: str, example: str) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Runs in MLflow: found by a tag or made once; sending points again does not duplicate them."""
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convoy.tracking import store
+from convoy.tracking.scratch_io import scratch as scratch_folder
 from convoy.training.event_log import Event, Record
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def system_points(samples: Sequence[Sample], first: int) -> "list[Metric]":
 
 def upload(client: "MlflowClient", run_id: str, files: Mapping[str, Path]) -> None:
     """Copy files into the run's artifacts, each under its path there."""
-    with tempfile.TemporaryDirectory(prefix="convoy-upload-") as folder:
+    with scratch_folder("upload") as folder:
         for name, path in files.items():
             target = Path(folder, name)
             target.parent.mkdir(parents=True, exist_ok=True)

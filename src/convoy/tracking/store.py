@@ -93,9 +93,7 @@ def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
 
     Raises ConvoyError where it cannot be reached, or was made by another version of MLflow.
     """
-    _credentials_to_variables()
-    for name, value in {**_SETTINGS, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}.items():
-        os.environ.setdefault(name, value)
+    make_settings(timeout)
     probe(uri(), shown(), timeout)
     import mlflow
 
@@ -108,6 +106,19 @@ def client(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
             if (path := sqlite_file(uri())) is not None:
                 _readers_do_not_wait(path)
     return found
+
+
+def make_settings(timeout: int = PUBLISH_TIMEOUT) -> None:
+    """Make MLflow's settings for this process and its children."""
+    _credentials_to_variables()
+    for name, value in {**_SETTINGS, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout)}.items():
+        os.environ.setdefault(name, value)
+
+
+def is_made() -> bool:
+    """Whether a SQLite store is there, or the store is another one, which is not made here."""
+    path = sqlite_file(uri())
+    return path is None or (path.is_file() and path.stat().st_size > 0)
 
 
 def _credentials_to_variables() -> None:

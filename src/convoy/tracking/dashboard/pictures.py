@@ -4,7 +4,6 @@ A description shows a picture in its full size, and one that is wider than the p
 page. Charts show pictures whose names have the form of `MlflowClient.log_image`.
 """
 
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from convoy.tracking import runs
+from convoy.tracking.scratch_io import scratch as scratch_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +30,7 @@ def upload(
 
     Returns the markdown that shows each picture in the run's description.
     """
-    with tempfile.TemporaryDirectory(prefix="convoy-pictures-") as name:
+    with scratch_folder("pictures") as name:
         folder = Path(name)
         more: dict[str, Path] = {}
         for picture in shown:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ _PATIENCE = 120.0  # seconds until the server must answer: on a cold disk its im
 _STARTED_HERE = "CONVOY_DASHBOARD"  # environment variable of the server: a random word of its dashboard
 _STARTED_BY = "/convoy/started-by"  # the path at which the server returns it
 
+CLOSED = ("/ajax-api/3.0/mlflow/assistant", "/gateway/")
+"""Begins the paths that are not served: MLflow's assistant, and its gateway to language models."""
 FIRST_VISIT = {
     "mlflow.workflowType_v1": "machine_learning",
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True,
@@ -54,23 +56,30 @@ if (!location.hash) location.replace("#/experiments");
 })(%s)"""
 
 
-def serve(port: int, tasks: Sequence[TaskSpec]) -> None:
-    """Serve until Ctrl-C; where MLFLOW_TRACKING_URI names a server, print its address."""
+def serve(port: int, tasks: Callable[[], Sequence[TaskSpec]]) -> None:
+    """Serve until Ctrl-C; where MLFLOW_TRACKING_URI names a server, print its address.
+
+    `tasks` returns the tasks; it is called while the server starts, since it may have much to import.
+    """
     if not 0 < port < 65536:
         raise ConvoyError(f"port {port}: expected 1 to 65535, such as `convoy dashboard --port 8000`")
     if store.is_server():
         print(f"dashboard: the runs are on a server: open {store.shown()}")
         return
-    client = store.client()
     print("dashboard: starting MLflow's server", flush=True)
+    store.make_settings()
+    # A store that is there is looked at while its server starts, which takes as long.
+    client = None if store.is_made() else store.client()
+    found: Sequence[TaskSpec] = ()
     interrupt = signal.getsignal(signal.SIGINT)
     with interrupts.until_ctrl_c():
         for chosen in _free_ports(port):
             signal.signal(signal.SIGINT, interrupt)
             with _serving(chosen) as server:
+                client, found = client or store.client(), found or tasks()
                 if not server.answers():
                     continue
-                print("\n".join(_guide(client, tasks, f"http://{HOST}:{chosen}/")), flush=True)
+                print("\n".join(_guide(client, found, f"http://{HOST}:{chosen}/")), flush=True)
                 server.process.wait()
                 raise server.failure("the server ended by itself")
     print("dashboard: ended")
@@ -85,7 +94,23 @@ def app() -> Any:
         threading.Thread(target=_end_with_the_dashboard, daemon=True).start()
         pages.add_url_rule(_STARTED_BY, view_func=lambda: os.environ[_STARTED_HERE])
     pages.after_request(_with_first_visit)
+    server.add_middleware(_Closed)
     return server
+
+
+class _Closed:
+    """The server without interfaces that nothing here needs and that run commands or call services."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(CLOSED):
+            headers = [(b"content-type", b"text/plain")]
+            await send({"type": "http.response.start", "status": 404, "headers": headers})
+            await send({"type": "http.response.body", "body": b"not served by convoy dashboard"})
+        else:
+            await self._inner(scope, receive, send)
 
 
 def _free_ports(wanted: int) -> Iterator[int]:
@@ -235,9 +260,13 @@ def _with_first_visit(response: "Response") -> "Response":
 def _first_visit() -> dict[str, str]:
     """Initial values of the browser's local storage: key -> JSON."""
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     kept: dict[str, Any] = dict(FIRST_VISIT)
-    for experiment in MlflowClient(store.uri(), store.uri()).search_experiments():
+    experiments: Sequence[Any] = ()
+    with contextlib.suppress(MlflowException):  # which the page itself then shows
+        experiments = MlflowClient(store.uri(), store.uri()).search_experiments()
+    for experiment in experiments:
         arranged = views.saved(experiment.tags)
         if arranged is not None:
             identity = experiment.experiment_id

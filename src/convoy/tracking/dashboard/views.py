@@ -30,10 +30,23 @@ def tags(task: TaskSpec) -> dict[str, str]:
 
 def saved(tags: Mapping[str, str]) -> dict[str, Any] | None:
     """The view among an experiment's tags; None where there is none, or its tag has another form."""
-    with contextlib.suppress(KeyError, ValueError, TypeError):
-        state = json.loads(json.loads(tags[TAG])["state"])
-        return state if isinstance(state, dict) else None
+    with contextlib.suppress(KeyError, ValueError, TypeError, RecursionError):
+        found = json.loads(json.loads(tags[TAG])["state"], parse_constant=_no_number)
+        if isinstance(found, dict) and all(type(found[name]) is kind for name, kind in _FORM.items()):
+            return found
     return None
+
+
+_FORM = {
+    "searchFilter": str, "orderByKey": str, "orderByAsc": bool, "selectedColumns": list, "columnOrder": list,
+    "columnWidths": dict, "runsExpanded": dict, "runsVisibilityMap": dict, "compareRunCharts": list,
+    "compareRunSections": list, "globalLineChartConfig": dict,
+}  # fmt: skip
+"""Types of some keys of a view, without which the pages show nothing."""
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def state(task: TaskSpec) -> dict[str, Any]:

@@ -6,7 +6,6 @@ replaced since, cannot be compared and are marked "not here".
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from convoy.tracking.outputs import EVALUATION, Trained, trained
 from convoy.tracking.registry.listing import all_versions, no_such_version
 from convoy.tracking.registry.loading import about_copy
 from convoy.tracking.runs import PARENT
+from convoy.tracking.scratch_io import scratch as scratch_folder
 from convoy.training.event_log import git, repository
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class _Chain:
 
         outs = {path: md5 for entry in model.stages for path, md5 in entry.outs.items()}
         nodes = []
-        with tempfile.TemporaryDirectory(prefix="convoy-lineage-") as scratch:
+        with scratch_folder("lineage") as scratch:
             for name, path in model.evaluation.items():
                 name, md5 = f"{EVALUATION}/{name}", self._recorded_md5(path.as_posix(), outs)
                 if md5 is None:
@@ -295,7 +295,7 @@ def _stored_fault(
     content = version.tags.get("convoy.content")
     if content is None:
         return "no tag convoy.content, so `convoy publish` did not make it"
-    with tempfile.TemporaryDirectory(prefix="convoy-lineage-") as scratch:
+    with scratch_folder("lineage") as scratch:
         try:
             place = client.get_model_version_download_uri(version.name, version.version)
             folder = Path(download_artifacts(place, dst_path=scratch, tracking_uri=client.tracking_uri))

@@ -1,7 +1,6 @@
 """Promotion evidence: metrics, stored model and case-by-case results of a version and of the champion."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from convoy.tracking import dvclock
 from convoy.tracking.outputs import EVALUATION
 from convoy.tracking.registry import loading
 from convoy.tracking.registry.state import name, record
+from convoy.tracking.scratch_io import scratch as scratch_folder
 from convoy.training.event_log import repository
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Evidence:
 
 def collect(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> Evidence:
     """The evidence on a version; ConvoyError where its run lacks it."""
-    with tempfile.TemporaryDirectory(prefix="convoy-evidence-") as scratch:
+    with scratch_folder("evidence") as scratch:
         folder = _download(client, version, scratch)
         return Evidence(read_json(folder / METRICS), task.versions.read(folder / task.versions.file))
 

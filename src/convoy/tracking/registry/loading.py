@@ -1,7 +1,6 @@
 """Loads models by MLflow's URIs, without MLflow's own loader: the folder is checked before it is used."""
 
 import re
-import tempfile
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from convoy.core.mlmodel import MLMODEL, check
 from convoy.core.printable import reason
 from convoy.tasks import ServedModel, Serving
 from convoy.tracking.registry.listing import CONTENT, all_versions, no_such_version
+from convoy.tracking.scratch_io import scratch as scratch_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +34,7 @@ def stored(client: "MlflowClient", uri: str, loaders: Collection[str]) -> tuple[
     """
     from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory(prefix="convoy-model-") as scratch:
+    with scratch_folder("model") as scratch:
         try:
             place, content = _resolve(client, uri)
             checked = check(_download(client, place, scratch), loaders, content)

@@ -1,7 +1,6 @@
 """Publishes model versions: a network with new content becomes a version of its task's registered model."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ from convoy.tracking import runs
 from convoy.tracking.outputs import Trained
 from convoy.tracking.registry import packaging
 from convoy.tracking.registry.listing import CHALLENGER, CONTENT, all_versions
+from convoy.tracking.scratch_io import scratch as scratch_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -124,7 +124,7 @@ def _logged(client: "MlflowClient", experiment: str, trained: Trained, run: "Run
 def _upload(client: "MlflowClient", trained: Trained, run_id: str, model_id: str) -> None:
     serving = trained.task.serving
     examples = serving.examples(trained.task.outputs.root)
-    with tempfile.TemporaryDirectory(prefix="convoy-model-") as folder:
+    with scratch_folder("model") as folder:
         target = packaging.save(serving, trained.folder, examples, Path(folder) / "model", run_id, model_id)
         client.log_model_artifacts(model_id, str(target))
 
