@@ -87,6 +87,37 @@ def test_the_certificate_of_embeddings_is_among_them(project, version):
     assert f"{certificate}: accepted: of other embeddings by these weights" in fault(EMBEDDINGS)
 
 
+def test_accepted_embeddings_and_the_registered_version_name_each_other(project, version):
+    """In a store of versions as well, and where the model is no longer in the workspace."""
+    store.client().set_registered_model_alias("streamrec-text", "champion", version.version)
+    run = convoy(project, "accept", EMBEDDINGS, "--out", "certificate", "--into", "kept")
+    assert run.returncode == 0, run.stdout
+    named = f"models:/streamrec-text/{version.version} @champion"
+    assert f"model: {named}" in run.stdout.splitlines()
+    (kept,) = (project / "kept/versions").iterdir()
+    place = kept.relative_to(project)
+    for path in (FOLDER, "data/streamrec/acceptance"):
+        shutil.rmtree(project / path, ignore_errors=True)
+    lines = told(place / "embeddings")
+    assert any(line.endswith(f"{place}/certificate.json: accepted  ok") for line in lines)
+    assert any(f"{named} (textcnn): content" in line for line in lines)
+    certificate = json.loads((kept / "certificate.json").read_text())
+    certificate["embeddings"]["manifest_sha256"] = "0" * 64
+    write_json(kept / "certificate.json", certificate)
+    assert "certificate.json: accepted: of other embeddings" in fault(place / "embeddings")
+
+
+def test_accepting_does_not_depend_on_the_store(project):
+    accept = ("accept", EMBEDDINGS, "--out", "certificate")
+    run = convoy(project, *accept, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    assert run.returncode == 0
+    assert "model: its version is not known: MLflow at http://127.0.0.1" in run.stdout
+    run = convoy(project, *accept, MLFLOW_TRACKING_URI=f"sqlite:///{project / 'none.db'}")
+    assert run.returncode == 0
+    assert "model: " not in run.stdout
+    assert not (project / "none.db").exists()
+
+
 def test_back_from_a_version_and_from_a_run_to_the_embeddings(project, version):
     store.client().set_registered_model_alias("streamrec-text", "champion", version.version)
     for uri in (

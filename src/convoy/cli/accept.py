@@ -154,6 +154,8 @@ def _accept(given: _Given, out: Path | None, into: Path | None) -> None:
     print(f"\n{one_line(found['words'][0])}\ncertificate: {one_line(folder / 'certificate.html')}")
     if kept:
         print(one_line(kept))
+    if (registered := _registered(str(case.version.manifest.get("weights_sha256")))) is not None:
+        print(one_line(registered))
     if not is_accepted(results):
         names = ", ".join(result.check.name for result in results if result.state == "failed")
         raise NotAcceptedError(f"not accepted: {names}", path=given.path)
@@ -174,6 +176,28 @@ def _into(
     offer = versions_io.Offer(path, case.version.sha256, found, html, alignment, churn)
     name, moved = versions_io.accept(store, offer)
     return f"{store}: {name} is the accepted version{'' if moved else ' already'}"
+
+
+def _registered(weights: str) -> str | None:
+    """The registered version with the weights that made the embeddings, in words; None without a store.
+
+    A store that cannot be read does not change whether embeddings are accepted.
+    """
+    from convoy.tracking import store
+
+    try:
+        if not store.exists():
+            return None
+        from convoy.projects import TASKS
+        from convoy.tracking.registry.listing import of_weights, with_aliases
+
+        client = store.existing(store.LIVE_TIMEOUT)
+        with store.reachable():
+            found = of_weights(client, [task.registered for task in TASKS], weights)
+            named = ", ".join(with_aliases(client, version) for version in found)
+    except ConvoyError as error:
+        return f"model: its version is not known: {error}"
+    return f"model: {named or f'no registered version has its weights, sha256 {weights[:12]}'}"
 
 
 @contextmanager

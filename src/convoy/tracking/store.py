@@ -130,6 +130,12 @@ def _credentials_to_variables() -> None:
         os.environ["MLFLOW_TRACKING_URI"] = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
+def exists() -> bool:
+    """Whether a store is named or was made; a server is not asked."""
+    path = sqlite_file(uri())
+    return path is None or path.is_file()
+
+
 def existing(timeout: int = PUBLISH_TIMEOUT) -> "MlflowClient":
     """A client of an existing store; ConvoyError where there is none."""
     path = sqlite_file(uri())

@@ -20,7 +20,7 @@ from convoy.tracking import dvclock, store
 from convoy.tracking.lineage.tree import Node, checked
 from convoy.tracking.lineage.workspace import SHORT, Workspace
 from convoy.tracking.outputs import EVALUATION, Trained, trained
-from convoy.tracking.registry.listing import all_versions, no_such_version
+from convoy.tracking.registry.listing import all_versions, no_such_version, of_weights, with_aliases
 from convoy.tracking.registry.loading import about_copy
 from convoy.tracking.runs import PARENT
 from convoy.tracking.scratch_io import scratch as scratch_folder
@@ -73,7 +73,7 @@ class _Chain:
 
     def __init__(self, root: Path, tasks: Sequence[TaskSpec]) -> None:
         datasets = [task.outputs.root / name for task in tasks for name in task.outputs.datasets]
-        self.workspace = Workspace(root, datasets, self._registered)
+        self.workspace = Workspace(root, datasets, self._registered, self._of_weights)
         self.tasks = tasks
         self.loaders = tuple(task.serving.loader for task in tasks)
         self._client: MlflowClient | None = None
@@ -119,6 +119,15 @@ class _Chain:
             return [Node(cut(str(error), _LONGEST), "not here")]
         return nodes or [Node(f"no registered version has the content {content[:SHORT]}", "not here")]
 
+    def _of_weights(self, digest: str) -> list[Node]:
+        """The versions in the store that have these weights; none where it cannot be read."""
+        with contextlib.suppress(ConvoyError):
+            client = self.client()
+            with store.reachable():
+                names = [task.registered for task in self.tasks]
+                return [self._version(version) for version in of_weights(client, names, digest)]
+        return []
+
     def _all_versions(self) -> "list[ModelVersion]":
         client = self.client()
         return [version for task in self.tasks for version in all_versions(client, task.registered)]
@@ -129,12 +138,10 @@ class _Chain:
     def _version(self, version: "ModelVersion", with_run: bool = True) -> Node:
         """A registered version: a check of its stored files, and its run."""
         client, content = self.client(), version.tags.get("convoy.content", "")
-        found = client.get_registered_model(version.name).aliases.items()
-        aliases = "".join(f" @{alias}" for alias, number in found if str(number) == str(version.version))
         uri = f"models:/{version.name}/{version.version}"
         kind = version.tags.get("convoy.model")
         node = checked(
-            f"{uri}{aliases} ({kind}): content {content[:SHORT]}",
+            f"{with_aliases(client, version)} ({kind}): content {content[:SHORT]}",
             _stored_fault(client, version, uri, self.loaders),
         )
         if with_run and version.run_id is not None:

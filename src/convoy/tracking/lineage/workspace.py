@@ -18,10 +18,11 @@ from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
 from convoy.core.printable import cut, reason
 from convoy.embeddings import io as embeddings
+from convoy.embeddings.versions_io import CERTIFICATE
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.lineage.tree import Node, checked
-from convoy.tracking.registry.certificates import certificates
+from convoy.tracking.registry.certificates import certificate_in, certificates
 
 SHORT = 12  # characters of a hash that are shown
 _NAMED = 3  # changed files that a line names
@@ -30,12 +31,17 @@ _NAMED = 3  # changed files that a line names
 class Workspace:
     """The checkout at `root`; `registered` returns the nodes of the versions with a model folder's content.
 
+    `of_weights` returns those of the versions with weights, by sha256, of which there is no folder.
     `datasets` are the paths of the tasks' data, below `root`.
     """
 
-    def __init__(self, root: Path, datasets: Sequence[Path], registered: Callable[[str], list[Node]]) -> None:
+    def __init__(
+        self, root: Path, datasets: Sequence[Path], registered: Callable[[str], list[Node]],
+        of_weights: Callable[[str], list[Node]],
+    ) -> None:  # fmt: skip
         """Raise ConvoyError for a dvc.lock that is incomplete; it may be missing."""
-        self.root, self._datasets, self._registered = root, datasets, registered
+        self.root, self._datasets = root, datasets
+        self._registered, self._of_weights = registered, of_weights
         there = (root / "dvc.lock").is_file()
         self.lock: dict[str, Entry] = dvclock.read(root / "dvc.lock") if there else {}
         self.makers = {path: entry for entry in self.lock.values() for path in entry.outs}
@@ -97,14 +103,20 @@ class Workspace:
     def _certificates(self, folder: Path, weights: str) -> list[Node]:
         """Certificates of embeddings by these weights; one of other embeddings by them differs."""
         manifest = sha256(folder / embeddings.MANIFEST)
+        roots = sorted({path.parent for path in self._datasets})
+        found = [
+            one for root in roots for one in certificates(self.root / root) if one.weights_sha256 == weights
+        ]
+        # A store of versions has the certificate next to the embeddings; the workspace may have later ones.
+        kept = certificate_in(folder.parent / CERTIFICATE)
+        if kept is not None:
+            found = [kept, *(one for one in found if one.manifest_sha256 == manifest)]
         return [
             checked(
                 f"{self.name(one.path)}: {one.words}",
                 None if one.manifest_sha256 == manifest else "of other embeddings by these weights",
             )
-            for root in sorted({path.parent for path in self._datasets})
-            for one in certificates(self.root / root)
-            if one.weights_sha256 == weights
+            for one in found
         ]
 
     def model(self, folder: Path) -> Node:
@@ -169,7 +181,7 @@ class Workspace:
             node = checked(f"{text} of {name}", f"it has other weights now, {folders[name][:SHORT]}")
             node.below.append(self.model(self.root / name))
             return node
-        return Node(f"{text}: of no model folder here", "not here")
+        return Node(f"{text}: of no model folder here", "not here", self._of_weights(digest))
 
     def _catalogue(self, digest: str, entry: Entry | None) -> Node:
         text = f"catalogue sha256 {digest[:SHORT]}"

@@ -35,18 +35,18 @@ class Certificate:
 
 def certificates(root: Path) -> Iterator[Certificate]:
     """The certificates below the folder of a task's outputs; files that are none are left out."""
-    for path in sorted(root.glob(PATTERN)):
-        with contextlib.suppress(ConvoyError, OSError, KeyError, TypeError, AttributeError):
-            found = read_json(path)
-            named, checks = found["embeddings"], found["checks"].items()
-            failed = tuple(name for name, check in checks if check["state"] == "failed")
-            yield Certificate(
-                path,
-                str(named["weights_sha256"]),
-                str(named["manifest_sha256"]),
-                found["accepted"] is True,
-                failed,
-            )
+    return filter(None, map(certificate_in, sorted(root.glob(PATTERN))))
+
+
+def certificate_in(path: Path) -> Certificate | None:
+    """The certificate in a file; None where there is none."""
+    with contextlib.suppress(ConvoyError, OSError, KeyError, TypeError, AttributeError):
+        found = read_json(path)
+        named, checks = found["embeddings"], found["checks"].items()
+        failed = tuple(name for name, check in checks if check["state"] == "failed")
+        weights, manifest = str(named["weights_sha256"]), str(named["manifest_sha256"])
+        return Certificate(path, weights, manifest, found["accepted"] is True, failed)
+    return None
 
 
 def of_version(repository: Path, task: TaskSpec, kind: str, content: str) -> Certificate | None:

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from convoy.core import artifact
+from convoy.core.files import MANIFEST, read_json
 from convoy.core.mlmodel import DATA, MLMODEL
 from convoy.report.io import columns, read_curve
 from convoy.tasks import TaskSpec
 from convoy.tracking import runs
 from convoy.tracking.outputs import Trained
 from convoy.tracking.registry import packaging
-from convoy.tracking.registry.listing import CHALLENGER, CONTENT, all_versions
+from convoy.tracking.registry.listing import CHALLENGER, CONTENT, WEIGHTS, all_versions
 from convoy.tracking.scratch_io import scratch as scratch_folder
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def ensure(client: "MlflowClient", experiment: str, trained: Trained, run: "Run"
     figures = trained.figures
     tags = {
         CONTENT: trained.content,
+        WEIGHTS: read_json(trained.folder / MANIFEST)["files"][artifact.WEIGHTS]["sha256"],
         "convoy.model": trained.model,
         "convoy.lock_key": trained.key,
         "convoy.test_split": trained.test_split,
