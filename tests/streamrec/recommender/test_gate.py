@@ -162,6 +162,30 @@ def test_ids_that_lost_their_leading_zeros_are_caught():
         cleaned(item_id=[one.lstrip("0") or "0" for one in column("item_id")])
 
 
+def test_an_id_of_zeros_alone_that_lost_them_is_caught():
+    known = pa.array(["00", *(f"{number:05d}" for number in range(1, 50))])
+    ids = [one if one != "00000" else "0" for one in column("item_id")]
+    _, counts = cleaning.clean(rows(item_id=ids), known, None, PARAMS)
+    assert counts["lost_zeros"] == counts["unknown_items"] == ids.count("0") > 0
+
+
+@pytest.mark.parametrize("change", [lambda one: f" {one}\t", lambda one: one.replace("é", "e\u0301")])
+def test_ids_with_blanks_or_in_another_unicode_form_are_named(change):
+    known = pa.array([f"é{number}" for number in range(50)])
+    ids = [change(f"é{number % 50}") for number in range(N)]
+    with pytest.raises(ConvoyError, match="with blanks or in another Unicode form than NFC"):
+        cleaning.clean(rows(item_id=ids), known, None, PARAMS)
+
+
+def test_times_beyond_every_unit_are_none():
+    times = ["9" * 30 if number < 3 else one for number, one in enumerate(column("timestamp"))]
+    events, counts = cleaned(timestamp=times)
+    assert (counts["missing_times"], counts["times_of_other_units"], len(events)) == (3, 0, N - 3)
+    for wrong in ("0", "-5", "inf", "9" * 30):
+        with pytest.raises(ConvoyError, match=f"none of the {N} rows has .*; found missing times: {N}"):
+            cleaned(timestamp=[wrong] * N)
+
+
 def test_swapped_columns_are_named():
     with pytest.raises(ConvoyError, match="the two columns are swapped"):
         cleaned(user_id=column("item_id"), item_id=column("user_id"))

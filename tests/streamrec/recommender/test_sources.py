@@ -57,6 +57,18 @@ def test_parquet_times_and_ids_as_floats(tmp_path):
         ("a.csv", "user_id,item_id,timestamp\n1,2,3\n", {"rating": "stars"}, r"no column stars"),
         ("a.csv", "user_id,item_id,timestamp\n", {}, "no rows"),
         ("a.csv", "user_id,item_id,timestamp\n1,2\n", {}, "row 1 has 2 fields"),
+        (
+            "a.csv",
+            "user_id,item_id,timestamp\n1,2,3\n",
+            {"user_id": "item_id"},
+            "the column 'item_id' is named as user_id and as item_id",
+        ),
+        (
+            "a.csv",
+            "user_id,user_id,item_id,timestamp\n1,2,3,4\n",
+            {},
+            "2 columns are called 'user_id'",
+        ),
         ("a.txt", "x", {}, r"unknown format '.txt'"),
         ("a.parquet", "PAR1", {}, "cannot be read as parquet"),
         ("a.jsonl", "[1]\n", {}, "item 1 holds a JSON single value"),

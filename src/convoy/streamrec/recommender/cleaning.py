@@ -1,6 +1,7 @@
 """Real interactions cleaned: ids mapped, times in seconds, ratings turned into clicks, negatives drawn."""
 
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from convoy.streamrec.recommender.params import InteractionsParams
 # Powers of ten between the units of times since 1970: 1e11 s is in the year 5138, 1e11 ms in 1973.
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _UNIT_BOUNDS = (1e11, 1e14, 1e17)
+_LATEST = 1e20  # ns, and no time in any unit
 _TRUE, _FALSE = ("1", "1.0", "true", "t", "yes"), ("0", "0.0", "false", "f", "no")
 
 
@@ -59,7 +61,12 @@ def clean(
     ).filter(pa.array(usable))
     events, counts["repeated"] = _once(events)
     if len(events) == 0:
-        raise ConvoyError("no row with an id, a time and a rating is left", path=params.source)
+        lacking = {name: count for name, count in counts.items() if name.startswith("missing_") and count}
+        found = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in lacking.items())
+        raise ConvoyError(
+            f"none of the {len(raw):,} rows has an id, a time since 1970 and a rating",
+            path=params.source, found=found,
+        )  # fmt: skip
     counts["positives_only"] = positives_only
     return (_with_negatives(events, params) if positives_only else events), counts
 
@@ -79,6 +86,7 @@ def _strays(table: pa.Table, known: Any, item_ids: pa.Array) -> dict[str, int]:
     """Rows whose item is unknown and would be known if leading zeros had been kept."""
     stray = table["item_id"].filter(pc.invert(known))
     stripped = pc.utf8_ltrim(item_ids.filter(pc.starts_with(item_ids, "0")), "0")
+    stripped = pc.if_else(pc.equal(stripped, ""), "0", stripped)
     return {"lost_zeros": int(pc.sum(pc.is_in(stray, value_set=stripped)).as_py() or 0)}
 
 
@@ -88,6 +96,8 @@ def _why(table: pa.Table, item_ids: pa.Array, counts: dict[str, Any]) -> str:
     if counts["lost_zeros"]:
         return "ids that lost their leading zeros; write them as text"
     first = table["item_id"][0].as_py() if len(table) else ""
+    if pc.is_in(pa.scalar(normalize("NFC", first.strip())), value_set=item_ids).as_py():
+        return f"'{cut(first, 40)}', an id of the catalogue with blanks or in another Unicode form than NFC"
     return f"'{cut(first, 40)}' where the catalogue has '{cut(item_ids[0].as_py(), 40)}'"
 
 
@@ -112,7 +122,7 @@ def _seconds(
 ) -> tuple[npt.NDArray[np.float64], str, npt.NDArray[np.bool_]]:
     """Times in seconds, the unit of most of them, and which ones are in another."""
     values = _numbers(column, "timestamp", params)
-    values = np.where(values > 0, values, np.nan)
+    values = np.where((values > 0) & (values < _LATEST), values, np.nan)
     kind = np.digitize(np.where(np.isfinite(values), values, 0), _UNIT_BOUNDS)
     known = np.isfinite(values)
     most = int(np.bincount(kind[known], minlength=len(UNITS)).argmax()) if known.any() else 0

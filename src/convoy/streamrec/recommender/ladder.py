@@ -104,7 +104,8 @@ def losses_of_a_consumer(
             fed = scored([each.with_vectors(items) for each in rung.consumers], coded)
             one[f"auc_{how}"] = fed.metrics()["auc"]
             one[f"loss_{how}"] = auc - one[f"auc_{how}"]
-            low, high = percentile_interval(old - fed.auc_draws(evaluation.resamples, evaluation.seed))
+            draws = old - fed.auc_draws(evaluation.resamples, evaluation.seed)
+            low, high = percentile_interval(draws[np.isfinite(draws)])
             one |= {f"loss_{how}_low": low, f"loss_{how}_high": high}
         fitted = rung.consumers[0].refitted(inputs(name, of_new, sources), coded)
         found[label] = one | {"auc_refitted": scored([fitted], coded).metrics()["auc"]}

@@ -34,6 +34,7 @@ def read_events(path: Path, columns: Mapping[str, str]) -> pa.Table:
         found = {name: _one(path, names, own) for name, own in mapped.items()}
         needed = {name: own for name, own in mapped.items() if name in REQUIRED or name in columns}
         missing = [own for name, own in needed.items() if not found[name]]
+        _refuse_shared(path, found)
         if missing:
             raise ConvoyError(
                 f"no column {', '.join(missing)}; its columns are {_shown(names)}", path=path,
@@ -45,6 +46,17 @@ def read_events(path: Path, columns: Mapping[str, str]) -> pa.Table:
     if len(table) == 0:
         raise ConvoyError("no rows", path=path, expected="at least one interaction")
     return table
+
+
+def _refuse_shared(path: Path, found: Mapping[str, str]) -> None:
+    """Raise ConvoyError where a column of the file is to be two of ours."""
+    of_column: dict[str, str] = {}
+    for name, own in found.items():
+        if own and (other := of_column.setdefault(own, name)) != name:
+            raise ConvoyError(
+                f"the column '{cut(own, 60)}' is named as {other} and as {name}", path=path,
+                key=Param(_SECTION, ("columns",)), hint=f"name a column of its own in {KEY}",
+            )  # fmt: skip
 
 
 def read_id_map(params: IdMapParams) -> pa.Table | None:
