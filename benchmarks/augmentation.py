@@ -2,20 +2,25 @@
 
 Both sides train the same network with the same optimiser and batches on as many images of CIFAR-10's size,
 synthetic: random crops after padding by 4, flips, rotations by up to 15 degrees, random erasing, the data
-set's statistics. The plain side applies torchvision's v2 transforms to one image after the other in a
-DataLoader without workers. Ours augments whole batches on the device and has the network's tensors in
-channels-last order on a GPU; its time holds a validation on 128 images, which the plain loop leaves out. A
-row of its own measures the augmentation alone. The share of the limit is that of the network's own
-multiplications, three times those of its forward pass, in the better of a float32 and a bfloat16 product of
-large matrices measured here: what plain leaves of it bounds what any loop can gain without other arithmetic.
-Fewer images than CIFAR-10's 50,000, and fewer for the wide network, so that a CPU ends within minutes.
+set's statistics; both end with a validation on 128 images. The plain side applies torchvision's v2 transforms
+to one image after the other in a DataLoader without workers. Ours augments whole batches on the device and
+has the network's tensors in channels-last order. Each side has a process of its own: plain as a script is,
+ours with the memory settings of every stage (convoy.core.threads.keep_memory); a third one, plain with these
+settings, shows their part. A row of its own measures the augmentation alone. The share of the limit is that
+of the network's own multiplications, three times those of its forward pass and one time for validation, in
+the better of a float32 and a bfloat16 product of large matrices measured here: what plain leaves of it bounds
+what any loop can gain without other arithmetic. Fewer images than CIFAR-10's 50,000, and fewer for the wide
+network, so that a CPU ends within minutes.
 """
 
 import argparse
 import contextlib
 import io
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import lru_cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +33,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
+from convoy.core.threads import keep_memory
 from convoy.nn.augmentation_params import Augmentation
+from convoy.nn.convolution import channels_last_is_safe
 from convoy.nn.images import SimpleCNN
 from convoy.training.batches import Batch
 from convoy.training.devices import Device
@@ -42,6 +49,7 @@ REQUIRED = {"cpu": 2, "cuda": 10}
 IMAGES = {"cpu": {64: 256, 16: 1024}, "cuda": {64: 50_000, 16: 50_000}}
 VALIDATION_IMAGES = 128
 BATCH = 128
+PLAIN, KEPT, OURS = "plain", "plain, memory kept", "ours"
 ALLOWED = Augmentation(transforms=("crop", "flip_left_right", "rotate", "erase"))
 
 
@@ -51,41 +59,76 @@ def run(images: dict[int, int] | None, rounds: int, results: Path = RESULTS) -> 
     torch.set_num_threads(cores())
     with part("limits of the machine"):
         limits = measure_limits(device)
-    params = TrainingParams(
-        recipe="sgd_cosine", batch_size=BATCH, epochs=1, patience=None, threads=cores()
-    )  # fmt: skip
     rows, seconds = [], {}
-    for width, count in images.items():
-        train, validation = _examples(count, 0), _examples(VALIDATION_IMAGES, 1)
-        with seeded(0):
-            network = SimpleCNN(10, small_stem=True, width=width)
-        sides = {
-            "plain": partial(_plain, network, train, device),
-            "ours": partial(_ours, network, train, validation, params),
-        }
-        what = f"SimpleCNN(small_stem), width {width}"
-        seconds[what] = in_turn(sides, rounds, what)
-        row = _row(what, count, seconds[what], REQUIRED[device])
-        operations = 3 * _operations(network) / limits["operations/s"]
-        shares = {f"{side}: share of limit": operations * row[f"{side}, images/s"] for side in sides}
-        rows.append(row | shares)
-    what, count = "augmentation alone", max(images.values())
-    seconds[what] = in_turn(_augmentations(_examples(count, 0), device), rounds, what)
-    rows.append(_row(what, count, seconds[what], None))
+    with contextlib.ExitStack() as stack:
+        processes = {name: stack.enter_context(_process(name != PLAIN)) for name in (PLAIN, KEPT, OURS)}
+
+        def measure(what: str, plain: Callable[..., None], ours: Callable[..., None], *sizes: int) -> None:
+            sides = {
+                name: partial(_wait, process, ours if name == OURS else plain, *sizes, device)
+                for name, process in processes.items()
+            }
+            seconds[what] = in_turn(sides, rounds, what)
+
+        for width, count in images.items():
+            what = f"SimpleCNN(small_stem), width {width}"
+            measure(what, _plain, _ours, width, count)
+            row = _row(what, count, seconds[what], REQUIRED[device])
+            per_image = (3 + VALIDATION_IMAGES / count) * _operations(width) / limits["operations/s"]
+            shares = {
+                f"{name}: share of limit": per_image * row[f"{name}, images/s"] for name in (PLAIN, OURS)
+            }
+            rows.append(row | shares)
+        what, count = "augmentation alone", max(images.values())
+        measure(what, _augmented_one_by_one, _augmented, count)
+        rows.append(_row(what, count, seconds[what], None))
     measured = {
         "what": " ".join((__doc__ or "").split()), "batch": BATCH,
-        "precision of ours": "bfloat16" if Device(params).bfloat16 else "float32",
+        "precision of ours": "bfloat16" if Device(_params()).bfloat16 else "float32",
         "limits": limits, "seconds": seconds,
     }  # fmt: skip
     return report(f"augmentation-{device}", rows, measured, ["torch", "torchvision", "numpy"], results)
 
 
 def _row(what: str, count: int, seconds: dict[str, list[float]], required: int | None) -> dict[str, Any]:
-    plain, ours = (median(seconds[side]) for side in ("plain", "ours"))
+    plain, kept, ours = (median(seconds[side]) for side in (PLAIN, KEPT, OURS))
     return {
         "epoch of": what, "images": count, "plain, images/s": count / plain, "ours, images/s": count / ours,
-        "times": plain / ours, "required": required,
+        "times": plain / ours, "times, memory kept": kept / ours, "required": required,
     }  # fmt: skip
+
+
+def _process(kept: bool) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), _begin, (kept,))
+
+
+def _begin(kept: bool) -> None:
+    torch.set_num_threads(cores())
+    if kept:
+        keep_memory()
+
+
+def _wait(process: ProcessPoolExecutor, side: Callable[..., None], *arguments: Any) -> None:
+    process.submit(side, *arguments).result()
+
+
+def _params() -> TrainingParams:
+    return TrainingParams(
+        recipe="sgd_cosine", batch_size=BATCH, epochs=1, patience=None, threads=cores()
+    )  # fmt: skip
+
+
+@lru_cache(1)
+def _task(width: int, count: int) -> tuple[nn.Module, ImageBatches, ImageBatches]:
+    """The network, training and validation, made once in each process."""
+    with seeded(0):
+        network = SimpleCNN(10, small_stem=True, width=width)
+    last = channels_last_is_safe(network)
+    train, validation = (
+        replace(_examples(size, seed), channels_last=last)
+        for seed, size in enumerate((count, VALIDATION_IMAGES))
+    )
+    return network, train, validation
 
 
 def _examples(count: int, seed: int) -> ImageBatches:
@@ -98,27 +141,31 @@ def _examples(count: int, seed: int) -> ImageBatches:
     return ImageBatches(images, labels, 10, channel_statistics(images), ALLOWED)
 
 
-def _ours(network: nn.Module, train: ImageBatches, validation: ImageBatches, params: TrainingParams) -> None:
+def _ours(width: int, count: int, _device: str) -> None:
+    network, train, validation = _task(width, count)
     with contextlib.redirect_stdout(io.StringIO()):
-        fit(network, train, validation, Classification(), params, 0, "simple_cnn")
+        fit(network, train, validation, Classification(), _params(), 0, "simple_cnn")
 
 
 class OneByOne(Dataset):
     """One image at a time, through torchvision's transforms."""
 
-    def __init__(self, examples: ImageBatches) -> None:
+    def __init__(self, examples: ImageBatches, training: bool) -> None:
         from torchvision.transforms import v2
 
         assert examples.labels is not None
         self.images, self.labels = examples.images, examples.labels
         mean, std = examples.standard
         fill = [round(value) for value in mean]  # of what is outside, as in ours
-        self.transform: Callable[[Tensor], Tensor] = v2.Compose([
+        moved = [
             v2.RandomCrop(32, padding=ALLOWED.padding, fill=fill), v2.RandomHorizontalFlip(),
             v2.RandomRotation(ALLOWED.degrees, v2.InterpolationMode.BILINEAR, fill=fill),
+        ]  # fmt: skip
+        self.transform: Callable[[Tensor], Tensor] = v2.Compose([
+            *(moved if training else []),
             v2.ToDtype(torch.float32, scale=True),
             v2.Normalize([value / 255 for value in mean], [value / 255 for value in std]),
-            v2.RandomErasing(ALLOWED.erase_probability),
+            *([v2.RandomErasing(ALLOWED.erase_probability)] if training else []),
         ])  # fmt: skip
 
     def __len__(self) -> int:
@@ -128,12 +175,13 @@ class OneByOne(Dataset):
         return self.transform(self.images[item]), self.labels[item]
 
 
-def _loader(examples: ImageBatches) -> DataLoader:
-    return DataLoader(OneByOne(examples), BATCH, shuffle=True, num_workers=0)
+def _loader(examples: ImageBatches, training: bool = True) -> DataLoader:
+    return DataLoader(OneByOne(examples, training), BATCH, shuffle=training, num_workers=0)
 
 
-def _plain(network: nn.Module, train: ImageBatches, device: str) -> None:
-    """One epoch."""
+def _plain(width: int, count: int, device: str) -> None:
+    """One epoch and its validation."""
+    network, train, validation = _task(width, count)
     network.train().to(device)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     for images, labels in _loader(train):
@@ -142,26 +190,36 @@ def _plain(network: nn.Module, train: ImageBatches, device: str) -> None:
         loss.backward()
         optimiser.step()
         loss.item()
+    network.eval()
+    with torch.no_grad():
+        for images, labels in _loader(validation, training=False):
+            F.cross_entropy(network(images.to(device)), labels.to(device)).item()
     network.to("cpu")
 
 
-def _augmentations(examples: ImageBatches, device: str) -> dict[str, Callable[[], Any]]:
-    there = examples.to(torch.device(device))
-    items = torch.arange(len(examples), device=device).split(BATCH)
-
-    def ours() -> None:
-        for each in items:
-            there.draw(Batch(each, (len(each),)), training=True)
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    return {"plain": lambda: [None for _ in _loader(examples)], "ours": ours}
+@lru_cache(1)
+def _resident(count: int, device: str) -> ImageBatches:
+    return _examples(count, 0).to(torch.device(device))
 
 
-def _operations(network: nn.Module) -> int:
+def _augmented_one_by_one(count: int, _device: str) -> None:
+    for _ in _loader(_resident(count, "cpu")):
+        pass
+
+
+def _augmented(count: int, device: str) -> None:
+    examples = _resident(count, device)
+    for items in torch.arange(count, device=device).split(BATCH):
+        examples.draw(Batch(items, (len(items),)), training=True)
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _operations(width: int) -> int:
     """Operations of the forward pass of one image, two for each multiplication."""
+    network = SimpleCNN(10, small_stem=True, width=width).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(torch.zeros(1, 3, 32, 32))
+        network(torch.zeros(1, 3, 32, 32))
     return int(counter.get_total_flops())
 
 

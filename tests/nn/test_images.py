@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from convoy.core.errors import ConvoyError
-from convoy.nn.convolution import network_receptive_field, parameter_count
+from convoy.nn.convolution import channels_last_is_safe, network_receptive_field, parameter_count
 from convoy.nn.images import (
     IMAGE_MODELS,
     TORCHVISION_MODELS,
@@ -219,3 +219,65 @@ def test_compound_scaling():
     assert compound_scaling(1, 2, 1, 1) == (2, 1, 1)
     with pytest.raises(ConvoyError, match=r"expected 2, to within 0.1; found 3.042"):
         compound_scaling(1, 1.25, 1.2, 1.3)
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_channels_may_come_last_in_every_network_as_published(name):
+    with torch.device("meta"):
+        assert channels_last_is_safe(IMAGE_MODELS[name](num_classes=10, in_channels=3))
+
+
+def test_channels_come_first_where_a_strided_1x1_convolution_has_few():
+    with torch.device("meta"):
+        assert channels_last_is_safe(SimpleCNN(small_stem=True, width=16))
+        assert not channels_last_is_safe(SimpleCNN(small_stem=True, width=8))
+        assert not channels_last_is_safe(nn.Conv2d(64, 64, 1, 2, groups=64))
+        assert not channels_last_is_safe(nn.Sequential(nn.Conv2d(3, 8, 1, (1, 2))))
+        for layer in (nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 3, 2), nn.Conv2d(32, 8, 1, 2), nn.Linear(3, 2)):
+            assert channels_last_is_safe(layer)
+
+
+def gradients(network, images, order, precision=torch.float32):
+    """All weights' gradients in evaluation mode, one vector, and the outputs."""
+    network.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
+        outputs = network(images.clone(memory_format=order)).flatten(1)
+    F.cross_entropy(outputs, torch.arange(len(images))).backward()
+    return torch.cat([weights.grad.flatten() for weights in network.parameters()]).double(), outputs.double()
+
+
+def small(name):
+    torch.manual_seed(0)
+    network = IMAGE_MODELS[name](**({"width": 16, "small_stem": True} if name == "simple_cnn" else {})).eval()
+    # Their dense layers have nothing to do with the order, and most of the weights.
+    return network.features if name in {"alexnet", "vgg16"} else network
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "simple_cnn",
+        "plain20",
+        "resnet_cifar20",
+        "alexnet",
+        "vgg16",
+        "resnet18",
+        "resnet50",
+        "efficientnet_b0",
+    ],
+)
+def test_gradients_with_channels_last_are_those_of_float64(name):
+    network = small(name)
+    images = torch.randn(4, 3, 64, 64) if name == "alexnet" else torch.randn(4, 3, 32, 32)
+    last = gradients(network, images, torch.channels_last)
+    exact = gradients(network.double(), images.double(), torch.contiguous_format)
+    for found, expected in zip(last, exact, strict=True):
+        assert (found - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_gradients_in_bfloat16_with_channels_last_are_those_of_float32():
+    network, images = small("simple_cnn"), torch.randn(4, 3, 16, 16)
+    last = gradients(network, images, torch.channels_last, torch.bfloat16)
+    exact = gradients(network, images, torch.contiguous_format)
+    for found, expected in zip(last, exact, strict=True):
+        assert (found - expected).norm() < 0.05 * expected.norm()

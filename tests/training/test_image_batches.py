@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,14 +89,15 @@ def test_a_batch_has_the_images_of_its_items():
     assert sorted(batches.plan(6, np.random.default_rng(0)).order.tolist()) == list(range(20))
 
 
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("transforms", [(), ("crop", "erase", "mixup", "cutmix")])
-def test_the_loop_trains_a_network(transforms):
+def test_the_loop_trains_a_network(transforms, last):
     train_images, train_labels = stripes(256)
     standard = channel_statistics(train_images)
     allowed = Augmentation(transforms=transforms, padding=2)
-    train = ImageBatches(train_images, train_labels, 2, standard, allowed)
+    train = ImageBatches(train_images, train_labels, 2, standard, allowed, channels_last=last)
     images, labels = stripes(100, seed=1)
-    validation = ImageBatches(images, labels, 2, standard)
+    validation = ImageBatches(images, labels, 2, standard, channels_last=last)
     params = TrainingParams(
         recipe="sgd_cosine", learning_rate=0.05, batch_size=32, epochs=4, threads=1, device="cpu",
         precision="float32",
@@ -110,19 +112,30 @@ def test_the_loop_trains_a_network(transforms):
 
 @pytest.mark.parametrize("transforms", [(), ("crop",), ("rotate", "erase"), ("mixup",)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_convolutions_of_augmented_images_have_their_channels_first_on_a_cpu(transforms, channels):
+@pytest.mark.parametrize("last", [False, True])
+def test_convolutions_of_augmented_images_have_their_channels_where_they_are_wanted(
+    transforms, channels, last
+):
     images, labels = stripes(8)
     standard = ChannelStatistics((0.0,) * channels, (1.0,) * channels)
     allowed = Augmentation(transforms=transforms, padding=2, erase_probability=1.0)
-    batches = ImageBatches(images[:, :channels], labels, 2, standard, allowed)
-    for training in (True, False):
-        outputs = nn.Conv2d(channels, 8, 3)(everything(batches, training)[0])
-        assert outputs.is_contiguous()
+    batches = ImageBatches(images[:, :channels], labels, 2, standard, allowed, channels_last=last)
+    outputs = nn.Conv2d(channels, 8, 3)(everything(batches, training=True)[0])
+    assert outputs.is_contiguous() is not last
+    assert outputs.is_contiguous(memory_format=torch.channels_last) is last
+    inputs, _ = everything(batches)
+    if channels > 1:  # else in both orders at once
+        assert inputs.is_contiguous(memory_format=torch.channels_last) is last
+    with seeded(0):
+        drawn = everything(batches, training=True)[0]
+    with seeded(0):
+        assert torch.equal(everything(replace(batches, channels_last=not last), training=True)[0], drawn)
 
 
 EIGHT_CHANNELS = """
 import numpy as np, torch
 from convoy.nn.augmentation_params import Augmentation
+from convoy.nn.convolution import channels_last_is_safe
 from convoy.nn.images import SimpleCNN
 from convoy.training.image_batches import ImageBatches, channel_statistics
 from convoy.training.loop import fit, seeded
@@ -133,9 +146,10 @@ random = np.random.default_rng(0)
 images = torch.from_numpy(random.normal(size=(64, 3, 64, 64)).astype(np.float32))
 labels = torch.from_numpy(random.integers(0, 2, 64))
 standard = channel_statistics(images)
-train = ImageBatches(images, labels, 2, standard, Augmentation(transforms=("crop",)))
 with seeded(0):
     network = SimpleCNN(2, (1, 1, 1, 1), small_stem=True, width=8)
+allowed, last = Augmentation(transforms=("crop",)), channels_last_is_safe(network)
+train = ImageBatches(images, labels, 2, standard, allowed, channels_last=last)
 params = TrainingParams(batch_size=32, epochs=2, threads=2, device="cpu", precision="float32")
 fit(network, train, ImageBatches(images, labels, 2, standard), Classification(), params, 0, "simple_cnn")
 assert all(torch.isfinite(weights).all() for weights in network.parameters())
@@ -147,7 +161,7 @@ AVX2 = {
 
 @pytest.mark.parametrize("limits", [{}, AVX2], ids=["as it is", "AVX2"])
 def test_a_network_of_eight_channels_trains_without_harm_to_its_memory(limits):
-    """1x1 convolutions of stride 2 from 8 channels that come last crash in oneDNN, in torch 2.15.
+    """1x1 convolutions of stride 2 from 8 channels that come last crash in oneDNN (torch 2.15, AVX-512).
 
     In a process of its own, which glibc ends where it finds its memory corrupted; MALLOC_PERTURB_ makes it
     find more.

@@ -47,11 +47,12 @@ def channel_statistics(images: Tensor) -> ChannelStatistics:
 class ImageBatches:
     """Images (N, C, H, W), uint8 or float32, and labels (N,) int64 from 0 to classes - 1.
 
-    Inputs of a batch are float32, standardised by `standard`, with their channels last on a GPU and first on
-    a CPU; augmented by `allowed` where the loop trains and never in evaluation. Targets are labels, or
-    probabilities (n, classes) in training where `allowed` mixes images. Random numbers are from torch's
-    generator of the device, which the loop seeds. labels None: images to predict, with targets 0. ids: names
-    for error messages; None: numbers.
+    Inputs of a batch are float32, standardised by `standard`; augmented by `allowed` where the loop trains
+    and never in evaluation. Targets are labels, or probabilities (n, classes) in training where `allowed`
+    mixes images. Random numbers are from torch's generator of the device, which the loop seeds. labels None:
+    images to predict, with targets 0. ids: names for error messages; None: numbers. channels_last: of inputs
+    on a CPU, which is faster, for a network that is safe so (`convoy.nn.convolution.channels_last_is_safe`);
+    on a GPU channels always come last.
     Raises ConvoyError for wrong shapes, types and labels.
     """
 
@@ -61,6 +62,7 @@ class ImageBatches:
     standard: ChannelStatistics
     allowed: Augmentation = _NO_AUGMENTATION
     ids: Sequence[str] | None = None
+    channels_last: bool = False
     factors: tuple[Tensor, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -104,7 +106,8 @@ class ImageBatches:
         return equal_shapes_plan(len(self), batch_size, random, self.images.device)
 
     def draw(self, batch: Batch, training: bool) -> tuple[Tensor, Tensor]:
-        images = _affine(self.images[batch.items], *self.factors)
+        order = _order(self.images.device, self.channels_last)
+        images = _affine(self.images[batch.items], *self.factors, order)
         if self.labels is None:
             return images, torch.zeros_like(batch.items)
         labels = self.labels[batch.items]
@@ -112,15 +115,15 @@ class ImageBatches:
             return images, labels
         images, targets = augment(images, labels, self.classes, self.allowed)
         # Not contiguous(), which leaves images of one channel in either order as they are.
-        return images.clone(memory_format=_order(images.device)), targets
+        return images.clone(memory_format=order), targets
 
     def names(self, items: Sequence[int]) -> list[str]:
         return [str(item) if self.ids is None else self.ids[item] for item in items]
 
 
 def standardised(images: Tensor, standard: ChannelStatistics) -> Tensor:
-    """Images (N, C, H, W) minus mean by standard deviation, per channel: float32, in `_order`."""
-    return _affine(images, *_factors(standard, images.device))
+    """Images (N, C, H, W) minus mean by standard deviation, per channel: float32, channels last on a GPU."""
+    return _affine(images, *_factors(standard, images.device), _order(images.device, False))
 
 
 def _factors(standard: ChannelStatistics, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -129,14 +132,10 @@ def _factors(standard: ChannelStatistics, device: torch.device) -> tuple[Tensor,
     return (1 / std).float().to(device), (-mean / std).float().to(device)
 
 
-def _affine(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    return torch.addcmul(shift, images.float().contiguous(memory_format=_order(images.device)), scale)
+def _affine(images: Tensor, scale: Tensor, shift: Tensor, order: torch.memory_format) -> Tensor:
+    return torch.addcmul(shift, images.float().contiguous(memory_format=order), scale)
 
 
-def _order(device: torch.device) -> torch.memory_format:
-    """Channels last on a GPU, whose convolutions are faster so; channels first on a CPU.
-
-    On a CPU the backward pass of a 1x1 convolution of stride 2 from 8 channels that come last writes beyond
-    its memory (oneDNN in torch 2.15), so that the process crashes or computes wrong weights.
-    """
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+def _order(device: torch.device, channels_last: bool) -> torch.memory_format:
+    last = channels_last or device.type == "cuda"
+    return torch.channels_last if last else torch.contiguous_format

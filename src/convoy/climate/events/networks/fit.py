@@ -17,6 +17,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.augmentation import AveragedViews
 from convoy.nn.augmentation_params import Augmentation, View
+from convoy.nn.convolution import channels_last_is_safe
 from convoy.nn.images import IMAGE_MODELS
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
@@ -54,9 +55,9 @@ def train(
         if len(images.rows(split)) < 2:
             raise ConvoyError(f"{name}: {len(images.rows(split))} images in {SPLITS[split]}; add some")
     standard = channel_statistics(torch.from_numpy(images.values[images.rows(TRAIN)]))
-    examples, validation = (_batches(images, split, standard) for split in (TRAIN, VALIDATION))
     with seeded(seed):
         network = built({"name": network_name, **arguments})
+    examples, validation = (_batches(images, split, standard, network) for split in (TRAIN, VALIDATION))
     layer = finest_layer(network, (len(facts.channels), *facts.edges))
     fitted = fit(
         network, replace(examples, allowed=params.augmentation), validation,
@@ -84,10 +85,11 @@ def probabilities(
     With `views`, their mean over each image itself and its fixed views of these transforms.
     """
     training = parse(config["training"], ImageTraining, "config.json: training")
-    examples = ImageBatches(
-        torch.from_numpy(np.ascontiguousarray(values)), None, len(config["classes"]), standard_of(config)
-    )
     network: nn.Module = _Calibrated(network_of(config, tensors), config["temperature"])
+    examples = ImageBatches(
+        torch.from_numpy(np.ascontiguousarray(values)), None, len(config["classes"]), standard_of(config),
+        channels_last=channels_last_is_safe(network),
+    )  # fmt: skip
     if views:
         network = AveragedViews(network, Augmentation(transforms=views))
     return predict(network, examples, training).double().softmax(1).numpy()
@@ -173,9 +175,10 @@ def flops(network: nn.Module, shape: tuple[int, ...]) -> int:
     return int(counter.get_total_flops())
 
 
-def _batches(images: Images, split: int, standard: ChannelStatistics) -> ImageBatches:
+def _batches(images: Images, split: int, standard: ChannelStatistics, network: nn.Module) -> ImageBatches:
     rows = images.rows(split)
     return ImageBatches(
         torch.from_numpy(images.values[rows]), torch.from_numpy(images.labels[rows]),
         len(images.facts.classes), standard, ids=images.ids.take(rows).to_pylist(),
+        channels_last=channels_last_is_safe(network),
     )  # fmt: skip
