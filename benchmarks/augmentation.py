@@ -35,8 +35,7 @@ from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.core.threads import keep_memory
 from convoy.nn.augmentation_params import Augmentation
-from convoy.nn.convolution import channels_last_is_safe
-from convoy.nn.images import SimpleCNN
+from convoy.nn.images import SimpleCNN, channels_last_is_safe
 from convoy.training.batches import Batch
 from convoy.training.devices import Device
 from convoy.training.image_batches import ImageBatches, channel_statistics

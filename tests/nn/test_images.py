@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from convoy.core.errors import ConvoyError
-from convoy.nn.convolution import channels_last_is_safe, network_receptive_field, parameter_count
+from convoy.nn.convolution import network_receptive_field, parameter_count
 from convoy.nn.images import (
     IMAGE_MODELS,
     TORCHVISION_MODELS,
@@ -17,6 +17,7 @@ from convoy.nn.images import (
     PlainCNN,
     ResNetCifar,
     SimpleCNN,
+    channels_last_is_safe,
     compound_scaling,
 )
 

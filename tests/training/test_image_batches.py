@@ -135,8 +135,7 @@ def test_convolutions_of_augmented_images_have_their_channels_where_they_are_wan
 EIGHT_CHANNELS = """
 import numpy as np, torch
 from convoy.nn.augmentation_params import Augmentation
-from convoy.nn.convolution import channels_last_is_safe
-from convoy.nn.images import SimpleCNN
+from convoy.nn.images import SimpleCNN, channels_last_is_safe
 from convoy.training.image_batches import ImageBatches, channel_statistics
 from convoy.training.loop import fit, seeded
 from convoy.training.objectives import Classification

@@ -138,20 +138,6 @@ def parameter_count(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
-def channels_last_is_safe(network: nn.Module) -> bool:
-    """True where a CPU trains `network` correctly on images whose channels come last.
-
-    False where a 1x1 convolution of stride above 1 has fewer than 16 input channels, the numbers of a vector
-    register. oneDNN's gradient for the weights of such a layer is then wrong or never ends, and it writes
-    beyond its memory (torch 2.15; fewer than 8 with AVX2). With channels first it is correct.
-    """
-    return not any(
-        max(layer.kernel_size) == 1 and max(layer.stride) > 1 and layer.in_channels // layer.groups < 16
-        for layer in network.modules()
-        if isinstance(layer, nn.Conv2d)
-    )
-
-
 _POOLING = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 _CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

@@ -179,6 +179,20 @@ IMAGE_MODELS: Mapping[str, Callable[..., nn.Module]] = MappingProxyType({
 })  # fmt: skip
 
 
+def channels_last_is_safe(network: nn.Module) -> bool:
+    """True where a CPU trains `network` correctly on images whose channels come last.
+
+    False where a 1x1 convolution of stride above 1 has fewer than 16 input channels, the numbers of a vector
+    register. oneDNN's gradient for the weights of such a layer is then wrong or never ends, and it writes
+    beyond its memory (torch 2.15; fewer than 8 with AVX2). With channels first it is correct.
+    """
+    return not any(
+        max(layer.kernel_size) == 1 and max(layer.stride) > 1 and layer.in_channels // layer.groups < 16
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d)
+    )
+
+
 class CompoundScaling(NamedTuple):
     """Multipliers of a network's depth, its width and the resolution of its images."""
 

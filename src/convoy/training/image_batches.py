@@ -51,7 +51,7 @@ class ImageBatches:
     and never in evaluation. Targets are labels, or probabilities (n, classes) in training where `allowed`
     mixes images. Random numbers are from torch's generator of the device, which the loop seeds. labels None:
     images to predict, with targets 0. ids: names for error messages; None: numbers. channels_last: of inputs
-    on a CPU, which is faster, for a network that is safe so (`convoy.nn.convolution.channels_last_is_safe`);
+    on a CPU, which is faster, for a network that is safe so (`convoy.nn.images.channels_last_is_safe`);
     on a GPU channels always come last.
     Raises ConvoyError for wrong shapes, types and labels.
     """

@@ -17,8 +17,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.augmentation import AveragedViews
 from convoy.nn.augmentation_params import Augmentation, View
-from convoy.nn.convolution import channels_last_is_safe
-from convoy.nn.images import IMAGE_MODELS
+from convoy.nn.images import IMAGE_MODELS, channels_last_is_safe
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.image_batches import ChannelStatistics, ImageBatches, channel_statistics
