@@ -9,6 +9,7 @@ from typing import Any
 
 import grimp
 import pytest
+import yaml
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from convoy.climate.downscaling.models import specs as downscaling
@@ -255,6 +256,25 @@ def test_outputs_of_the_baselines_are_those_of_the_registries():
         folders = {path.rpartition("/")[2] for path in outs if "/models/" in path}
         metrics = {path.rpartition("/")[2].removesuffix(".json") for path in outs if "/metrics/" in path}
         assert folders == metrics == set(names_of(models, "baseline"))
+
+
+def test_without_networks_every_stage_finds_what_it_depends_on():
+    """In a fresh clone, where `networks: []` leaves a matrix empty and its outputs are never made."""
+    definitions = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    always = {name: stage for name, stage in definitions.items() if "matrix" not in stage}
+    made = {
+        *listed.splitlines(),
+        *(path for stage in always.values() for path in stage_modules.outputs(stage)),
+    }
+    missing = {
+        (name, path)
+        for name, stage in always.items()
+        for path in stage["deps"]
+        if "$" not in path
+        and not any(stage_modules.covers([path], file) or stage_modules.covers([file], path) for file in made)
+    }
+    assert not missing
 
 
 def test_params_of_baselines_that_have_some_are_those_of_their_stage():

@@ -88,14 +88,15 @@ def test_a_model_of_other_variables_is_not_evaluated(copy):
         sites.run("series_evaluate", copy)
 
 
-def test_baselines_are_compared_where_no_network_is_trained(copy):
-    sites.write_params(copy, {**sites.SERIES, "networks": []})
+@pytest.mark.parametrize("baselines", [BASELINES, ("majority",)])
+def test_baselines_are_compared_where_no_network_is_trained(copy, baselines):
+    sites.write_params(copy, {**sites.SERIES, "networks": [], "baselines": list(baselines)})
     shutil.rmtree(copy / DATA / "plots" / NETWORK)
     for path in (copy / METRICS / f"{NETWORK}.json", copy / DATA / "predictions" / f"{NETWORK}.parquet"):
         path.unlink()
     sites.run("series_compare", copy)
     comparison = read_json(copy / METRICS / "comparison.json")
-    assert set(comparison["accuracy"]) == set(BASELINES)
+    assert set(comparison["accuracy"]) == set(baselines)
     assert "TemporalCNN" not in " ".join(comparison["words"])
     assert comparison["words"][0] in (copy / DATA / "report.html").read_text()
 
