@@ -276,9 +276,13 @@ def test_gradients_with_channels_last_are_those_of_float64(name):
         assert (found - expected).norm() < 1e-3 * expected.norm()
 
 
-def test_gradients_in_bfloat16_with_channels_last_are_those_of_float32():
+def test_gradients_in_bfloat16_are_as_near_to_those_of_float32_with_channels_last_as_first():
     network, images = small("simple_cnn"), torch.randn(4, 3, 16, 16)
-    last = gradients(network, images, torch.channels_last, torch.bfloat16)
     exact = gradients(network, images, torch.contiguous_format)
-    for found, expected in zip(last, exact, strict=True):
-        assert (found - expected).norm() < 0.05 * expected.norm()
+    last, first = (
+        gradients(network, images, order, torch.bfloat16)
+        for order in (torch.channels_last, torch.contiguous_format)
+    )
+    for found, other, expected in zip(last, first, exact, strict=True):
+        assert (found - expected).norm() < 0.2 * expected.norm()
+        assert (found - expected).norm() < 1.5 * (other - expected).norm()

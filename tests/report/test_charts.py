@@ -20,7 +20,7 @@ EPOCHS = {
 
 
 def rates(theme, **values):
-    rows = [charts.Rate(name, value, value - 0.02, value + 0.02, 0) for name, value in values.items()]
+    rows = [charts.Dot(name, value, value - 0.02, value + 0.02, 0) for name, value in values.items()]
     return charts.rates(rows, {"bayes": 0.9}, theme)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch
+from convoy.training.params import TrainingParams
 from convoy.training.seeds import Trained, train_seeds
 
 
@@ -16,8 +17,9 @@ def train(seed: int, checkpoint: Checkpoint | None, on_epoch: OnEpoch) -> Traine
 
 
 def test_tensors_of_every_seed_and_the_curve_of_the_first() -> None:
-    found = train_seeds(train, (5, 3))
-    assert found.config == {"first": 5, "checkpoint": None}
+    params = TrainingParams(epochs=2)
+    found = train_seeds(train, params, (5, 3))
+    assert found.config == {"first": 5, "checkpoint": None, "training": params.model_dump(mode="json")}
     assert found.curve == "epoch\n5\n"
     assert list(found.tensors) == [5, 3]
     assert {seed: tensors["w"].tolist() for seed, tensors in found.tensors.items()} == {5: [5, 5], 3: [3, 3]}
@@ -26,7 +28,7 @@ def test_tensors_of_every_seed_and_the_curve_of_the_first() -> None:
 def test_each_seed_has_its_checkpoint_and_reports_its_rows() -> None:
     rows: list[tuple[int, dict[str, float], bool]] = []
     found = train_seeds(
-        train, (0, 2), lambda seed: Checkpoint(Path("none"), f"bow-{seed}", "key"),
+        train, TrainingParams(), (0, 2), lambda seed: Checkpoint(Path("none"), f"bow-{seed}", "key"),
         lambda *row: rows.append(row),
     )  # fmt: skip
     assert found.config["checkpoint"] == "bow-0"

@@ -1,4 +1,4 @@
-"""The figures of a comparison, from plain tables: rates, curves, confusion, calibration."""
+"""The figures of a comparison, from plain tables: values with intervals, curves, confusion, calibration."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,22 @@ VALIDATION_LOSS = "validation_loss"
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A named rate in [0, 1] with its interval; `colour` indexes the theme's series."""
+class Dot:
+    """A named value with its interval, in the unit of its axis; `colour` indexes the theme's series."""
 
     name: str
     value: float
     low: float
     high: float
     colour: int
+
+
+@dataclass(frozen=True)
+class DotPanel:
+    """Dots of one quantity, the first on top."""
+
+    title: str
+    dots: Sequence[Dot]
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Calibration:
     colour: int
 
 
-def rates(rows: Sequence[Rate], marks: Mapping[str, float], theme: Theme) -> bytes:
+def rates(rows: Sequence[Dot], marks: Mapping[str, float], theme: Theme) -> bytes:
     """Bars with intervals, the best on top; vertical lines at `marks` (Bayes accuracies or a baseline)."""
     with styled(theme):
         fig = figure(WIDTH_IN, 0.46 * len(rows) + 0.7 + 0.22 * len(marks))
@@ -75,6 +83,27 @@ def rates(rows: Sequence[Rate], marks: Mapping[str, float], theme: Theme) -> byt
         axes.set(xlim=(0, 1.0), ylim=(-0.5, len(rows) - 0.5 + 0.5 * len(marks)))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         quiet_axes(axes, "x")
+        return png(fig)
+
+
+def dot_panels(panels: Sequence[DotPanel], theme: Theme) -> bytes:
+    """PNG: the panels side by side, a row per name, empty in a panel without a dot of that name."""
+    names = list(dict.fromkeys(dot.name for panel in panels for dot in panel.dots))
+    with styled(theme):
+        fig = figure(1.6 + 2.6 * len(panels), 0.34 * len(names) + 0.8)
+        for place, (axes, panel) in enumerate(
+            zip(fig.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True)
+        ):
+            for dot in panel.dots:
+                row, colour = names.index(dot.name), theme.series[dot.colour]
+                axes.plot([dot.low, dot.high], [row, row], color=colour, linewidth=2.2)
+                axes.plot(dot.value, row, "o", color=colour, markersize=6)
+            axes.set_title(panel.title, color=theme.ink)
+            if place == 0:
+                axes.set_yticks(range(len(names)), labels(names), color=theme.ink, fontsize=10)
+            axes.set_ylim(len(names) - 0.4, -0.6)
+            axes.margins(x=0.08)
+            quiet_axes(axes, "x")
         return png(fig)
 
 

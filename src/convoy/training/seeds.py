@@ -1,7 +1,6 @@
 """The same training once per seed."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch
+from convoy.training.params import TrainingParams
 
 Tensors: TypeAlias = dict[str, npt.NDArray[np.generic]]
 
@@ -22,9 +22,11 @@ class Trained(NamedTuple):
     curve: str
 
 
-@dataclass(frozen=True)
-class TrainedSeeds:
-    """Results of one training per seed: tensors by seed; `config` and `curve` are those of the first seed."""
+class TrainedSeeds(NamedTuple):
+    """Results of one training per seed: tensors by seed; `config` and `curve` are those of the first seed.
+
+    The config holds the params of the training too.
+    """
 
     config: dict[str, Any]
     tensors: dict[int, Tensors]
@@ -33,6 +35,7 @@ class TrainedSeeds:
 
 def train_seeds(
     train: Callable[[int, Checkpoint | None, OnEpoch], Trained],
+    params: TrainingParams,
     seeds: Iterable[int],
     checkpoint: Callable[[int], Checkpoint] | None = None,
     on_epoch: Callable[[int, dict[str, float], bool], None] | None = None,
@@ -50,7 +53,8 @@ def train_seeds(
             _ignore if on_epoch is None else partial(on_epoch, seed),
         )
     first = next(iter(results.values()))
-    return TrainedSeeds(first.config, {seed: one.tensors for seed, one in results.items()}, first.curve)
+    config = {**first.config, "training": params.model_dump(mode="json")}
+    return TrainedSeeds(config, {seed: one.tensors for seed, one in results.items()}, first.curve)
 
 
 def _ignore(_row: dict[str, float], _resumed: bool) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 
-from convoy.report.intervals import Dot, DotPanel, dot_panels
+from convoy.report.charts import Dot, DotPanel, dot_panels
 from convoy.report.themes import LIGHT
 from convoy.streamrec.recommender.findings import findings
 from convoy.streamrec.recommender.report import page

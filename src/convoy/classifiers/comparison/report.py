@@ -55,7 +55,7 @@ def page(
 def accuracy_picture(subject: Subject, comparison: Comparison, theme: Theme) -> bytes:
     """PNG of each model's accuracy with its interval and both Bayes accuracies, or the majority's."""
     rows = [
-        charts.Rate(
+        charts.Dot(
             subject.models[model].label,
             rate["value"],
             rate["low"],

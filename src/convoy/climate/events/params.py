@@ -1,5 +1,6 @@
 """Params of the models, the sections `climate.events.models.<name>` of params.yaml."""
 
+from abc import ABC, abstractmethod
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -21,16 +22,16 @@ class ImageTraining(ClassificationParams):
     label_smoothing: float = Field(0.05, ge=0, lt=1)
 
 
-class NetworkParams(Section):
+class NetworkParams(Section, ABC):
     """What all networks have: the allowed augmentation and how they are fitted."""
 
     # Weather maps are shifted only: flipped, a cyclone would turn the other way.
     augmentation: Augmentation = Augmentation(transforms=("crop",))
     training: ImageTraining = ImageTraining()
 
+    @abstractmethod
     def network_of(self) -> tuple[str, dict[str, Any]]:
         """Name in `convoy.nn.images.IMAGE_MODELS`, and arguments apart from classes and channels."""
-        raise NotImplementedError
 
 
 class SimpleCNNParams(NetworkParams):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convoy.report.intervals import Dot, DotPanel, dot_panels
+from convoy.report.charts import Dot, DotPanel, dot_panels
 from convoy.report.numbers import percent, points
 from convoy.report.page import Section, Table, picture, render
 from convoy.report.themes import LIGHT, Theme

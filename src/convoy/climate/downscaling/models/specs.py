@@ -114,13 +114,12 @@ def _train_network(
     from convoy.training.seeds import train_seeds
 
     train_one = partial(fit.train, name, params, domains, validation, target)
-    trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
+    fitted = Fitted(*train_seeds(train_one, params.training, seeds, checkpoint, on_epoch))
     tensors = {
         seed: {f"{NETWORK}{key}": value for key, value in weights.items()}
-        for seed, weights in trained.tensors.items()
+        for seed, weights in fitted.tensors.items()
     }
-    training = params.training.model_dump(mode="json")
-    return Fitted({**trained.config, "training": training}, tensors, trained.curve)
+    return fitted._replace(tensors=tensors)
 
 
 def _network_predictor(config: Config, tensors: Tensors) -> Callable[[Domain], Prediction]:

@@ -101,10 +101,8 @@ def _train_network(
     from convoy.climate.events.networks import fit
     from convoy.training.seeds import train_seeds
 
-    with_mark = MODELS[name].with_mark
-    trained = train_seeds(partial(fit.train, name, params, with_mark, images), seeds, checkpoint, on_epoch)
-    training = params.training.model_dump(mode="json")
-    return Fitted({**trained.config, "training": training}, trained.tensors, trained.curve)
+    train_one = partial(fit.train, name, params, MODELS[name].with_mark, images)
+    return Fitted(*train_seeds(train_one, params.training, seeds, checkpoint, on_epoch))
 
 
 def _network_probabilities(config: Config, tensors: Tensors, values: Values) -> Probabilities:

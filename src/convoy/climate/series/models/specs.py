@@ -60,9 +60,9 @@ def _train_network(
     from convoy.climate.series.networks import fit
     from convoy.training.seeds import train_seeds
 
-    trained = train_seeds(partial(fit.train, name, params, data), seeds, checkpoint, on_epoch)
-    training = params.training.model_dump(mode="json")
-    return Fitted({**trained.config, "training": training}, trained.tensors, trained.curve)
+    return Fitted(
+        *train_seeds(partial(fit.train, name, params, data), params.training, seeds, checkpoint, on_epoch)
+    )
 
 
 def _network_probabilities(config: Config, tensors: Tensors, values: Values) -> Probabilities:

@@ -107,9 +107,7 @@ def _train_network(
     from convoy.training.seeds import train_seeds
 
     train_one = partial(fit.train, name, params, corpus, vectors=vectors, accepted=accepted)
-    trained = train_seeds(train_one, seeds, checkpoint, on_epoch)
-    training = params.training.model_dump(mode="json")
-    return Fitted({**trained.config, "training": training}, trained.tensors, trained.curve)
+    return Fitted(*train_seeds(train_one, params.training, seeds, checkpoint, on_epoch))
 
 
 def _network_probabilities(config: Config, tensors: Tensors, corpus: Corpus, items: Indices) -> Probabilities:
