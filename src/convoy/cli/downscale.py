@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -28,6 +28,16 @@ Example:
   convoy downscale tasmax_*.nc psl_*.nc huss_*.nc fine.nc \\
     --model models:/climate-downscaling@champion
 """
+
+Compression: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        metavar="LEVEL",
+        min=0,
+        max=9,
+        help="zlib level of OUT's fields, without loss: 0 for none; above 1 little smaller, and slower.",
+    ),
+]
 
 
 def downscale(
@@ -76,15 +86,7 @@ def downscale(
             "data set; --no-mask extends the fields to them.",
         ),
     ] = True,
-    compression: Annotated[
-        int,
-        typer.Option(
-            metavar="LEVEL",
-            min=0,
-            max=9,
-            help="zlib level of OUT's fields, without loss: 0 for none; above 1 little smaller, and slower.",
-        ),
-    ] = 1,
+    compression: Compression = 1,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if this command wrote it.")] = False,
 ) -> None:
     """Downscale daily coarse fields to a fine grid.

@@ -19,7 +19,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from convoy.climate.data import classic, netcdf_child, zipped
+from convoy.climate.data import classic, netcdf_child, zipped_io
 from convoy.climate.data.packing import unpacked
 from convoy.core.errors import ConvoyError
 from convoy.core.printable import reason
@@ -169,9 +169,9 @@ def _refuse_by_first_bytes(path: Path) -> None:
     if not path.exists():
         raise ConvoyError("no such file", path=path)
     if path.is_dir():
-        if not any((path / mark).is_file() for mark in zipped.ZARR_MARKS):
+        if not any((path / mark).is_file() for mark in zipped_io.ZARR_MARKS):
             raise ConvoyError(
-                f"a folder, but no Zarr store: none of {', '.join(zipped.ZARR_MARKS)} in it", path=path
+                f"a folder, but no Zarr store: none of {', '.join(zipped_io.ZARR_MARKS)} in it", path=path
             )
         return
     try:
@@ -183,8 +183,8 @@ def _refuse_by_first_bytes(path: Path) -> None:
         raise ConvoyError(f"cannot be read: {error.strerror}", path=path) from None
     if not first:
         raise ConvoyError("an empty file", path=path, hint=AGAIN)
-    if first[:4] == zipped.MAGIC:
-        zipped.root_of(path)
+    if first[:4] == zipped_io.MAGIC:
+        zipped_io.root_of(path)
     elif first[:4] in classic.MAGIC:
         classic.refuse_truncated(path)
     elif HDF5_MAGIC not in blocks:

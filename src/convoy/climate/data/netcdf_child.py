@@ -18,7 +18,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-from convoy.climate.data import zipped
+from convoy.climate.data import zipped_io
 
 # By variable: dims, shape, dtype, attributes, and the values of coordinates.
 Header = dict[str, tuple[tuple[str, ...], tuple[int, ...], str, dict[str, Any], Any]]
@@ -75,7 +75,7 @@ def _open(path: str) -> Any:
 
 
 def _is_zarr(path: str) -> bool:
-    return Path(path).is_dir() or zipped.is_zip(Path(path))
+    return Path(path).is_dir() or zipped_io.is_zip(Path(path))
 
 
 def _store(path: str) -> tuple[Any, str | None]:
@@ -84,7 +84,7 @@ def _store(path: str) -> tuple[Any, str | None]:
         return path, None
     from zarr.storage import ZipStore
 
-    return ZipStore(path, mode="r"), zipped.root_of(Path(path)) or None
+    return ZipStore(path, mode="r"), zipped_io.root_of(Path(path)) or None
 
 
 def _refuse_other_files(path: str) -> None:
@@ -177,7 +177,7 @@ def _files_below(path: str, inside: str) -> list[str]:
     if Path(path).is_dir():
         folder = Path(path) / inside
         return [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
-    names = zipped.names_in(Path(path))
+    names = zipped_io.names_in(Path(path))
     return [name.removeprefix(f"{inside}/") for name in names if name.startswith(f"{inside}/")]
 
 

@@ -135,7 +135,7 @@ def other_surface(stored: StoredModel, grid: Grid, fine: Grid, height_m: Fields,
 def unusual(stored: StoredModel, surface: Surface) -> Iterator[str]:
     """Warnings about terrain beyond that of the training, one line each.
 
-    A model folder from before these were stored does not tell: the lines say what is not measured.
+    For a model folder from before these were stored the lines name what is not measured.
     """
     ranges: Mapping[str, Sequence[float]] | None = stored.config.get("surface")
     if surface.place != ELSEWHERE and TRUTH not in stored.tensors:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray
 
-from convoy.climate.data import zipped
+from convoy.climate.data import zipped_io
 from convoy.climate.data.conventions import conform
 from convoy.climate.data.netcdf import Reader
 from convoy.core.errors import ConvoyError
@@ -113,7 +113,7 @@ def test_bad_archives_are_refused(reader, tmp_path, monkeypatch):
         path = archive(tmp_path / "out.zip", source)
         with zipfile.ZipFile(path, "a") as made:
             made.writestr(name, "x")
-        assert "leads out of the archive" in refusal(zipped.root_of, path), name
+        assert "leads out of the archive" in refusal(zipped_io.root_of, path), name
     bomb = archive(tmp_path / "bomb.zip", source, compression=zipfile.ZIP_DEFLATED)
     with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as made:
         made.writestr("tasmax/zarr.json.d/.zattrs", b" " * (1 << 24) + b"{}")
@@ -122,7 +122,7 @@ def test_bad_archives_are_refused(reader, tmp_path, monkeypatch):
         "zip entry 'tasmax/zarr.json.d/.zattrs' expands to 16,777,218 bytes, more than 16,777,216"
         in refusal(reader.open, bomb)
     )
-    monkeypatch.setattr(zipped, "LARGEST_CHUNK", 100)
+    monkeypatch.setattr(zipped_io, "LARGEST_CHUNK", 100)
     assert "expands to" in refusal(reader.open, tmp_path / "whole.zip")
 
 
