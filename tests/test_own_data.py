@@ -83,6 +83,15 @@ def test_the_grid_params_of_the_readme_run_on_real_grids(real_data: Path, tmp_pa
     assert metrics["noise_floor"] is None
     assert 0 < metrics["test"]["rmse"] < 3
     assert "unseen_terrain" not in metrics
+    # Without an orography the baselines by height are copies: DVC has their outputs, with a note alone.
+    note = json.loads((folder / "data/climate/metrics/downscaling/lapse_daily.json").read_text())
+    assert note["same_as"] == "bicubic"
+    comparison = json.loads((folder / "data/climate/metrics/comparison.json").read_text())
+    assert list(comparison["copies"]) == ["lapse_daily"], "the only one of them that was chosen"
+    assert not set(comparison["copies"]) & set(comparison["splits"]["test"]["models"])
+    assert workspace.shell("dvc status climate-compare climate-baselines", folder).stdout.endswith(
+        "Data and pipelines are up to date.\n"
+    )
 
 
 def test_the_params_of_the_readme_run_on_the_real_catalogue(real_data: Path, tmp_path: Path) -> None:

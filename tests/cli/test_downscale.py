@@ -338,7 +338,8 @@ def test_thirty_years_need_little_memory(folder, thirty_years):
         env=ENVIRONMENT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (folder / "out.nc").stat().st_size > 179e6
+    # 179 MB of numbers, compressed.
+    assert 0.5 * 179e6 < (folder / "out.nc").stat().st_size < 0.65 * 179e6
     peak_mb = int(done.stdout.splitlines()[-1]) / 1e3
     assert peak_mb < 350
 
