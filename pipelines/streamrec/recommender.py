@@ -11,6 +11,7 @@ from convoy.embeddings import io as embeddings
 from convoy.report.io import write_plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.recommender import comparison, data, findings, impressions, ladder, report
+from convoy.streamrec.recommender.ladder_io import write_ladder
 from convoy.streamrec.recommender.models.specs import MODELS, usable
 from convoy.streamrec.recommender.params import ClickParams, EvaluateParams
 from convoy.streamrec.recommender.representations import sources_of
@@ -49,6 +50,7 @@ def main() -> None:
     write_text(
         DATA / "recommender.html", report.page(metrics, details, consumer, words, source, len(params.seeds))
     )
+    write_ladder(DATA / "ladder", rungs, metrics, details, params)
     write_plots(DATA / "plots" / "recommender", report.pictures(metrics, details))
     print("\n".join(words))
 

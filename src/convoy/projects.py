@@ -5,15 +5,18 @@ from convoy.climate.events.task import TASK as EVENTS
 from convoy.climate.series.task import TASK as SERIES
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
-from convoy.tasks import TaskSpec
+from convoy.streamrec.recommender.task import TASK as RECOMMENDER
+from convoy.tasks import RegisteredTask, TaskSpec
 
-TASKS = (CLASSIFICATION, DOWNSCALING, SERIES, EVENTS)
+TASKS: tuple[TaskSpec, ...] = (CLASSIFICATION, RECOMMENDER, DOWNSCALING, SERIES, EVENTS)
+REGISTERED = tuple(task for task in TASKS if isinstance(task, RegisteredTask))
+"""Those with registered models."""
 
 
-def task_of(registered: str) -> TaskSpec:
+def task_of(registered: str) -> RegisteredTask:
     """The task of a registered model; ConvoyError where no task has it."""
-    for task in TASKS:
+    for task in REGISTERED:
         if task.registered == registered:
             return task
-    names = " or ".join(task.registered for task in TASKS)
+    names = " or ".join(task.registered for task in REGISTERED)
     raise ConvoyError("none of our registered models", path=registered, expected=names)

@@ -135,7 +135,8 @@ class Evaluated:
 class Outputs:
     """The outputs of DVC that make up a task's models: paths below `root`; `{model}` is a model's name.
 
-    A model counts as trained and evaluated where `folder` and the metrics file are outputs of dvc.lock.
+    A model counts as trained and evaluated where `folder` and the metrics file are outputs of dvc.lock, or
+    lie in one that holds the folders of all models.
     """
 
     root: Path
@@ -192,16 +193,16 @@ class Charts:
     pictures: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pages:
     """Texts and tables of MLflow's pages."""
 
     about: str
     description: str
-    version_note: str
+    version_note: str = ""
     columns: tuple[str, ...]
     """Metrics in the table of runs."""
-    version_tags: tuple[str, ...]
+    version_tags: tuple[str, ...] = ()
     """Metrics among the tags of a version."""
     charts: Charts
     table_header: tuple[str, ...]
@@ -311,14 +312,13 @@ class Serving:
     examples: "Callable[[Path], pd.DataFrame]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """A task: names in MLflow, outputs, metrics, pages, and how versions are compared and served."""
+    """A task whose models are compared and recorded: its name in MLflow, outputs, metrics and pages."""
 
     experiment: str
-    registered: str
     models: Mapping[str, ModelSpec[Any, Any]]
-    """The registry; the models that export `served` are registered as versions, all others are runs only."""
+    """The registry."""
     ranking: Ranking
     outputs: Outputs
     data_name: Callable[[Mapping[str, Any]], str]
@@ -326,11 +326,18 @@ class TaskSpec:
     figures: Callable[[str, Mapping[str, Any]], dict[str, float]]
     """The final metrics of a model, flat, from its name and metrics file."""
     pages: Pages
-    versions: VersionComparison[Any, Any]
-    serving: Serving
 
     def best(self, models: Iterable[Evaluated]) -> Evaluated:
         """The model with the best figure."""
         return self.ranking.best(
             models, lambda one: self.figures(one.model, one.metrics).get(self.ranking.metric)
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredTask(TaskSpec):
+    """A task whose models that export `served` are registered as versions, which are compared and served."""
+
+    registered: str
+    versions: VersionComparison[Any, Any]
+    serving: Serving

@@ -18,7 +18,7 @@ from convoy.core import artifact as models
 from convoy.core import statistics
 from convoy.core.files import MANIFEST, sha256, write_json
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
-from convoy.tasks import TaskSpec
+from convoy.tasks import RegisteredTask
 from convoy.tracking import store
 from convoy.tracking.registry import packaging
 from tests.support.trained import Product
@@ -95,7 +95,7 @@ def add(
 
 def publish(
     client: MlflowClient, model_folder: Path, evaluation: Path, kind: str, data: dict[str, str] | None = None,
-    task: TaskSpec = TEXT, example: pd.DataFrame = EXAMPLE,
+    task: RegisteredTask = TEXT, example: pd.DataFrame = EXAMPLE,
 ) -> int:  # fmt: skip
     """Register the model folder as a version, with a run of its own, and make it the challenger."""
     known = client.get_experiment_by_name(task.experiment)

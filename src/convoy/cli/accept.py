@@ -188,12 +188,12 @@ def _registered(weights: str) -> str | None:
     try:
         if not store.exists():
             return None
-        from convoy.projects import TASKS
+        from convoy.projects import REGISTERED
         from convoy.tracking.registry.listing import of_weights, with_aliases
 
         client = store.existing(store.LIVE_TIMEOUT)
         with store.reachable():
-            found = of_weights(client, [task.registered for task in TASKS], weights)
+            found = of_weights(client, [task.registered for task in REGISTERED], weights)
             named = ", ".join(with_aliases(client, version) for version in found)
     except ConvoyError as error:
         return f"model: its version is not known: {error}"

@@ -21,6 +21,6 @@ def artifact_repository(
 
 
 def _loaders() -> tuple[str, ...]:
-    from convoy.projects import TASKS
+    from convoy.projects import REGISTERED
 
-    return tuple(task.serving.loader for task in TASKS)
+    return tuple(task.serving.loader for task in REGISTERED)

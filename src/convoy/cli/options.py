@@ -109,11 +109,11 @@ def stored_model(named: str) -> "tuple[StoredModel, str]":
 
     try:
         client = store.existing(store.LIVE_TIMEOUT)  # which makes MLflow's settings, before it is imported
-        from convoy.projects import TASKS
+        from convoy.projects import REGISTERED
         from convoy.tracking.registry.loading import stored
 
         with store.reachable():
-            return stored(client, named, [task.serving.loader for task in TASKS])
+            return stored(client, named, [task.serving.loader for task in REGISTERED])
     except OutOfReachError as error:
         raise ConvoyError(error.message, hint="name a model folder, or try again") from None
 

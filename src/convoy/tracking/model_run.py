@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.report.themes import LIGHT
+from convoy.tasks import RegisteredTask
 from convoy.tracking import runs
 from convoy.tracking.dashboard import pictures
 from convoy.tracking.dashboard.texts import Shown
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+_CONFIG = ("network", "training", "text", "vectors", "start")  # sections that are a run's params
 FORMAT = "2"  # of the published runs: a change publishes all of them again
 
 
@@ -108,9 +110,7 @@ class ModelRun:
             events = self.record.epochs
         else:
             events = curve(self.trained.folder / "curve.csv", first, self.time)
-        params = runs.flat(
-            {key: self.trained.config.get(key, {}) for key in ("network", "training", "text", "vectors")}
-        )
+        params = runs.flat({key: self.trained.config.get(key, {}) for key in _CONFIG})
         runs.log(self.client, self.run, runs.points(events, first), params)
         figures = self.trained.figures
         level = [
@@ -143,7 +143,6 @@ class ModelRun:
             "convoy.model": self.trained.model,
             "convoy.content": self.trained.content,
             "convoy.data": self.data_name,
-            "convoy.test_split": self.trained.test_split,
             "convoy.seeds": ", ".join(str(seed) for seed in self.trained.config["seeds"]),
             "convoy.stage": stage,
             "convoy.times": runs.MEASURED if self.measured else runs.REBUILT,
@@ -152,6 +151,8 @@ class ModelRun:
             "mlflow.runColor": LIGHT.series[self.task.models[self.trained.model].colour],
             runs.NOTE: note,
         }
+        if isinstance(self.task, RegisteredTask):
+            tags["convoy.test_split"] = self.trained.test_split
         runs.log(
             self.client, self.run, tags=tags | pictures.LOGGED | repository_tags(self.run, self.measured)
         )

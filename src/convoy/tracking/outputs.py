@@ -1,6 +1,6 @@
 """The trained and evaluated models that dvc.lock describes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 from convoy.core import artifact
 from convoy.core.files import MANIFEST, read_json, sha256
-from convoy.tasks import METRICS, Evaluated, TaskSpec
+from convoy.tasks import METRICS, Evaluated, RegisteredTask, TaskSpec
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 
@@ -26,6 +26,12 @@ class Trained:
     stages: tuple[Entry, ...]
     data: Mapping[str, str]
     """Name of a data set -> DVC's md5."""
+
+    @property
+    def registered(self) -> RegisteredTask:
+        """Its task, of which models are versions."""
+        assert isinstance(self.task, RegisteredTask)
+        return self.task
 
     @property
     def key(self) -> str:
@@ -71,8 +77,8 @@ class Trained:
 
     @cached_property
     def test_split(self) -> str:
-        """A hash of the test data."""
-        versions = self.task.versions
+        """A hash of the test data, of a task whose versions are compared."""
+        versions = self.registered.versions
         return versions.test_split(versions.read(self.evaluation[versions.file]), self.data)
 
 
@@ -89,18 +95,26 @@ def trained(task: TaskSpec, lock: Lock) -> list[Trained]:
     lists = [] if compared is None else [compared.params.get(name) for name in outputs.selected]
     selected = None if None in lists or not lists else [model for models in lists for model in models or ()]
     found = []
-    for path, train in makers.items():
-        model = _model_of(path, outputs.of(outputs.folder, "{model}").as_posix())
-        metrics = None if model is None else outputs.of(outputs.evaluation[METRICS], model).as_posix()
-        if model is None or metrics not in makers:
+    for path, model, train in _folders(task, makers):
+        metrics = outputs.of(outputs.evaluation[METRICS], model).as_posix()
+        evaluate = train if metrics.startswith(f"{path}/") else makers.get(metrics)
+        if evaluate is None or not _has_figures(Path(metrics)):
             continue
-        evaluate = makers[metrics]
-        if not _has_figures(Path(metrics)):
-            continue
-        if selected is None or model in selected or Path(path).exists():
+        if selected is None or model in selected or outputs.of(outputs.folder, model).exists():
             stages = (train,) if train is evaluate else (train, evaluate)
             found.append(Trained(task, model, stages, _data(task, lock, stages)))
     return found
+
+
+def _folders(task: TaskSpec, makers: Mapping[str, Entry]) -> Iterator[tuple[str, str, Entry]]:
+    """Each output that is a model's folder or holds those of all models: its path, the model, its stage."""
+    pattern = task.outputs.of(task.outputs.folder, "{model}")
+    for path, entry in makers.items():
+        if (model := _model_of(path, pattern.as_posix())) is not None:
+            yield path, model, entry
+        elif Path(path) == pattern.parent:
+            there = (name for name in task.models if task.outputs.of(task.outputs.folder, name).is_dir())
+            yield from ((path, name, entry) for name in there)
 
 
 def _has_figures(metrics: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from convoy.core.errors import ConvoyError
-from convoy.tasks import TaskSpec
+from convoy.tasks import RegisteredTask, TaskSpec
 from convoy.tracking import dvclock, live, outputs, runs, store
 from convoy.tracking.dashboard import pictures, texts, views
 from convoy.tracking.model_run import FORMAT, ModelRun, repository_tags
@@ -93,13 +93,15 @@ def _publish(client: "MlflowClient", task: TaskSpec, models: Sequence[Trained], 
     name = task.data_name(outputs.data_params(task, lock))
     made = [ModelRun(client, experiment, one, name, records.get(one.content)) for one in models]
     new = sum([model.publish() for model in made])
-    versions.describe(client, task)
-    versions.challenge(client, task, [model.trained for model in made if model.new_version])
+    if isinstance(task, RegisteredTask):
+        versions.describe(client, task)
+        versions.challenge(client, task, [model.trained for model in made if model.new_version])
     parent = _parent(client, task, experiment, made, lock)
     shown = [model.shown for model in made]
     overview = texts.overview(task, experiment, shown, parent.run_id)
     runs.experiment(client, task.experiment, overview, **views.tags(task), **texts.in_lists(task, shown))
-    decisions.replay(client, task)
+    if isinstance(task, RegisteredTask):
+        decisions.replay(client, task)
     print(f"publish: {task.experiment}: {new + parent.new} new of {len(made) + 1} runs")
 
 
@@ -154,5 +156,6 @@ def _compared(
         return [texts.table(task, experiment, shown)]
     drawn = [path for path in files.values() if path.suffix == ".png"]
     markdown = pictures.upload(client, run_id, files, drawn)
-    report = views.run_link(experiment, run_id, "report.html") if "report.html" in files else None
+    page = next((name for name in files if name.endswith(".html")), None)
+    report = None if page is None else views.run_link(experiment, run_id, page)
     return [*texts.comparison(task, experiment, shown, content, report), *markdown]

@@ -26,8 +26,8 @@ from convoy.tasks import (
     Outputs,
     Pages,
     Ranking,
+    RegisteredTask,
     Serving,
-    TaskSpec,
     VersionComparison,
     names_of,
 )
@@ -207,7 +207,7 @@ _COLUMNS = (
     "unseen_terrain_rmse", "warmer_4k_rmse",
 )  # fmt: skip
 
-TASK = TaskSpec(
+TASK = RegisteredTask(
     experiment=EXPERIMENT,
     registered="climate-downscaling",
     models=MODELS,

@@ -21,9 +21,9 @@ from convoy.tasks import (
     Evaluated,
     Outputs,
     Pages,
+    RegisteredTask,
     Role,
     Serving,
-    TaskSpec,
     names_of,
 )
 
@@ -123,7 +123,7 @@ def examples(root: Path) -> "pd.DataFrame":
 
 _COLUMNS = ("test_accuracy", "test_macro_f1", "test_log_loss", "test_ece", "gradcam_pointing", "gradcam_iou")
 
-TASK = TaskSpec(
+TASK = RegisteredTask(
     experiment="climate/events",
     registered="climate-events",
     models=MODELS,

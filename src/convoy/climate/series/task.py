@@ -21,8 +21,8 @@ from convoy.tasks import (
     Evaluated,
     Outputs,
     Pages,
+    RegisteredTask,
     Serving,
-    TaskSpec,
     names_of,
 )
 
@@ -111,7 +111,7 @@ def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 _COLUMNS = ("test_accuracy", "bayes", "share_of_bayes", "test_macro_f1", "test_log_loss", "test_ece")
 
-TASK = TaskSpec(
+TASK = RegisteredTask(
     experiment=EXPERIMENT,
     registered="climate-series",
     models=MODELS,

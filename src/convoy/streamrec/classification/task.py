@@ -18,9 +18,9 @@ from convoy.tasks import (
     Evaluated,
     Outputs,
     Pages,
+    RegisteredTask,
     Role,
     Serving,
-    TaskSpec,
     names_of,
 )
 
@@ -123,7 +123,7 @@ def examples(root: Path) -> "pd.DataFrame":
 
 _COLUMNS = ("test_accuracy", "bayes", "share_of_bayes", "test_macro_f1", "test_log_loss", "test_ece")
 
-TASK = TaskSpec(
+TASK = RegisteredTask(
     experiment="streamrec/text",
     registered="streamrec-text",
     models=MODELS,
@@ -142,10 +142,6 @@ TASK = TaskSpec(
             "metrics/comparison.json",
             "plots/comparison/*.png",
             "gate.json",
-            # What a recommender makes of the embeddings has no models of its own to register.
-            "recommender.html",
-            "metrics/recommender.json",
-            "plots/recommender/*.png",
         ),
         data_stages=("streamrec-catalogue", "streamrec-corpus"),
         selected=("streamrec.networks", "streamrec.baselines"),

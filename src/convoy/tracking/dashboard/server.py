@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from convoy.core import interrupts
 from convoy.core.errors import ConvoyError
-from convoy.tasks import TaskSpec
+from convoy.tasks import RegisteredTask, TaskSpec
 from convoy.tracking import store
 from convoy.tracking.dashboard import views
 from convoy.training.event_log import repository
@@ -235,6 +235,8 @@ def _guide(client: "MlflowClient", tasks: Sequence[TaskSpec], address: str) -> l
         lines.append(f"  {task.experiment}, best first")
         lines.append(f"    table of runs          {address}{views.runs_link(identity)}")
         lines.append(f"    curves and pictures    {address}{views.runs_link(identity, charts=True)}")
+        if not isinstance(task, RegisteredTask):
+            continue
         with contextlib.suppress(MlflowException):
             client.get_registered_model(task.registered)
             lines.append(f"    versions of the model  {address}{views.model_link(task.registered)}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convoy.tasks import Evaluated, TaskSpec
+from convoy.tasks import Evaluated, RegisteredTask, TaskSpec
 from convoy.tracking.dashboard import views
 
 
@@ -29,13 +29,15 @@ def overview(task: TaskSpec, experiment: str, models: Sequence[Shown], parent: s
     """The experiment's description; pages show its first paragraph, lists its first words."""
     winner = best(task, models)
     result = task.pages.headline(winner.evaluated)
+    versions = ""
+    if isinstance(task, RegisteredTask):
+        versions = f" · [versions of the model]({views.model_link(task.registered)})"
     return (
         f"{task.pages.about} Best on {winner.data_name}: "
         f"[{result}]({views.run_link(experiment, winner.run_id)}).\n\n"
         f"Open: [table, best first]({views.runs_link(experiment)}) · "
         f"[charts and pictures]({views.runs_link(experiment, charts=True)}) · "
-        f"[comparison]({views.run_link(experiment, parent)}) · "
-        f"[versions of the model]({views.model_link(task.registered)})\n\n"
+        f"[comparison]({views.run_link(experiment, parent)}){versions}\n\n"
         f"{task.pages.description}"
     )
 

@@ -15,7 +15,7 @@ from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
 from convoy.core.mlmodel import check
 from convoy.core.printable import cut, reason
 from convoy.embeddings import io as embeddings
-from convoy.tasks import TaskSpec
+from convoy.tasks import RegisteredTask, TaskSpec
 from convoy.tracking import dvclock, store
 from convoy.tracking.lineage.tree import Node, checked
 from convoy.tracking.lineage.workspace import SHORT, Workspace
@@ -75,7 +75,8 @@ class _Chain:
         datasets = [task.outputs.root / name for task in tasks for name in task.outputs.datasets]
         self.workspace = Workspace(root, datasets, self._registered, self._of_weights)
         self.tasks = tasks
-        self.loaders = tuple(task.serving.loader for task in tasks)
+        self.registered = tuple(task for task in tasks if isinstance(task, RegisteredTask))
+        self.loaders = tuple(task.serving.loader for task in self.registered)
         self._client: MlflowClient | None = None
         self._above: set[str] = set()  # contents whose versions are shown above in the tree
 
@@ -124,13 +125,13 @@ class _Chain:
         with contextlib.suppress(ConvoyError):
             client = self.client()
             with store.reachable():
-                names = [task.registered for task in self.tasks]
+                names = [task.registered for task in self.registered]
                 return [self._version(version) for version in of_weights(client, names, digest)]
         return []
 
     def _all_versions(self) -> "list[ModelVersion]":
         client = self.client()
-        return [version for task in self.tasks for version in all_versions(client, task.registered)]
+        return [version for task in self.registered for version in all_versions(client, task.registered)]
 
     def _versions(self, content: str) -> "list[ModelVersion]":
         return [one for one in self._all_versions() if content and one.tags.get("convoy.content") == content]
@@ -260,6 +261,8 @@ class _Chain:
         text = f"model folder with the content {content[:SHORT]} of {run.data.tags.get('convoy.model')}"
         if model is None or space.md5(model.folder.as_posix()) is None:
             return [Node(f"{text}: none in the workspace", "not here")]
+        if model.content == content:
+            return [space.model(space.root / model.folder)]
         return [
             checked(text, f"{model.folder} has other content"),
             space.model(space.root / model.folder),

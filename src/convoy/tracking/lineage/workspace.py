@@ -132,8 +132,9 @@ class Workspace:
             fault = self._relative(error)
         node = self._shown[name] = checked(f"{name}: content {content[:SHORT]}", fault)
         node.below += self._registered(content)
-        if name in self.makers:
-            node.below.append(self._made(name))
+        made = next((path for path in (name, Path(name).parent.as_posix()) if path in self.makers), None)
+        if made is not None:
+            node.below.append(self._made(made))
         return node
 
     def output(self, name: str) -> Node:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convoy.core.errors import ConvoyError
-from convoy.tasks import TaskSpec
+from convoy.tasks import RegisteredTask
 from convoy.tracking import store
 from convoy.tracking.registry import ledger
 from convoy.tracking.registry.history import annotate
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _OTHERS, _SHORT = 50, 16  # number of other contents that a line lists, and characters of each
 
 
-def replay(client: "MlflowClient", task: TaskSpec) -> None:
+def replay(client: "MlflowClient", task: RegisteredTask) -> None:
     """Set aliases and tags of a registered model as the decisions require.
 
     A champion that was set by hand is kept until the next decision, a missing one is restored. Without a
@@ -48,14 +48,14 @@ def replay(client: "MlflowClient", task: TaskSpec) -> None:
         annotate(client, task, model, decisions)
 
 
-def current(client: "MlflowClient", task: TaskSpec) -> RegisteredModel:
+def current(client: "MlflowClient", task: RegisteredTask) -> RegisteredModel:
     """The registered model after every decision so far; ConvoyError where there is no version of it."""
     with store.turn("publish"):
         return _current(client, task)
 
 
 def decide(
-    client: "MlflowClient", task: TaskSpec, decision: Decision, champion: "ModelVersion | None"
+    client: "MlflowClient", task: RegisteredTask, decision: Decision, champion: "ModelVersion | None"
 ) -> bool:
     """Write the line and apply it; return False, with no effect, where `champion` is not the champion now."""
     with store.turn("publish"):
@@ -67,7 +67,7 @@ def decide(
     return True
 
 
-def rollback(task: TaskSpec, reason: str | None = None) -> str:
+def rollback(task: RegisteredTask, reason: str | None = None) -> str:
     """Make the previous champion champion again; return the result in words.
 
     A second rollback goes one further back, never forward to the one that was replaced: use `convoy promote`
@@ -97,7 +97,7 @@ def new_decision(action: Action, model: RegisteredModel, version: "ModelVersion"
     return Decision(action, model.name, record(version), former, reason, who=who, commit=commit)
 
 
-def _current(client: "MlflowClient", task: TaskSpec) -> RegisteredModel:
+def _current(client: "MlflowClient", task: RegisteredTask) -> RegisteredModel:
     replay(client, task)
     return with_versions(client, task.registered)
 

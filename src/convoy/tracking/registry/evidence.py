@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json
 from convoy.core.printable import reason
-from convoy.tasks import METRICS, PromotionParams, TaskSpec
+from convoy.tasks import METRICS, PromotionParams, RegisteredTask
 from convoy.tracking import dvclock
 from convoy.tracking.outputs import EVALUATION
 from convoy.tracking.registry import loading
@@ -30,7 +30,7 @@ class Evidence:
     measured: Any
 
 
-def collect(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> Evidence:
+def collect(client: "MlflowClient", task: RegisteredTask, version: "ModelVersion") -> Evidence:
     """The evidence on a version; ConvoyError where its run lacks it."""
     with scratch_folder("evidence") as scratch:
         folder = _download(client, version, scratch)
@@ -38,7 +38,11 @@ def collect(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> 
 
 
 def failed_checks(
-    client: "MlflowClient", task: TaskSpec, version: "ModelVersion", found: Evidence, params: PromotionParams
+    client: "MlflowClient",
+    task: RegisteredTask,
+    version: "ModelVersion",
+    found: Evidence,
+    params: PromotionParams,
 ) -> list[str]:
     """The acceptance checks that a version fails, in words: metrics, then the stored model itself."""
     stored = _stored_fault(client, task, version)
@@ -47,7 +51,7 @@ def failed_checks(
 
 def champion_measured(
     client: "MlflowClient",
-    task: TaskSpec,
+    task: RegisteredTask,
     candidate: "ModelVersion",
     champion: "ModelVersion",
     found: Evidence,
@@ -71,7 +75,7 @@ def champion_measured(
     return task.versions.remeasure(task.versions.read_source(source), found.measured, model)
 
 
-def _stored_fault(client: "MlflowClient", task: TaskSpec, version: "ModelVersion") -> str | None:
+def _stored_fault(client: "MlflowClient", task: RegisteredTask, version: "ModelVersion") -> str | None:
     """Description of a fault in the stored model's files or in its prediction for an example, or None."""
     try:
         return loading.load(client, _uri(task, version), task.serving).fault()
@@ -79,7 +83,7 @@ def _stored_fault(client: "MlflowClient", task: TaskSpec, version: "ModelVersion
         return f"its stored model is refused: {error}"
 
 
-def _uri(task: TaskSpec, version: "ModelVersion") -> str:
+def _uri(task: RegisteredTask, version: "ModelVersion") -> str:
     return f"models:/{task.registered}/{version.version}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from convoy.tasks import TaskSpec
+from convoy.tasks import RegisteredTask
 from convoy.tracking.registry.ledger import Decision, VersionRecord
 from convoy.tracking.registry.state import RegisteredModel, name, number
 
@@ -25,7 +25,7 @@ class _Note:
 
 
 def annotate(
-    client: "MlflowClient", task: TaskSpec, model: RegisteredModel, decisions: Sequence[Decision]
+    client: "MlflowClient", task: RegisteredTask, model: RegisteredModel, decisions: Sequence[Decision]
 ) -> None:
     """Set the tags of the decisions where they are missing."""
     versions = model.by_content

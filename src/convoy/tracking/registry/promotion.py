@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import load
-from convoy.tasks import PromotionParams, TaskSpec
+from convoy.tasks import PromotionParams, RegisteredTask
 from convoy.tracking import store
 from convoy.tracking.registry import certificates, decisions, evidence, ledger
 from convoy.tracking.registry.ledger import Decision
@@ -24,7 +24,7 @@ class RefusedError(ConvoyError):
     exit_code = 1
 
 
-def promote(task: TaskSpec, which: str = CHALLENGER, params: PromotionParams | None = None) -> str:
+def promote(task: RegisteredTask, which: str = CHALLENGER, params: PromotionParams | None = None) -> str:
     """Compare a version with the champion, record the decision and apply it; return the result in words.
 
     `which` is a version's number, an alias, or a kind of model, whose newest version is taken. Raises
@@ -66,7 +66,7 @@ def _chosen(model: RegisteredModel, which: str) -> "ModelVersion":
 
 
 def _compared(
-    client: "MlflowClient", task: TaskSpec, model: RegisteredModel, candidate: "ModelVersion",
+    client: "MlflowClient", task: RegisteredTask, model: RegisteredModel, candidate: "ModelVersion",
     params: PromotionParams,
 ) -> Decision:  # fmt: skip
     champion, difference = model.champion, None
@@ -90,7 +90,7 @@ def _compared(
     return replace(made, difference=difference)
 
 
-def _without_champion(task: TaskSpec, candidate: "ModelVersion") -> tuple[bool, str]:
+def _without_champion(task: RegisteredTask, candidate: "ModelVersion") -> tuple[bool, str]:
     """Whether the candidate may be as good as the last champion, whose version is gone, and words.
 
     The last champion's predictions are not in the store: intervals of the metrics in its decision are
@@ -106,7 +106,7 @@ def _without_champion(task: TaskSpec, candidate: "ModelVersion") -> tuple[bool, 
     return (True, words) if found is None else (found.high >= 0, f"{words}; {found.words}")
 
 
-def _of_embeddings(task: TaskSpec, decision: Decision) -> str:
+def _of_embeddings(task: RegisteredTask, decision: Decision) -> str:
     """Whether the embeddings by the version were accepted, where their certificate is in the workspace."""
     version = decision.version
     found = certificates.of_version(repository(), task, version.kind, version.content)

@@ -9,7 +9,7 @@ from convoy.core import artifact
 from convoy.core.files import MANIFEST, read_json
 from convoy.core.mlmodel import DATA, MLMODEL
 from convoy.report.io import columns, read_curve
-from convoy.tasks import TaskSpec
+from convoy.tasks import RegisteredTask
 from convoy.tracking import runs
 from convoy.tracking.outputs import Trained
 from convoy.tracking.registry import packaging
@@ -31,7 +31,7 @@ class Ensured(NamedTuple):
 
 def ensure(client: "MlflowClient", experiment: str, trained: Trained, run: "Run") -> Ensured:
     """The logged model with this content and its version, made where there is none."""
-    task = trained.task
+    task = trained.registered
     for version in _versions(client, trained):
         model_id = _model_id(version)
         if not _has_files(client, model_id):
@@ -64,13 +64,13 @@ def is_complete(client: "MlflowClient", trained: Trained) -> bool:
     return any(_has_files(client, _model_id(version)) for version in _versions(client, trained))
 
 
-def describe(client: "MlflowClient", task: TaskSpec) -> None:
+def describe(client: "MlflowClient", task: RegisteredTask) -> None:
     """Set the registered model's description of its input and output."""
     if _registered(client, task).description != task.pages.version_note:
         client.update_registered_model(task.registered, task.pages.version_note)
 
 
-def challenge(client: "MlflowClient", task: TaskSpec, new: Sequence[Trained]) -> None:
+def challenge(client: "MlflowClient", task: RegisteredTask, new: Sequence[Trained]) -> None:
     """Set the alias `challenger` to the new version with the best validation figure (never a test figure)."""
     if not new:
         return
@@ -91,7 +91,7 @@ def metrics(trained: Trained, time_ms: int, model_id: str, run_id: str) -> "list
     return [Metric(name, value, time_ms, 0, **of) for name, value in trained.figures.items()]
 
 
-def _registered(client: "MlflowClient", task: TaskSpec) -> "RegisteredModel":
+def _registered(client: "MlflowClient", task: RegisteredTask) -> "RegisteredModel":
     from mlflow.exceptions import MlflowException
 
     try:
@@ -107,7 +107,7 @@ def _logged(client: "MlflowClient", experiment: str, trained: Trained, run: "Run
     """The uploaded model with this content; leftovers of interrupted uploads are removed."""
     from mlflow.entities import LoggedModelOutput
 
-    task, run_id = trained.task, run.info.run_id
+    task, run_id = trained.registered, run.info.run_id
     _registered(client, task)
     for model in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
         if model.tags.get(CONTENT) == trained.content and str(model.status) == "READY":
@@ -125,7 +125,7 @@ def _logged(client: "MlflowClient", experiment: str, trained: Trained, run: "Run
 
 
 def _upload(client: "MlflowClient", trained: Trained, run_id: str, model_id: str) -> None:
-    serving = trained.task.serving
+    serving = trained.registered.serving
     examples = serving.examples(trained.task.outputs.root)
     with scratch_folder("model") as folder:
         target = packaging.save(serving, trained.folder, examples, Path(folder) / "model", run_id, model_id)
@@ -134,7 +134,7 @@ def _upload(client: "MlflowClient", trained: Trained, run_id: str, model_id: str
 
 def _versions(client: "MlflowClient", trained: Trained) -> "list[ModelVersion]":
     """The versions with this content, newest first."""
-    known = all_versions(client, trained.task.registered)
+    known = all_versions(client, trained.registered.registered)
     return [version for version in known if version.tags.get(CONTENT) == trained.content]
 
 
