@@ -131,7 +131,7 @@ def _credentials_to_variables() -> None:
 
 
 def exists() -> bool:
-    """Whether a store is named or was made; a server is not asked."""
+    """Whether a store is named or was made; a server is not contacted."""
     path = sqlite_file(uri())
     return path is None or path.is_file()
 
