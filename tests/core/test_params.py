@@ -87,7 +87,7 @@ def test_another_file_is_named(tmp_path):
         load("a", Outer, tmp_path / "other.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: [1", "a: \tb", "a: {b: 'x}"])
+@pytest.mark.parametrize("text", ["a: [1", "a:\n\tb: 1", "a: {b: 'x}"])
 def test_broken_yaml(params, text):
     params(text)
     assert line_for().startswith("params.yaml: not valid YAML: ")

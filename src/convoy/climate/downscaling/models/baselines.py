@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from convoy.climate.data.domains import Domain, Fields
 from convoy.climate.data.lapse import (
@@ -168,16 +169,18 @@ def fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
     rows, columns = _cells(domains[0])
     first = len(residual) * 4 // 5
     errors = np.zeros(len(RIDGE_PENALTIES))
-    for row, column, pixels in _blocks(rows, columns):
-        x, y = predictors[:, row, column], residual[(slice(None), *pixels)].reshape(len(residual), -1)
-        for number, weights in enumerate(_ridge(x[:first], y[:first], RIDGE_PENALTIES)):
-            errors[number] += np.nansum((_with_one(x[first:]) @ weights - y[first:]) ** 2)
-    best = RIDGE_PENALTIES[int(errors.argmin())]
     weights = np.zeros((predictors.shape[-1] + 1, *residual.shape[1:]), np.float32)
-    for row, column, pixels in _blocks(rows, columns):
-        y = residual[(slice(None), *pixels)]
-        (fitted,) = _ridge(predictors[:, row, column], y.reshape(len(y), -1), (best,))
-        weights[(slice(None), *pixels)] = fitted.reshape(-1, *y.shape[1:])
+    # One thread: systems this small take four to twenty times as long on two, which wait for each other.
+    with threadpool_limits(1):
+        for row, column, pixels in _blocks(rows, columns):
+            x, y = predictors[:, row, column], residual[(slice(None), *pixels)].reshape(len(residual), -1)
+            for number, fitted in enumerate(_ridge(x[:first], y[:first], RIDGE_PENALTIES)):
+                errors[number] += np.nansum((_with_one(x[first:]) @ fitted - y[first:]) ** 2)
+        best = RIDGE_PENALTIES[int(errors.argmin())]
+        for row, column, pixels in _blocks(rows, columns):
+            y = residual[(slice(None), *pixels)]
+            (fitted,) = _ridge(predictors[:, row, column], y.reshape(len(y), -1), (best,))
+            weights[(slice(None), *pixels)] = fitted.reshape(-1, *y.shape[1:])
     return {
         "weights": weights, "mean": mean.astype(np.float32), "scale": scale.astype(np.float32),
         "penalty": np.array([best], np.float32),
