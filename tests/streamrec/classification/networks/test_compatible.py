@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from convoy.core import artifact
 from convoy.core.errors import ConvoyError
+from convoy.core.params import parse
 from convoy.nn.text import UNKNOWN, TextCNN
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
@@ -225,3 +227,10 @@ def test_dvc_watches_the_weights_and_has_a_file_for_the_default():
     stage = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["streamrec-train"]
     assert "${streamrec.models.textcnn.start.weights}" in stage["deps"]
     assert (ROOT / StartParams.model_validate({}).weights).is_file()
+
+
+def test_params_of_the_docs_are_read():
+    page = (ROOT / "docs/versions.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    found = parse(yaml.safe_load(block)["streamrec"]["models"]["textcnn"], TextCNNParams, "docs")
+    assert (found.start.compatibility, found.training.epochs) == (10.0, 2)
