@@ -65,3 +65,7 @@ def test_movielens_runs_through_by_params_alone(tmp_path: Path) -> None:
     assert clicks["auc"] > metrics["clicks"]["none"]["auc"] + 0.1
     assert "ratings.csv" in (data / "recommender.html").read_text(encoding="utf-8")
     assert (data / "plots/recommender/ladder.png").is_file()
+    folders = {path.name for path in (data / "ladder").iterdir()}
+    assert folders == {"none", "popularity", "category", "linear_pairs"}
+    of_ladder = json.loads((data / "ladder/category/metrics.json").read_text())
+    assert of_ladder["clicks"]["auc"] == clicks["auc"]
