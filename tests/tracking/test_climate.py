@@ -25,6 +25,7 @@ from convoy.tracking.dashboard import server
 from convoy.tracking.lineage.chain import lineage
 from convoy.tracking.publish import publish
 from convoy.tracking.registry import loading, packaging
+from convoy.tracking.runs import NOTE
 from convoy.training import event_log
 from tests.tracking import climates, shelves
 from tests.tracking.packaged import of_mlflow
@@ -71,6 +72,9 @@ def test_networks_and_baselines_are_runs_and_networks_alone_are_versions(publish
     history = published.get_metric_history(found["residual"].info.run_id, "validation_rmse")
     assert [point.step for point in history] == [1, 2]
     assert residual.params["network.width"] == "4"
+    # The task draws none of a network by itself: that of the comparison which shows networks.
+    assert "notes/spectra.png" in residual.tags[NOTE]
+    assert "notes/" not in ridge.tags[NOTE]
     assert found["residual"].info.run_name == "residual · synthetic 4 years"
     (data,) = found["residual"].inputs.dataset_inputs
     lock = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
@@ -78,6 +82,7 @@ def test_networks_and_baselines_are_runs_and_networks_alone_are_versions(publish
     versions = published.search_model_versions(f"name = '{MODEL}'")
     assert {version.tags["convoy.model"] for version in versions} == set(climates.NETWORKS)
     assert all(version.tags["test_rmse"] for version in versions)
+    assert all(next(iter(version.tags)) == "test_rmse" for version in versions), "not a hash first"
     assert not published.search_registered_models("name = 'streamrec-text'")
 
 
@@ -88,6 +93,8 @@ def test_the_smallest_error_comes_first_and_is_told_in_words(published):
     note = parent.data.tags["mlflow.note.content"]
     rows = [line for line in note.splitlines() if line.startswith("| [")]
     assert [row.removeprefix("| [").partition("]")[0] for row in rows] == order
+    # Pages trim blanks, and show neither lines nor space between cells.
+    assert all(cell.strip().endswith("&emsp;") for row in rows for cell in row.split("|")[1:-2])
     assert parent.data.tags["convoy.best"] == order[0] == "ridge"
     tags = published.get_experiment_by_name(EXPERIMENT).tags
     assert tags["best"] == f"ridge, {metrics('ridge')['test']['rmse']:.3g} K"

@@ -173,6 +173,20 @@ def test_mlflow_models_serve_answers(product, rows, tmp_path):
         np.testing.assert_allclose(predictions["probability"], expected.probability, rtol=1e-5)
         found = np.array(predictions["embedding"].tolist(), np.float32)
         np.testing.assert_array_equal(found, expected.embedding)
+        # Every format of a request gets the same answer, and so does the example as the README fetches it.
+        fields = dict(zip(("title", "synopsis"), rows, strict=True))
+        for body in (
+            {"dataframe_split": {"columns": list(fields), "data": list(zip(*rows, strict=True))}},
+            {"instances": records},
+            {"inputs": fields},
+        ):
+            assert ask(port, body) == (200, answer), list(body)
+        example = f"models:/{NAME}@champion/serving_input_example.json"
+        fetch = ["mlflow", "artifacts", "download", "-u", example, "-d", str(tmp_path)]
+        subprocess.run(fetch, cwd=repository, env=settings, check=True, stdout=subprocess.DEVNULL)
+        status, found = ask(port, json.loads((tmp_path / "serving_input_example.json").read_text()))
+        assert status == 200
+        assert {row["status"] for row in found["predictions"]} == {"ok"}
         status, answer = ask(port, {"dataframe_records": [{"title": None, "synopsis": ""}]})
         assert status == 200
         assert not any(answer["predictions"][0]["embedding"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convoy.report.themes import LIGHT
 from convoy.tasks import RegisteredTask
-from convoy.tracking import runs
+from convoy.tracking import outputs, runs
 from convoy.tracking.dashboard import pictures
 from convoy.tracking.dashboard.texts import Shown
 from convoy.tracking.outputs import EVALUATION, Trained
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _CONFIG = ("network", "training", "text", "vectors", "start")  # sections that are a run's params
-FORMAT = "2"  # of the published runs: a change publishes all of them again
+FORMAT = "3"  # of the published runs: a change publishes all of them again
 
 
 class ModelRun:
@@ -110,7 +110,9 @@ class ModelRun:
             events = self.record.epochs
         else:
             events = curve(self.trained.folder / "curve.csv", first, self.time)
-        params = runs.flat({key: self.trained.config.get(key, {}) for key in _CONFIG})
+        parts = {key: self.trained.config.get(key, {}) for key in _CONFIG}
+        epochs = max((event["epoch"] for event in events if event["seed"] == first), default=None)
+        params = runs.params_of(parts, epochs)
         runs.log(self.client, self.run, runs.points(events, first), params)
         figures = self.trained.figures
         level = [
@@ -131,11 +133,7 @@ class ModelRun:
         if model_id is not None:
             of_model = versions.metrics(self.trained, self.time, model_id, run_id)
             runs.log(self.client, self.run, of_model)
-        drawn: list[Path] = []
-        if self.trained.plots is not None:
-            drawn = [self.trained.plots / f"{name}.png" for name in self.task.pages.charts.pictures]
-        shown = [path for path in drawn if path.is_file()]
-        markdown = pictures.upload(self.client, run_id, self._files(), shown)
+        markdown = pictures.upload(self.client, run_id, self._files(), self._pictures())
         rebuilt = [] if self.measured else [f"*This run was {runs.REBUILT}.*"]
         note = "\n\n".join([self.task.pages.summary(self.trained.evaluated), *rebuilt, *markdown])
         stage = self.trained.stages[0].stage
@@ -156,6 +154,17 @@ class ModelRun:
         runs.log(
             self.client, self.run, tags=tags | pictures.LOGGED | repository_tags(self.run, self.measured)
         )
+
+    def _pictures(self) -> list[Path]:
+        """The pictures for its pages: its own, or where a task draws none of a network, the comparison's."""
+        of_all = {path.name: path for path in outputs.comparison_files(self.task).values()}
+        drawn = []
+        for name in (f"{name}.png" for name in self.task.pages.charts.pictures):
+            if self.trained.plots is not None:
+                drawn.append(self.trained.plots / name)
+            elif self._is_served and name in of_all:
+                drawn.append(of_all[name])
+        return [path for path in drawn if path.is_file()]
 
     def _inputs(self) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
+_EPOCHS = "training.epochs"
 NOTE, PARENT = "mlflow.note.content", "mlflow.parentRunId"
 MEASURED, REBUILT = "measured", "rebuilt from DVC's outputs: times and system metrics are not known"
 _METRICS, _OTHERS, _LONGEST = 1000, 100, 5000  # of one request; characters of a value
@@ -170,6 +171,19 @@ def upload(client: "MlflowClient", run_id: str, files: Mapping[str, Path]) -> No
         client.log_artifacts(run_id, folder)
 
 
+def params_of(parts: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
+    """Params of a run: for `training.epochs: None`, by the data, the number of epochs that were trained.
+
+    While that is not known (None) the param is left out, since a run's param cannot be changed.
+    """
+    found = flat(parts)
+    if found.get(_EPOCHS, 0) is None:
+        del found[_EPOCHS]
+        if epochs is not None:
+            found[_EPOCHS] = epochs
+    return found
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested params as dotted keys."""
     found: dict[str, Any] = {}
@@ -222,7 +236,7 @@ def _run_of(client: "MlflowClient", record: Record) -> "Run":
         "mlflow.user": start["user"],
     }
     run = sole(client, task, start["time"], f"{start['model']} · live", tags)
-    log(client, run, params=flat(start["params"]))
+    log(client, run, params=params_of(start["params"], None))
     return run
 
 

@@ -203,8 +203,8 @@ def _flat(prefix: str, measured: Mapping[str, Any]) -> dict[str, float]:
 
 
 _COLUMNS = (
-    "test_rmse", "test_skill_vs_best_baseline", "test_noise_floor_share", "test_sd_ratio",
-    "unseen_terrain_rmse", "warmer_4k_rmse",
+    "test_rmse", "test_rmse_low", "test_rmse_high", _NOISE_FLOOR, "test_skill_vs_best_baseline",
+    "test_noise_floor_share", "test_sd_ratio", "unseen_terrain_rmse", "warmer_4k_rmse",
 )  # fmt: skip
 
 TASK = RegisteredTask(
@@ -236,7 +236,7 @@ TASK = RegisteredTask(
         description=_DESCRIPTION,
         version_note=_VERSION_NOTE,
         columns=_COLUMNS,
-        version_tags=("test_rmse_low", "test_rmse_high", "test_bias", _NOISE_FLOOR, *_COLUMNS),
+        version_tags=(*_COLUMNS, "test_bias"),
         charts=Charts(
             bars=(("test_rmse", _NOISE_FLOOR), ("test_skill_vs_best_baseline",)),
             lines=(("validation_rmse", _NOISE_FLOOR), ("validation_loss", "train_loss")),

@@ -121,7 +121,16 @@ def examples(root: Path) -> "pd.DataFrame":
     return table_of(images, np.asarray(images.rows(TEST)[:_EXAMPLES]))
 
 
-_COLUMNS = ("test_accuracy", "test_macro_f1", "test_log_loss", "test_ece", "gradcam_pointing", "gradcam_iou")
+_COLUMNS = (
+    "test_accuracy",
+    "test_accuracy_low",
+    "test_accuracy_high",
+    "test_macro_f1",
+    "test_log_loss",
+    "test_ece",
+    "gradcam_pointing",
+    "gradcam_iou",
+)
 
 TASK = RegisteredTask(
     experiment="climate/events",
@@ -156,7 +165,7 @@ TASK = RegisteredTask(
         description=_DESCRIPTION,
         version_note=_VERSION_NOTE,
         columns=_COLUMNS,
-        version_tags=("test_accuracy_low", "test_accuracy_high", *_COLUMNS),
+        version_tags=_COLUMNS,
         charts=Charts(
             bars=(("test_accuracy",), ("gradcam_pointing", "gradcam_energy_inside", "gradcam_iou")),
             lines=(("validation_accuracy",), ("validation_loss", "train_loss")),

@@ -109,7 +109,16 @@ def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:
     return headline(SUBJECT, content), findings(SUBJECT, content)
 
 
-_COLUMNS = ("test_accuracy", "bayes", "share_of_bayes", "test_macro_f1", "test_log_loss", "test_ece")
+_COLUMNS = (
+    "test_accuracy",
+    "test_accuracy_low",
+    "test_accuracy_high",
+    "bayes",
+    "share_of_bayes",
+    "test_macro_f1",
+    "test_log_loss",
+    "test_ece",
+)
 
 TASK = RegisteredTask(
     experiment=EXPERIMENT,
@@ -142,7 +151,7 @@ TASK = RegisteredTask(
         description=_DESCRIPTION,
         version_note=_VERSION_NOTE,
         columns=_COLUMNS,
-        version_tags=("test_accuracy_low", "test_accuracy_high", *_COLUMNS),
+        version_tags=_COLUMNS,
         charts=Charts(
             bars=(("test_accuracy", "bayes"), ("share_of_bayes",)),
             lines=(("validation_accuracy", "bayes"), ("validation_loss", "train_loss")),

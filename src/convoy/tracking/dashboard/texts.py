@@ -7,6 +7,8 @@ from typing import Any
 from convoy.tasks import Evaluated, RegisteredTask, TaskSpec
 from convoy.tracking.dashboard import views
 
+_SPACE = "&emsp;"
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -59,10 +61,12 @@ def comparison(
 
 def table(task: TaskSpec, experiment: str, models: Sequence[Shown]) -> str:
     """The models in markdown, best first."""
-    rows = [["model", *task.pages.table_header], ["---"] * (1 + len(task.pages.table_header))]
+    rows = [["model", *task.pages.table_header]]
     left = list(models)
     while left:
         left.remove(model := best(task, left))
         link = views.run_link(experiment, model.run_id)
         rows.append([f"[{model.evaluated.model}]({link})", *task.pages.table_row(model.evaluated)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    # MLflow's pages show tables without lines and without space between their columns.
+    header, *lines = (f"| {f'{_SPACE} | '.join(row)} |" for row in rows)
+    return "\n".join([header, f"|{'---|' * len(rows[0])}", *lines])

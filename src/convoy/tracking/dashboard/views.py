@@ -18,6 +18,7 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 _NAME, _NOTE, _MODELS = "attributes.`Run Name`", "attributes.`Description`", "attributes.`Models`"
 _WIDTHS = {_NAME: 260, _NOTE: 330, _MODELS: 110}  # pixels
 _FIGURE_WIDTH = 122
+_RESULTS, _CURVES, _PICTURES, _OTHERS = "r", "c", "p", "f"  # sections; short, since a tag has little room
 
 
 def tags(task: TaskSpec) -> dict[str, str]:
@@ -54,10 +55,10 @@ def state(task: TaskSpec) -> dict[str, Any]:
     figures = [f"metrics.`{name}`" for name in task.pages.columns]
     order = [_NAME, *figures, _NOTE, _MODELS, "runDateAndNestInfo", "duration"]
     sections = (
-        _section("results", "Results on the test split", 2, 340),
-        _section("curves", "Learning curves", 2, 340),
-        _section("pictures", "Pictures", 1, 640),
-        {**_section("figures", "Model metrics", 3, 360), "display": False, "isGenerated": True},
+        _section(_RESULTS, "Results on the test split", 2, 340),
+        _section(_CURVES, "Learning curves", 2, 340),
+        _section(_PICTURES, "Pictures", 1, 640),
+        {**_section(_OTHERS, "Model metrics", 3, 360), "display": False, "isGenerated": True},
     )
     return {
         "searchFilter": "",
@@ -113,16 +114,16 @@ def _section(uuid: str, name: str, columns: int, height: int) -> dict[str, Any]:
 
 
 def _charts(charts: Charts) -> list[dict[str, Any]]:
-    bars = [{"type": "BAR", **_metrics("results", names)} for names in charts.bars]
+    bars = [{"type": "BAR", **_metrics(_RESULTS, names)} for names in charts.bars]
     lines = [
-        {"type": "LINE", **_metrics("curves", names), "xAxisKey": "step", "yAxisKey": "metric",
+        {"type": "LINE", **_metrics(_CURVES, names), "xAxisKey": "step", "yAxisKey": "metric",
          "xAxisScaleType": "linear", "scaleType": "linear", "lineSmoothness": 0, "range": {},
-         "selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False,
+         "selectedXAxisMetricKey": "", "yAxisExpressions": [],
          "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True}
         for names in charts.lines
     ]  # fmt: skip
     pictures = [
-        {"type": "IMAGE", **_card("pictures", name), "imageKeys": [name], "step": 0, "showRunParams": False}
+        {"type": "IMAGE", **_card(_PICTURES, name), "imageKeys": [name], "step": 0, "showRunParams": False}
         for name in charts.pictures
     ]
     return [*bars, *lines, *pictures]
@@ -136,5 +137,5 @@ def _metrics(section: str, names: tuple[str, ...]) -> dict[str, Any]:
 def _card(section: str, name: str) -> dict[str, Any]:
     return {
         "uuid": f"{section}-{name}", "metricSectionId": section, "displayName": name,
-        "runsCountToCompare": 10, "deleted": False, "isGenerated": False,
+        "runsCountToCompare": 10,
     }  # fmt: skip

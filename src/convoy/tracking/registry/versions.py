@@ -39,14 +39,15 @@ def ensure(client: "MlflowClient", experiment: str, trained: Trained, run: "Run"
         return Ensured(model_id, new=False)
     model = _logged(client, experiment, trained, run)
     figures = trained.figures
+    # Pages show tags in this order, and only the first ones in lists.
     tags = {
+        **{name: f"{figures[name]:.6g}" for name in task.pages.version_tags if name in figures},
+        "convoy.model": trained.model,
         CONTENT: trained.content,
         WEIGHTS: read_json(trained.folder / MANIFEST)["files"][artifact.WEIGHTS]["sha256"],
-        "convoy.model": trained.model,
         "convoy.lock_key": trained.key,
         "convoy.test_split": trained.test_split,
         "convoy.data": json.dumps(dict(trained.data)),
-        **{name: f"{figures[name]:.6g}" for name in task.pages.version_tags if name in figures},
     }
     summary = task.pages.summary(trained.evaluated)
     version = client.create_model_version(
