@@ -48,6 +48,28 @@ def test_columns_are_an_option_where_a_stage_has_a_param(folder):
     assert line == ("convoy: --columns: unknown key 'name'; expected item_id, title, synopsis, category\n")
 
 
+def test_how_a_catalogue_is_written_is_an_option_where_a_stage_has_a_param(folder):
+    (folder / "latin.csv").write_bytes("item_id;title;synopsis\ns1;caf\xe9;a tale\n".encode("latin-1"))
+    given = ("embed", "latin.csv", "out", "--model", "model")
+    assert "set --encoding, for example to windows-1252" in refused(*given)
+    assert refused(*given, "--encoding=utf9") == (
+        'convoy: --encoding: no encoding of that name; found "utf9"\n'
+    )
+    assert "convoy: --delimiter: " in refused(*given, "--encoding=latin-1", "--delimiter=no")
+    assert "convoy: --quotes: " in refused(*given, "--encoding=latin-1", "--quotes=single")
+    done = invoke(*given, "--encoding=latin-1", "--delimiter=;", "--quotes=doubled")
+    assert done.exit_code == 0, done.output
+
+
+def test_what_a_catalogue_lacks_is_said(folder):
+    (folder / "titles.csv").write_text("show_id,title\ns1,A tale\ns2,two cats\n")
+    done = invoke("embed", "titles.csv", "out", "--model", "model")
+    assert "column 'show_id' looks like ids: if so, map item_id to it" in done.stderr
+    assert "no column 'synopsis' among show_id, title: the texts are the titles alone" in done.stderr
+    done = invoke("embed", "titles.csv", "out2", "--model", "model", "--columns=item_id=show_id")
+    assert "looks like ids" not in done.stderr
+
+
 USAGE = {
     "embed": "CATALOGUE OUT",
     "accept": "PATH",

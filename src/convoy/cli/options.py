@@ -72,7 +72,7 @@ def catalogue_items(path: Path, columns: str, delimiter: str, encoding: str, quo
     try:
         params = parse(dialect, CatalogueParams, "")
     except ConvoyError as error:
-        error.key = f"--{error.key}"
+        error.key = "--" + str(error.key).removeprefix("key ").strip("'")
         raise
     return Items(path, pairs("--columns", columns, "item_id=show_id"), params.dialect())
 
