@@ -25,7 +25,10 @@ _DESCRIPTION = (
     "No version is registered: what a recommender takes are the embeddings, whose models are versions of "
     "streamrec-text."
 )
-_COLUMNS = ("auc", "share", "auc_cold", "auc_warm", "log_loss", "cold_recall_at_20", "overall_recall_at_20")
+_COLUMNS = (
+    "auc", "auc_low", "auc_high", "share", "auc_cold", "auc_warm", "log_loss", "cold_recall_at_20",
+    "overall_recall_at_20",
+)  # fmt: skip
 
 
 def data_name(params: Mapping[str, Any]) -> str:
