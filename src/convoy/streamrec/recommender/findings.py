@@ -103,15 +103,19 @@ def _consumer(consumer: Figures) -> list[str]:
         due = "; that part of the loss is due to the version itself" if own > 0 else ""
         sentences.append(
             f"TextCNN retrained ({RETRAININGS[name]}): a click model fitted on the version before loses "
-            f"{one['loss_unrotated']:.3f} in area under the ROC curve with the new vectors as they are "
-            f"({one['loss_unrotated_low']:.3f} to {one['loss_unrotated_high']:.3f}), and "
-            f"{one['loss_rotated']:.3f} ({one['loss_rotated_low']:.3f} to {one['loss_rotated_high']:.3f}) "
-            f"with the rotation: {goal} that were aimed at. The accuracy of the classifier "
+            f"{_loss(one['loss_unrotated'])} in area under the ROC curve with the new vectors as they are "
+            f"({_loss(one['loss_unrotated_low'])} to {_loss(one['loss_unrotated_high'])}), and "
+            f"{_loss(one['loss_rotated'])} ({_loss(one['loss_rotated_low'])} to "
+            f"{_loss(one['loss_rotated_high'])}) with the rotation: {goal} that were aimed at. The accuracy of the classifier "
             f"{_change(one['accuracy'])}, and {percent(one['churn'])} of an item's nearest "
             f"neighbours are others. A click model fitted again on it reaches {one['auc_refitted']:.3f}, "
             f"compared with {consumer['auc_old']:.3f} before{due}."
         )
     return sentences
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}".replace("-", "−")
 
 
 def _change(accuracy: Figures) -> str:
