@@ -106,10 +106,10 @@ def _consumer(consumer: Figures) -> list[str]:
             f"{_loss(one['loss_unrotated'])} in area under the ROC curve with the new vectors as they are "
             f"({_loss(one['loss_unrotated_low'])} to {_loss(one['loss_unrotated_high'])}), and "
             f"{_loss(one['loss_rotated'])} ({_loss(one['loss_rotated_low'])} to "
-            f"{_loss(one['loss_rotated_high'])}) with the rotation: {goal} that were aimed at. The accuracy of the classifier "
-            f"{_change(one['accuracy'])}, and {percent(one['churn'])} of an item's nearest "
-            f"neighbours are others. A click model fitted again on it reaches {one['auc_refitted']:.3f}, "
-            f"compared with {consumer['auc_old']:.3f} before{due}."
+            f"{_loss(one['loss_rotated_high'])}) with the rotation: {goal} that were aimed at. "
+            f"The accuracy of the classifier {_change(one['accuracy'])}, and {percent(one['churn'])} of an "
+            f"item's nearest neighbours are others. A click model fitted again on it reaches "
+            f"{one['auc_refitted']:.3f}, compared with {consumer['auc_old']:.3f} before{due}."
         )
     return sentences
 
