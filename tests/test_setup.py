@@ -31,7 +31,7 @@ def test_the_installer_itself_is_installed_with_its_hashes():
     (entry,) = re.findall(r"^uv==.*\n(?: +--hash=.*\n)+", lock, flags=re.MULTILINE)
     asked = 'include Makefile\nshow:\n\t@$(UV_OF_LOCK)\n\t@grep -n "pip install" Makefile\n'
     done = subprocess.run(
-        ["make", "-f", "-", "show"], cwd=ROOT, input=asked, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "-f", "-", "show"], cwd=ROOT, input=asked, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(entry)
     assert "hash" in entry

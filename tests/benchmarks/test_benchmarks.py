@@ -182,8 +182,8 @@ def test_century(tmp_path):
     century_files.write(tmp_path, [1, 2])
     found = facts(century.measure(tmp_path, [1, 2], results=tmp_path), "century")
     assert [row["years"] for row in found["rows"]] == [1, 2]
-    # 64 x 64 float32 a day in whole chunks of 90 days, and a little for coordinates.
-    assert found["rows"][1]["written, GB"] == pytest.approx(9 * 90 * 64 * 64 * 4e-9, rel=0.02)
+    # 64 x 64 float32 a day in whole chunks of 90 days, of which compression leaves about half.
+    assert 0.3 < found["rows"][1]["written, GB"] / (9 * 90 * 64 * 64 * 4e-9) < 0.8
 
 
 def test_larger_sets_what_the_readme_says_and_shows_every_split():

@@ -127,8 +127,8 @@ def test_mistakes_are_told_in_one_line(folder):
 
     assert "nowhere.csv: no such file" in embed("nowhere.csv", "out", "--model", "model")
     assert "nowhere: no such model folder" in embed("items.csv", "out", "--model", "nowhere")
-    missing = embed("items.csv", "out", "--model", "model")
-    assert "no column 'synopsis'; its columns are show_id, title, description" in missing
+    missing = embed("items.csv", "out", "--model", "model", "--columns", "synopsis=plot")
+    assert "no column 'plot' (synopsis); its columns are show_id, title, description" in missing
     assert "'x' is not ours=theirs" in embed("items.csv", "out", "--model", "model", "--columns", "x")
     (folder / "items.csv").write_text(CSV + "s1,again,cat\n")
     assert "ids given twice: 's1' (rows 1 and 4)" in embed("items.csv", "out", "--model", "model", COLUMNS)
