@@ -172,6 +172,7 @@ def test_every_command_of_the_readme_works(
         "make test": "make -o setup -n test",
         "make repro": "make -o setup repro",
         "make dashboard": f"make -o setup dashboard PORT={free_port()}",
+        "num_filters=200": "num_filters=24",
         "hidden=96": "hidden=6",
         "epochs=24": "epochs=2",
         "epochs=12": "epochs=2",

@@ -31,8 +31,9 @@ def test_the_installer_itself_is_installed_with_its_hashes():
     (entry,) = re.findall(r"^uv==.*\n(?: +--hash=.*\n)+", lock, flags=re.MULTILINE)
     asked = 'include Makefile\nshow:\n\t@$(UV_OF_LOCK)\n\t@grep -n "pip install" Makefile\n'
     done = subprocess.run(
-        ["make", "--no-print-directory", "-f", "-", "show"], cwd=ROOT, input=asked, capture_output=True, text=True, check=True
-    )
+        ["make", "--no-print-directory", "-f", "-", "show"],
+        cwd=ROOT, input=asked, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     assert done.stdout.startswith(entry)
     assert "hash" in entry
     by_pip = [line for line in done.stdout.splitlines() if "-m pip install" in line]
