@@ -12,6 +12,11 @@ from convoy.tasks import Ranking, ServedModel, VersionComparison
 
 Source = TypeVar("Source")
 
+# Of the table of runs and of versions, for a task with a Bayes accuracy.
+COLUMNS = (
+    "test_accuracy", "test_accuracy_low", "test_accuracy_high", "bayes", "share_of_bayes", "test_macro_f1",
+    "test_log_loss", "test_ece",
+)  # fmt: skip
 RANKING = Ranking("test_accuracy", lower_is_better=False, validation="validation_accuracy")
 
 

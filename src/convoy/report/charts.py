@@ -191,7 +191,7 @@ def _cell_figures(axes: Axes, shares: np.ndarray, theme: Theme, fontsize: float)
     for row, column in zip(*np.nonzero(shares >= 0.005), strict=True):
         share = float(shares[row, column])
         colour = theme.paper if np.sqrt(share) > 0.58 else theme.ink
-        # In a cell, so that the layout need not measure it: that took half of the time.
+        # In a cell, so that the layout need not measure it: that took a fifth of the time.
         axes.text(
             column, row, f"{100 * share:.0f}", ha="center", va="center", color=colour, fontsize=fontsize,
             in_layout=False,

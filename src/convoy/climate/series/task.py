@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.classifiers.comparison.findings import findings, headline
-from convoy.classifiers.task import RANKING, interval, sentences, versions
+from convoy.classifiers.task import COLUMNS, RANKING, interval, sentences, versions
 from convoy.climate.series import serving
 from convoy.climate.series.cases import BAYES, sites_of
 from convoy.climate.series.io import read
@@ -109,17 +109,6 @@ def _comparison(content: Mapping[str, Any]) -> tuple[str, list[str]]:
     return headline(SUBJECT, content), findings(SUBJECT, content)
 
 
-_COLUMNS = (
-    "test_accuracy",
-    "test_accuracy_low",
-    "test_accuracy_high",
-    "bayes",
-    "share_of_bayes",
-    "test_macro_f1",
-    "test_log_loss",
-    "test_ece",
-)
-
 TASK = RegisteredTask(
     experiment=EXPERIMENT,
     registered="climate-series",
@@ -150,8 +139,8 @@ TASK = RegisteredTask(
         about="Climate: the regime of a site from one year of daily weather, and an embedding of each site.",
         description=_DESCRIPTION,
         version_note=_VERSION_NOTE,
-        columns=_COLUMNS,
-        version_tags=_COLUMNS,
+        columns=COLUMNS,
+        version_tags=COLUMNS,
         charts=Charts(
             bars=(("test_accuracy", "bayes"), ("share_of_bayes",)),
             lines=(("validation_accuracy", "bayes"), ("validation_loss", "train_loss")),

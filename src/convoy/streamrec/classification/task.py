@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.classifiers.comparison.findings import findings, headline
-from convoy.classifiers.task import RANKING, interval, sentences, versions
+from convoy.classifiers.task import COLUMNS, RANKING, interval, sentences, versions
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue.io import read
 from convoy.streamrec.classification import serving
@@ -121,17 +121,6 @@ def examples(root: Path) -> "pd.DataFrame":
     return pd.DataFrame({name: rows[name].to_pylist() for name in ("title", "synopsis")})
 
 
-_COLUMNS = (
-    "test_accuracy",
-    "test_accuracy_low",
-    "test_accuracy_high",
-    "bayes",
-    "share_of_bayes",
-    "test_macro_f1",
-    "test_log_loss",
-    "test_ece",
-)
-
 TASK = RegisteredTask(
     experiment="streamrec/text",
     registered="streamrec-text",
@@ -161,8 +150,8 @@ TASK = RegisteredTask(
         about="StreamRec: the category of a title from its text, and an embedding of each item.",
         description=_DESCRIPTION,
         version_note=_VERSION_NOTE,
-        columns=_COLUMNS,
-        version_tags=_COLUMNS,
+        columns=COLUMNS,
+        version_tags=COLUMNS,
         charts=Charts(
             bars=(("test_accuracy", "bayes"), ("share_of_bayes",)),
             lines=(("validation_accuracy", "bayes"), ("validation_loss", "train_loss")),

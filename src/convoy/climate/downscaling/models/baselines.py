@@ -170,7 +170,7 @@ def fit_ridge(domains: Sequence[Domain], target: str) -> Tensors:
     first = len(residual) * 4 // 5
     errors = np.zeros(len(RIDGE_PENALTIES))
     weights = np.zeros((predictors.shape[-1] + 1, *residual.shape[1:]), np.float32)
-    # One thread: systems this small take four to twenty times as long on two, which wait for each other.
+    # One thread: systems this small gain nothing from two, which wait for each other on a busy machine.
     with threadpool_limits(1):
         for row, column, pixels in _blocks(rows, columns):
             x, y = predictors[:, row, column], residual[(slice(None), *pixels)].reshape(len(residual), -1)
