@@ -165,6 +165,25 @@ def test_both_readers_of_csv_agree(tmp_path, monkeypatch):
         assert len(found[0]) == 120 + bool(wild)
 
 
+def test_blocks_keep_a_mark_that_begins_a_row(tmp_path, monkeypatch):
+    rows = [
+        {"item_id": f"\ufeff{number}", "title": "t", "synopsis": "s", "category": "c"} for number in range(9)
+    ]
+    lines = "".join(
+        ",".join(row[name] for name in ("item_id", "title", "synopsis", "category")) + "\n" for row in rows
+    )
+    monkeypatch.setattr(plain_csv_io, "_BLOCK", 64)
+    assert rows_of(tmp_path, "marks.csv", b"\xef\xbb\xbf" + HEADER + lines.encode()) == rows
+
+
+def test_arrow_reads_memory_of_its_own(tmp_path):
+    """Its threads hang or abort a process that exits while they free a Python object, as embed did."""
+    (tmp_path / "plain.csv").write_bytes(CSV.encode())
+    blocks = list(plain_csv_io._whole_rows(Source(tmp_path / "plain.csv")))
+    assert b"".join(block.to_pybytes() for block in blocks) == CSV.encode()
+    assert all(block.is_mutable for block in blocks), "Arrow may write its own memory, not that of bytes"
+
+
 def test_ten_megabytes_in_one_field(tmp_path):
     long = b"x" * 10_000_000
     assert len(rows_of(tmp_path, "long.csv", HEADER + b"1,a," + long + b",c\n")[0]["synopsis"]) == len(long)

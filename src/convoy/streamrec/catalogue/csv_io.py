@@ -60,7 +60,8 @@ def csv_batches(source: Source, pick: Pick, batch_rows: int) -> Iterator[pa.Reco
     done = 0
     if quotes == DOUBLED and not layout.blanks and is_plain(source, layout.delimiter):
         try:
-            for batch in plain_batches(source, layout.chosen, layout.delimiter, int(layout.has_sep)):
+            skip = int(layout.has_sep)
+            for batch in plain_batches(source, layout.header, layout.chosen, layout.delimiter, skip):
                 for start in range(0, len(batch), batch_rows):
                     part = batch.slice(start, batch_rows)
                     done += len(part)
