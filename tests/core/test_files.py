@@ -189,7 +189,7 @@ def test_text_keeps_its_newlines(tmp_path):
     assert (tmp_path / "x").read_bytes() == b"a\r\nb\nc\r"
 
 
-@pytest.mark.parametrize("content", [b'{"a": 1', b"\xff", b""])
+@pytest.mark.parametrize("content", [b'{"a": 1', b"\xff", b"", b"[NaN]", b"[-Infinity]", b"[1e999]"])
 def test_broken_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(ConvoyError, match=r"x\.json: not valid JSON"):

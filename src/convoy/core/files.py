@@ -6,12 +6,13 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from convoy.core import interrupts
 from convoy.core.errors import ConvoyError
@@ -123,7 +124,7 @@ def write_text(path: Path, text: str) -> None:
 def read_json(path: Path) -> Any:
     """Read JSON; a missing or broken file is a ConvoyError that names it."""
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+        value = parse_json(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConvoyError("no such file", path=path, hint="run `dvc repro` to make it") from None
     except RecursionError:
@@ -139,8 +140,18 @@ def _not_json(path: Path, why: str) -> ConvoyError:
     return ConvoyError(f"not valid JSON ({why})", path=path, hint="remove it and make it again")
 
 
-def _no_number(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number of JSON")
+def parse_json(text: str) -> Any:
+    """The value of JSON; ValueError where it is broken or has a number that is not finite, such as 1e999."""
+    return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _no_number(digits)
+
+
+def _no_number(value: str) -> NoReturn:
+    raise ValueError(f"{value} is no finite number")
 
 
 def _depth(value: Any) -> int:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from convoy.core.files import parse_json
 from convoy.tasks import Charts, TaskSpec
 
 VIEW, TITLE = "convoy", "Best first"
@@ -32,7 +33,7 @@ def tags(task: TaskSpec) -> dict[str, str]:
 def saved(tags: Mapping[str, str]) -> dict[str, Any] | None:
     """The view among an experiment's tags; None where there is none, or its tag has another form."""
     with contextlib.suppress(KeyError, ValueError, TypeError, RecursionError):
-        found = json.loads(json.loads(tags[TAG])["state"], parse_constant=_no_number)
+        found = parse_json(json.loads(tags[TAG])["state"])
         if isinstance(found, dict) and all(type(found[name]) is kind for name, kind in _FORM.items()):
             return found
     return None
@@ -44,10 +45,6 @@ _FORM = {
     "compareRunSections": list, "globalLineChartConfig": dict,
 }  # fmt: skip
 """Types of some keys of a view, without which the pages show nothing."""
-
-
-def _no_number(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number of JSON")
 
 
 def state(task: TaskSpec) -> dict[str, Any]:

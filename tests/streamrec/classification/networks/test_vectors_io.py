@@ -47,6 +47,7 @@ BROKEN = {
     "not finite": ("the 1 nan\n", r"line 1: expected numbers from -1e\+10 to 1e\+10"),
     "too large": ("the 1 1e30\n", r"line 1: expected numbers from -1e\+10 to 1e\+10"),
     "blank line": ("the 1 2\n\nroad 1 2\n", "line 2: expected a word and 2 numbers; found 0 fields"),
+    "blank line first": ("\nthe 1 2\n", "line 1: expected vectors of 2 numbers; found 0$"),
     "cut": ("3 2\nthe 1 2\nroad 1 2\n", "line 3: expected 3 words, as line 1 states; found 2"),
     "header alone": ("3 2\n", "line 1: expected 3 words, as line 1 states; found 0"),
     "other dimension, header": (

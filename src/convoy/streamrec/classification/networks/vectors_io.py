@@ -105,7 +105,7 @@ def _read_text(path: Path, chosen: _Chosen) -> None:
         raise ConvoyError("an empty file", path=path, expected="word vectors as text")
     fields = first[1].split()
     header = len(fields) == 2 and all(field.isdigit() and len(field) < 16 for field in fields)
-    _check_dimension(path, int(fields[1]) if header else len(fields) - 1, chosen.dimension)
+    _check_dimension(path, int(fields[1]) if header else max(len(fields) - 1, 0), chosen.dimension)
     number = 0
     for number, line in lines if header else _with(first, lines):
         word, numbers = _split(path, number, line, chosen.dimension)
