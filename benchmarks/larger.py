@@ -7,7 +7,6 @@ the way from the best baseline to the noise floor.
 """
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import RESULTS, report
+from convoy.metrics_io import DETAILS, read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 # By the name of the column; the file has them in the model's metrics.
@@ -43,10 +43,16 @@ def run(chosen: list[str], results: Path = RESULTS) -> Path:
             ["dvc", "exp", "run", *options, "climate-compare"], cwd=folder, check=True,
             env={**os.environ, "PATH": f"{folder / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"},
         )  # fmt: skip
-        metrics = json.loads((folder / "data/climate/metrics/downscaling/residual.json").read_text())
+        metrics = figures(folder, "residual")
     what = " ".join((__doc__ or "").split())
     facts = {"what": what, "params": chosen, "noise floor, K": metrics["noise_floor"]["rmse"]}
     return report("larger", rows(metrics), facts, ["torch"], results)
+
+
+def figures(checkout: Path, model: str) -> dict[str, Any]:
+    """All figures of a downscaling model in a checkout."""
+    data = checkout / "data/climate"
+    return read_metrics(data / f"metrics/downscaling/{model}.json", data / "evaluation" / model / DETAILS)
 
 
 def rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:

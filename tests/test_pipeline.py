@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,26 @@ def test_it_ends_with_embeddings_and_a_report(project: Path) -> None:
         assert test["accuracy_low"] <= test["accuracy"] <= test["accuracy_high"]
         assert {"macro_f1", "log_loss", "ece"} <= set(test)
         assert bayes["order_blind"] < bayes["full"]
+
+
+def test_dvc_metrics_show_has_headline_figures_of_models_alone(project: Path) -> None:
+    """All other figures are in files of details, and reports on data are outputs; they made 999 columns."""
+    shown = workspace.shell("dvc metrics show --json", project)
+    files = {name: set(keys(file["data"])) for name, file in json.loads(shown.stdout)[""]["data"].items()}
+    assert {Path(name).parent.as_posix() for name in files} == {
+        "data/streamrec/metrics", "data/climate/metrics/downscaling", "data/climate/metrics/series",
+        "data/climate/metrics/events",
+    }  # fmt: skip
+    representations = files.pop("data/streamrec/metrics/recommender.json")
+    assert {name: len(found) for name, found in files.items() if not 3 <= len(found) <= 16} == {}
+    by_name = [key.split(".")[1] for key in representations]
+    assert max(by_name.count(name) for name in by_name) <= 4
+    assert len(representations.union(*files.values())) <= 80
+
+
+def keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield from keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
 
 
 def test_a_second_repro_has_nothing_to_do_and_says_so(project: Path) -> None:

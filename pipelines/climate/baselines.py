@@ -7,9 +7,10 @@ from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, measure, score
 from convoy.climate.downscaling.models.specs import MODELS, SAME_AS, Downscaling, copies, train
 from convoy.core import artifact
-from convoy.core.files import write_json
+from convoy.core.files import write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
 from convoy.tasks import names_of
 
 DATA, METRICS = Path("data/climate"), Path("metrics/downscaling")
@@ -32,7 +33,7 @@ def main() -> None:
         own = load(f"climate.models.{name}", MODELS[name].params)
         artifact.write(folder, *train(name, own, training, [], facts, (0,))[:2], None)
         if name in same:
-            for note in (DATA / "evaluation" / name / "same_as.json", DATA / METRICS / f"{name}.json"):
+            for note in (DATA / "evaluation" / name / DETAILS, DATA / METRICS / f"{name}.json"):
                 write_json(note, same[name])
             print(f"{name}: the same as {same[name][SAME_AS]}, {same[name]['because']}", flush=True)
             continue
@@ -45,8 +46,9 @@ def main() -> None:
     table = {name: found.daily for name, found in measured.items()}
     daily_io.write(DATA / "baselines.parquet", table)
     for name, found in measured.items():
-        metrics = score(found, facts["noise_floor"], table, params)
-        write_json(DATA / METRICS / f"{name}.json", metrics)
+        headline, details = split_figures(score(found, facts["noise_floor"], table, params), DOWNSCALING)
+        write_text(DATA / "evaluation" / name / DETAILS, details)
+        write_json(DATA / METRICS / f"{name}.json", headline)
 
 
 if __name__ == "__main__":

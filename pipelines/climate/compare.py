@@ -10,9 +10,10 @@ from convoy.climate.downscaling.comparison.report import comparison_pictures, pa
 from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams
 from convoy.climate.downscaling.models.specs import MODELS
-from convoy.core.files import read_json, write_json, write_text
+from convoy.core.files import write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import columns, csv_text, read_curve, write_plots
 from convoy.report.themes import LIGHT
 from convoy.tasks import models_in_use
@@ -24,9 +25,11 @@ def main() -> None:
     """Write comparison.json, report.html and the plots from the metrics of the models in use."""
     params = load("climate.evaluate", EvaluateParams)
     facts, domains = read_headers(DATA / "grids")
-    folder = DATA / "metrics/downscaling"
     metrics, copies = originals(
-        models_in_use("climate", MODELS), lambda model: read_json(folder / f"{model}.json")
+        models_in_use("climate", MODELS),
+        lambda model: read_metrics(
+            DATA / f"metrics/downscaling/{model}.json", DATA / "evaluation" / model / DETAILS
+        ),
     )
     chosen = list(metrics)
     arrays = {model: maps_io.read(DATA / "evaluation" / model / "maps.safetensors") for model in chosen}

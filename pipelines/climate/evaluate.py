@@ -7,9 +7,10 @@ from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, evaluate
 from convoy.climate.downscaling.models.specs import Downscaling
 from convoy.core import artifact
-from convoy.core.files import write_json
+from convoy.core.files import write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
 
 DATA = Path("data/climate")
 
@@ -30,7 +31,9 @@ def main(model: str) -> None:
     )  # fmt: skip
     maps_io.write(DATA / "evaluation" / model / "maps.safetensors", evaluation.maps)
     daily_io.write(DATA / "evaluation" / model / "daily.parquet", {model: evaluation.daily})
-    write_json(DATA / "metrics/downscaling" / f"{model}.json", evaluation.metrics)
+    headline, details = split_figures(evaluation.metrics, DOWNSCALING)
+    write_text(DATA / "evaluation" / model / DETAILS, details)
+    write_json(DATA / "metrics/downscaling" / f"{model}.json", headline)
     for split in splits:
         found = evaluation.metrics[split]
         print(f"{model}  {split}  RMSE {found['rmse']}  skill {found['skill_vs_best_baseline']}", flush=True)

@@ -11,6 +11,7 @@ from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, EVENTS, split_figures
 from convoy.report.io import write_plots
 from convoy.tasks import names_of
 
@@ -29,8 +30,9 @@ def main() -> None:
         artifact.write(folder, config, tensors, None)
         scored = score(name, artifact.read(folder), images, evaluation_params)
         write_predictions(DATA / "predictions" / f"{name}.parquet", scored.evaluation.predictions())
-        write_plots(DATA / "plots" / name, tables(scored.evaluation, None))
-        write_json(METRICS / f"{name}.json", scored.metrics)
+        headline, details = split_figures(scored.metrics, EVENTS)
+        write_plots(DATA / "plots" / name, {**tables(scored.evaluation, None), DETAILS: details})
+        write_json(METRICS / f"{name}.json", headline)
         print(f"{name}: accuracy {scored.metrics['test']['accuracy']:.4f}", flush=True)
 
 

@@ -12,10 +12,11 @@ from convoy.climate.events.evaluation.evaluate import EvaluateParams
 from convoy.climate.events.evaluation.examples_io import read_examples
 from convoy.climate.events.models.specs import MODELS
 from convoy.climate.events.subject import SUBJECT
-from convoy.core.files import read_json, write_json, write_text
+from convoy.core.files import write_json, write_text
 from convoy.core.params import load
 from convoy.core.printable import one_line
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
 from convoy.tasks import models_in_use
@@ -28,7 +29,9 @@ def main() -> None:
     params = load("climate.events.evaluate", EvaluateParams)
     models = models_in_use("climate.events", MODELS)
     facts = read_facts(DATA / "images")
-    metrics = {model: read_json(METRICS / f"{model}.json") for model in models}
+    metrics = {
+        model: read_metrics(METRICS / f"{model}.json", DATA / "plots" / model / DETAILS) for model in models
+    }
     predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
     tables = {model: read_plots(DATA / "plots" / model) for model in models}
     networks = [model for model in models if MODELS[model].is_network]

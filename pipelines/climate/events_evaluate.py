@@ -14,6 +14,7 @@ from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, EVENTS, split_figures
 from convoy.report.io import read_curve, write_plots
 
 DATA, METRICS = Path("data/climate/events"), Path("data/climate/metrics/events")
@@ -25,12 +26,14 @@ def main(model: str) -> None:
     images = read(DATA / "images")
     stored = checked(artifact.read(DATA / "models" / model))
     scored = score(model, stored, images, params)
+    headline, details = split_figures(scored.metrics, EVENTS)
     files = tables(scored.evaluation, read_curve(DATA / "models" / model))
     drawn = pictures(MODELS[model], files, images.facts.classes)
     write_predictions(DATA / "predictions" / f"{model}.parquet", scored.evaluation.predictions())
-    write_plots(DATA / "plots" / model, with_overlays({**files, **drawn}, scored.examples, images.facts))
+    shown = with_overlays({**files, **drawn}, scored.examples, images.facts)
+    write_plots(DATA / "plots" / model, {**shown, DETAILS: details})
     write_examples(DATA / "explained" / model, scored.examples)
-    write_json(METRICS / f"{model}.json", scored.metrics)
+    write_json(METRICS / f"{model}.json", headline)
     print(f"{model}: accuracy {scored.metrics['test']['accuracy']:.4f}", flush=True)
 
 

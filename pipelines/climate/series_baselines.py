@@ -13,6 +13,7 @@ from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
 from convoy.report.io import write_plots
 from convoy.tasks import names_of
 
@@ -35,8 +36,9 @@ def main() -> None:
         predicted = probabilities(artifact.read(folder), held.of(TEST).values)
         evaluation = evaluate(name, predicted, cases, evaluation_params, bayes)
         write_predictions(DATA / "predictions" / f"{name}.parquet", evaluation.predictions())
-        write_plots(DATA / "plots" / name, tables(evaluation, None))
-        write_json(METRICS / f"{name}.json", evaluation.metrics)
+        headline, details = split_figures(evaluation.metrics, CLASSIFIER)
+        write_plots(DATA / "plots" / name, {**tables(evaluation, None), DETAILS: details})
+        write_json(METRICS / f"{name}.json", headline)
         print(f"{name}: accuracy {evaluation.metrics['test']['accuracy']:.4f}", flush=True)
 
 

@@ -10,10 +10,11 @@ from convoy.classifiers.evaluation.io import read_predictions
 from convoy.climate.series.cases import sites_of
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.subject import SUBJECT
-from convoy.core.files import read_json, write_json, write_text
+from convoy.core.files import write_json, write_text
 from convoy.core.params import load
 from convoy.core.printable import one_line
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
 from convoy.tasks import models_in_use
@@ -26,7 +27,9 @@ def main() -> None:
     """Write comparison.json and report.html from the metrics, predictions and plots of the models in use."""
     params = load("climate.series.evaluate", EvaluateParams)
     models = models_in_use("climate.series", MODELS)
-    metrics = {model: read_json(METRICS / f"{model}.json") for model in models}
+    metrics = {
+        model: read_metrics(METRICS / f"{model}.json", DATA / "plots" / model / DETAILS) for model in models
+    }
     predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
     tables = {model: read_plots(DATA / "plots" / model) for model in models}
     sites = sites_of(predictions[models[0]].item_ids.to_pylist())

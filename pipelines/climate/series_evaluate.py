@@ -15,6 +15,7 @@ from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
 from convoy.report.io import read_curve, write_plots
 
 DATA = Path("data/climate/series")
@@ -32,8 +33,10 @@ def main(model: str) -> None:
     evaluation = evaluate(model, predicted, cases, params, bayes)
     files = tables(evaluation, read_curve(DATA / "models" / model))
     write_predictions(DATA / "predictions" / f"{model}.parquet", evaluation.predictions())
-    write_plots(DATA / "plots" / model, {**files, **pictures(MODELS[model], files, cases.categories)})
-    write_json(Path("data/climate/metrics/series") / f"{model}.json", evaluation.metrics)
+    drawn = pictures(MODELS[model], files, cases.categories)
+    headline, details = split_figures(evaluation.metrics, CLASSIFIER)
+    write_plots(DATA / "plots" / model, {**files, **drawn, DETAILS: details})
+    write_json(Path("data/climate/metrics/series") / f"{model}.json", headline)
     print(f"{model}: accuracy {evaluation.metrics['test']['accuracy']:.4f}")
 
 

@@ -23,7 +23,7 @@ def main(model: str) -> None:
         Items(DATA / "catalogue.parquet", {}),
         artifact.read(DATA / "models" / model),
         bag_of_words=BAG_OF_WORDS if BAG_OF_WORDS.is_dir() else None,
-        metrics=DATA / "metrics/recommender.json",
+        metrics=DATA / "recommender.json",
     )
     results = judged(case)
     found = certificate(case, results)

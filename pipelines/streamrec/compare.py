@@ -7,10 +7,11 @@ from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.comparison.report import accuracy_picture, page
 from convoy.classifiers.evaluation.evaluate import EvaluateParams
 from convoy.classifiers.evaluation.io import read_predictions
-from convoy.core.files import read_json, write_json, write_text
+from convoy.core.files import write_json, write_text
 from convoy.core.params import load
 from convoy.core.printable import one_line
 from convoy.core.stage import run
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
 from convoy.streamrec.classification.models.specs import MODELS
@@ -24,7 +25,10 @@ def main() -> None:
     """Write comparison.json and report.html from the metrics, predictions and plots of the models in use."""
     params = load("streamrec.evaluate", EvaluateParams)
     models = models_in_use("streamrec", MODELS)
-    metrics = {model: read_json(DATA / "metrics" / f"{model}.json") for model in models}
+    metrics = {
+        model: read_metrics(DATA / "metrics" / f"{model}.json", DATA / "plots" / model / DETAILS)
+        for model in models
+    }
     predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
     tables = {model: read_plots(DATA / "plots" / model) for model in models}
     comparison = compare(metrics, predictions, params)

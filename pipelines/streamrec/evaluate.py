@@ -10,6 +10,7 @@ from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
 from convoy.report.io import read_curve, write_plots
 from convoy.streamrec.catalogue.io import read_truth
 from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split, check_belongs
@@ -32,8 +33,10 @@ def main(model: str) -> None:
     evaluation = evaluate(model, predicted, cases, params, bayes_accuracies(truth, cases))
     files = tables(evaluation, read_curve(DATA / "models" / model))
     write_predictions(DATA / "predictions" / f"{model}.parquet", evaluation.predictions())
-    write_plots(DATA / "plots" / model, {**files, **pictures(MODELS[model], files, cases.categories)})
-    write_json(DATA / "metrics" / f"{model}.json", {**evaluation.metrics, **used(stored.config)})
+    drawn = pictures(MODELS[model], files, cases.categories)
+    headline, details = split_figures({**evaluation.metrics, **used(stored.config)}, CLASSIFIER)
+    write_plots(DATA / "plots" / model, {**files, **drawn, DETAILS: details})
+    write_json(DATA / "metrics" / f"{model}.json", headline)
 
 
 if __name__ == "__main__":

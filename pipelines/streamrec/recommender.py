@@ -36,22 +36,19 @@ def main() -> None:
     for name in usable(names, made, synthetic=len(truth) > 0):
         of_row = load(f"{SECTION}.models.{name}", MODELS[name].params)
         rungs[name] = ladder.climb(name, sources, of_row, coded, params)
-    metrics = rounded(comparison.headline_metrics(rungs, evaluation), 6)
     details = rounded(comparison.details(rungs, coded, evaluation), 6)
     consumer = None
     if MODEL in rungs and (again := read_retrained(DATA / "retrained")):
         before = read_predictions(DATA / "predictions" / f"{MODEL}.parquet")
         losses = ladder.losses_of_a_consumer(MODEL, rungs[MODEL], again, before, sources, coded, evaluation)
         consumer = rounded(losses, 6)
-    words = findings.findings(metrics, details, consumer)
+    words = findings.findings(details, consumer)
     source = read_json(DATA / "interactions_report.json")
-    write_json(DATA / "metrics" / "recommender.json", metrics)
+    write_json(DATA / "metrics" / "recommender.json", comparison.headline(details))
     write_json(DATA / "recommender.json", {**details, "consumer": consumer, "words": words})
-    write_text(
-        DATA / "recommender.html", report.page(metrics, details, consumer, words, source, len(params.seeds))
-    )
-    write_ladder(DATA / "ladder", rungs, metrics, details, params)
-    write_plots(DATA / "plots" / "recommender", report.pictures(metrics, details))
+    write_text(DATA / "recommender.html", report.page(details, consumer, words, source, len(params.seeds)))
+    write_ladder(DATA / "ladder", rungs, details, params)
+    write_plots(DATA / "plots" / "recommender", report.pictures(details))
     print("\n".join(words))
 
 

@@ -10,7 +10,8 @@ from convoy.climate.downscaling.evaluation import daily_io as daily
 from convoy.climate.downscaling.evaluation import maps_io as maps
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
-from convoy.core.files import read_json, sha256, write_json
+from convoy.core.files import read_json, sha256, write_json, write_text
+from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
 from convoy.report import io as plots
 from tests.conftest import ROOT
 from tests.support import rated
@@ -42,7 +43,9 @@ def measured(tmp_path_factory):
     found = Rated(ERRORS, parts)
     daily.write(data / "baselines.parquet", {model: found.daily[model] for model in ("ridge", "bicubic")})
     for model in ("bicubic", "residual"):
-        write_json(data / f"metrics/downscaling/{model}.json", found.metrics[model])
+        headline, details = split_figures(found.metrics[model], DOWNSCALING)
+        write_json(data / f"metrics/downscaling/{model}.json", headline)
+        write_text(data / f"evaluation/{model}" / DETAILS, details)
         maps.write(data / f"evaluation/{model}/maps.safetensors", found.maps[model])
         daily.write(data / f"evaluation/{model}/daily.parquet", {model: found.daily[model]})
         curve = CURVE if model == "residual" else None

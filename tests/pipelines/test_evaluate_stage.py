@@ -16,6 +16,7 @@ import yaml
 from convoy.core import artifact as models
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json, sha256
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import build
@@ -87,10 +88,14 @@ def run(folder, *arguments):
     )
 
 
+def figures(data, model):
+    return read_metrics(data / f"metrics/{model}.json", data / f"plots/{model}" / DETAILS)
+
+
 def test_metrics_hold_the_headlines_their_bayes_and_the_seeds(compared):
     for model in MODELS:
-        metrics = read_json(compared / f"metrics/{model}.json")
-        test = metrics["test"]
+        test = read_json(compared / f"metrics/{model}.json")["test"]
+        metrics = figures(compared, model)
         for name in ("accuracy", "macro_f1", "log_loss", "ece"):
             assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"]
         assert 0 < metrics["bayes"]["order_blind"] < metrics["bayes"]["full"] <= 1
@@ -102,7 +107,7 @@ def test_predictions_plots_and_metrics_tell_the_same(compared):
     corpus = corpora.read(compared / "corpus")
     items = corpus.items(corpora.TEST)
     for model in MODELS:
-        metrics = read_json(compared / f"metrics/{model}.json")
+        metrics = figures(compared, model)
         table = pq.read_table(compared / f"predictions/{model}.parquet").to_pydict()
         assert table["item_id"] == corpus.item_ids.take(items).to_pylist()
         assert table["category"] == [corpus.categories[label] for label in corpus.labels[items]]
@@ -118,7 +123,7 @@ def test_predictions_plots_and_metrics_tell_the_same(compared):
 def test_networks_have_curves_and_baselines_none(compared):
     three = {"confusion", "reliability", "curve"}
     for model in MODELS:
-        found = {path.name for path in (compared / f"plots/{model}").iterdir()} - {"manifest.json"}
+        found = {path.name for path in (compared / f"plots/{model}").iterdir()} - {"manifest.json", DETAILS}
         expected = {f"{name}.{kind}" for name in three for kind in ("csv", "png")}
         assert found == (expected if model in NETWORKS else {"confusion.csv", "reliability.csv"})
     curve = plots.read_plots(compared / "plots/bow")["curve.csv"]

@@ -57,10 +57,13 @@ def test_movielens_runs_through_by_params_alone(tmp_path: Path) -> None:
     assert (report["events"], report["users"], report["items"]) == (USERS * 60, USERS, MOVIES)
     assert report["cleaned"]["time_unit"] == "s"
     metrics = json.loads((data / "metrics/recommender.json").read_text())
-    assert set(metrics) == {"clicks", "cold", "warm", "overall"}
-    assert set(metrics["clicks"]) == {"none", "category", "linear_pairs"}
-    assert set(metrics["warm"]) == {"popularity", "category", "linear_pairs"}
+    details = json.loads((data / "recommender.json").read_text())
+    assert set(metrics) == {"clicks", "cold"}
+    assert set(metrics["clicks"]) == set(details["clicks"]) == {"none", "category", "linear_pairs"}
+    assert set(details["retrieval"]) == {"popularity", "category", "linear_pairs"}
+    assert set(metrics["cold"]) == {name for name, one in details["retrieval"].items() if "cold" in one}
     clicks = metrics["clicks"]["category"]
+    assert clicks.items() < details["clicks"]["category"].items()
     assert clicks["auc_low"] <= clicks["auc"] <= clicks["auc_high"]
     assert clicks["auc"] > metrics["clicks"]["none"]["auc"] + 0.1
     assert "ratings.csv" in (data / "recommender.html").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from convoy.climate.downscaling.params import BaselineParams, DownscalingTrainin
 from convoy.climate.synthetic.scenarios import FACTOR, SyntheticParams, domains
 from convoy.core import artifact as folders
 from convoy.core.files import write_json, write_text
+from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
 from convoy.tracking import dvclock
 from tests.support import baselines
 
@@ -161,7 +162,9 @@ def _evaluated(
     )
     maps.write(data / "evaluation" / kind / "maps.safetensors", found.maps)
     daily.write(data / "evaluation" / kind / "daily.parquet", {kind: found.daily})
-    write_json(data / "metrics" / "downscaling" / f"{kind}.json", found.metrics)
+    headline, details = split_figures(found.metrics, DOWNSCALING)
+    write_text(data / "evaluation" / kind / DETAILS, details)
+    write_json(data / "metrics" / "downscaling" / f"{kind}.json", headline)
     return found.metrics
 
 

@@ -19,6 +19,7 @@ from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, sha256
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.projects import TASKS
 from convoy.tracking import store
 from convoy.tracking.dashboard import server
@@ -55,7 +56,10 @@ def runs(client, name=EXPERIMENT):
 
 
 def metrics(kind):
-    return json.loads((climates.DATA / "metrics" / "downscaling" / f"{kind}.json").read_text())
+    return read_metrics(
+        climates.DATA / "metrics" / "downscaling" / f"{kind}.json",
+        climates.DATA / "evaluation" / kind / DETAILS,
+    )
 
 
 def test_networks_and_baselines_are_runs_and_networks_alone_are_versions(published, project):

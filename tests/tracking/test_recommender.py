@@ -38,15 +38,14 @@ def make() -> None:
     rungs = {
         name: climb(name, sources, MODELS[name].params.model_validate({}), coded, params) for name in NAMES
     }
-    metrics = comparison.headline_metrics(rungs, evaluation)
     details = comparison.details(rungs, coded, evaluation)
-    words = findings.findings(metrics, details, None)
+    words = findings.findings(details, None)
     data.write(DATA / "interactions", made)
-    write_ladder(DATA / "ladder", rungs, metrics, details, params)
-    write_json(DATA / "metrics/recommender.json", metrics)
+    write_ladder(DATA / "ladder", rungs, details, params)
+    write_json(DATA / "metrics/recommender.json", comparison.headline(details))
     write_json(DATA / "recommender.json", {**details, "consumer": None, "words": words})
-    write_text(DATA / "recommender.html", report.page(metrics, details, None, words, counts(made), 2))
-    write_plots(DATA / "plots/recommender", report.pictures(metrics, details))
+    write_text(DATA / "recommender.html", report.page(details, None, words, counts(made), 2))
+    write_plots(DATA / "plots/recommender", report.pictures(details))
     lock(
         {"interactions": {"streamrec.recommender.interactions": {"source": "clicks.csv"}}},
         {"recommender": {"streamrec.recommender.representations": list(NAMES)}},
@@ -95,7 +94,9 @@ def test_each_representation_is_a_run_and_none_is_a_version(published):
         history = store.client().get_metric_history(run.info.run_id, "validation_auc")
         assert [point.step for point in history] == [1, 2]
     popular = found["popularity"].data.metrics
-    assert popular["overall_recall_at_20"] == metrics["overall"]["popularity"]["recall_at_20"]
+    assert popular["cold_recall_at_20"] == metrics["cold"]["popularity"]["recall_at_20"]
+    retrieval = json.loads((DATA / "recommender.json").read_text())["retrieval"]
+    assert popular["overall_recall_at_20"] == retrieval["popularity"]["overall"]["recall_at_20"]
     assert "auc" not in popular
     client, all_of = store.client(), found["all"]
     files = {file.path for file in client.list_artifacts(all_of.info.run_id)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from convoy.core import artifact
 from convoy.core.files import MANIFEST, read_json, sha256
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.tasks import METRICS, Evaluated, RegisteredTask, TaskSpec
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
@@ -68,7 +69,9 @@ class Trained:
     @cached_property
     def evaluated(self) -> Evaluated:
         """The model with its metrics and the comparison in the workspace."""
-        return Evaluated(self.model, read_json(self.evaluation[METRICS]), comparison(self.task))
+        files = self.evaluation
+        metrics = read_metrics(files[METRICS], files.get(DETAILS))
+        return Evaluated(self.model, metrics, comparison(self.task))
 
     @cached_property
     def figures(self) -> dict[str, float]:

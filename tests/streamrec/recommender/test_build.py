@@ -6,7 +6,6 @@ import pytest
 
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.recommender import build, comparison, data
-from convoy.streamrec.recommender.comparison import headline_metrics
 from convoy.streamrec.recommender.findings import findings
 from convoy.streamrec.recommender.gate import GateParams, judge
 from convoy.streamrec.recommender.impressions import code
@@ -83,8 +82,9 @@ def test_a_real_catalogue_without_a_file_has_no_interactions_and_that_is_no_faul
     assert verdict.success
     assert [warning.name for warning in verdict.warnings] == ["events"]
     coded = code(made, small.item_ids(3))
-    metrics, details = headline_metrics({}, EvaluateParams()), comparison.details({}, coded, EvaluateParams())
-    words = findings(metrics, details, None)
+    details = comparison.details({}, coded, EvaluateParams())
+    assert comparison.headline(details) == {"clicks": {}, "cold": {}}
+    words = findings(details, None)
     assert "There are no interactions" in words[0]
-    assert words[0] in page(metrics, details, None, words, found, 5)
-    assert pictures(metrics, details) == {}
+    assert words[0] in page(details, None, words, found, 5)
+    assert pictures(details) == {}

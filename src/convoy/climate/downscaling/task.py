@@ -18,6 +18,7 @@ from convoy.climate.downscaling.models.specs import MODELS
 from convoy.climate.downscaling.models.stored import TASK as EXPERIMENT
 from convoy.climate.downscaling.promotion import GRIDS, Grids, signed
 from convoy.core.errors import ConvoyError
+from convoy.metrics_io import DETAILS
 from convoy.report.numbers import Measure, percent
 from convoy.tasks import (
     METRICS,
@@ -217,7 +218,7 @@ TASK = RegisteredTask(
         folder="models/{model}",
         evaluation={
             "daily.parquet": "evaluation/{model}/daily.parquet",
-            METRICS: "metrics/downscaling/{model}.json",
+            METRICS: "metrics/downscaling/{model}.json", DETAILS: f"evaluation/{{model}}/{DETAILS}",
             "maps.safetensors": "evaluation/{model}/maps.safetensors",
         },
         plots=None,

@@ -14,6 +14,7 @@ from convoy.climate.events.models.specs import MODELS
 from convoy.climate.events.promotion import remeasure
 from convoy.climate.events.subject import SUBJECT
 from convoy.climate.events.tables import table_of
+from convoy.metrics_io import DETAILS
 from convoy.report.numbers import percent
 from convoy.tasks import (
     METRICS,
@@ -143,6 +144,7 @@ TASK = RegisteredTask(
         evaluation={
             "predictions.parquet": "events/predictions/{model}.parquet",
             METRICS: "metrics/events/{model}.json",
+            DETAILS: f"events/plots/{{model}}/{DETAILS}",
         },
         plots="events/plots/{model}",
         datasets=("events/images",),

@@ -14,6 +14,7 @@ from convoy.climate.series.models.stored import TASK as EXPERIMENT
 from convoy.climate.series.promotion import remeasure, table_of
 from convoy.climate.series.site_years import TEST
 from convoy.climate.series.subject import SUBJECT
+from convoy.metrics_io import DETAILS
 from convoy.report.numbers import percent
 from convoy.tasks import (
     METRICS,
@@ -119,7 +120,7 @@ TASK = RegisteredTask(
         folder="series/models/{model}",
         evaluation={
             "predictions.parquet": "series/predictions/{model}.parquet",
-            METRICS: "metrics/series/{model}.json",
+            METRICS: "metrics/series/{model}.json", DETAILS: f"series/plots/{{model}}/{DETAILS}",
         },
         plots="series/plots/{model}",
         datasets=(SITE_YEARS, "series/truth.parquet"),

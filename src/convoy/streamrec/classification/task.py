@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.task import COLUMNS, RANKING, interval, sentences, versions
+from convoy.metrics_io import DETAILS
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue.io import read
 from convoy.streamrec.classification import serving
@@ -129,7 +130,11 @@ TASK = RegisteredTask(
     outputs=Outputs(
         root=Path("data/streamrec"),
         folder="models/{model}",
-        evaluation={"predictions.parquet": "predictions/{model}.parquet", METRICS: "metrics/{model}.json"},
+        evaluation={
+            "predictions.parquet": "predictions/{model}.parquet",
+            METRICS: "metrics/{model}.json",
+            DETAILS: f"plots/{{model}}/{DETAILS}",
+        },
         plots="plots/{model}",
         datasets=("catalogue.parquet", "truth.parquet", "corpus"),
         dataset="corpus",

@@ -1,4 +1,4 @@
-"""Figures of all representations: the metrics file, and the details that the report is made from."""
+"""Figures of all representations: the details, and the headline figures of the metrics file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,6 @@ import numpy as np
 from convoy.core.statistics import percentile_interval
 from convoy.streamrec.recommender.data import TEST
 from convoy.streamrec.recommender.evaluation.clicks import share_draws, share_of_way
-from convoy.streamrec.recommender.evaluation.retrieval import GROUPS
 from convoy.streamrec.recommender.impressions import Coded
 from convoy.streamrec.recommender.ladder import Rung
 from convoy.streamrec.recommender.models.specs import MODELS
@@ -18,24 +17,12 @@ LOWER, UPPER = "category", "taste"
 """The ends of the way whose share a representation covers."""
 
 
-def headline_metrics(rungs: Mapping[str, Rung], evaluation: EvaluateParams) -> dict[str, dict[str, Any]]:
-    """The metrics file: clicks, and retrieval of cold, warm and all items, by representation."""
-    metrics: dict[str, dict[str, Any]] = {"clicks": {}, **{group: {} for group in GROUPS}}
-    for name, rung in rungs.items():
-        if rung.scored is not None:
-            found = rung.scored.auc_interval(evaluation.resamples, evaluation.seed)
-            metrics["clicks"][name] = rung.scored.metrics() | found
-        for group, one in rung.retrieved.items():
-            measured = one.metrics()
-            metrics[group][name] = {key: measured[key] for key in ("recall_at_20", "ndcg_at_20")}
-    return metrics
-
-
 def details(rungs: Mapping[str, Rung], coded: Coded, evaluation: EvaluateParams) -> dict[str, Any]:
-    """Further figures by representation, and the counts of what was tested.
+    """All figures by representation, and the counts of what was tested.
 
-    clicks: calibration error, areas under the ROC curve of cold and warm items, share of the way from the
-    category alone to the true taste. retrieval: mean reciprocal rank, intervals, users left out.
+    clicks: log loss, calibration error, areas under the ROC curve of all, cold and warm items, share of the
+    way from the category alone to the true taste. retrieval: recall, gain, mean reciprocal rank, intervals,
+    users left out, of cold, warm and all items.
     """
     rows = coded.rows(TEST)
     cold = ~coded.warm[coded.item[rows]]
@@ -48,7 +35,11 @@ def details(rungs: Mapping[str, Rung], coded: Coded, evaluation: EvaluateParams)
     for name, rung in rungs.items():
         if rung.scored is None:
             continue
-        clicks[name] = {"calibration_error": rung.scored.calibration_error()}
+        clicks[name] = {
+            **rung.scored.metrics(),
+            **rung.scored.auc_interval(evaluation.resamples, evaluation.seed),
+            "calibration_error": rung.scored.calibration_error(),
+        }
         for group, chosen in (("cold", cold), ("warm", ~cold)):
             if len(np.unique(rung.scored.click[chosen])) == 2:
                 clicks[name][f"auc_{group}"] = rung.scored.of(chosen).metrics()["auc"]
@@ -66,6 +57,21 @@ def details(rungs: Mapping[str, Rung], coded: Coded, evaluation: EvaluateParams)
         "test_users": len(np.unique(coded.user[rows])),
         "unknown_test_users": len(np.unique(coded.user[rows][coded.trained_user[coded.user[rows]] == 0])),
         "sampled_negatives": int(coded.sampled.sum()),
+    }
+
+
+def headline(details: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The metrics file: areas under the ROC curve of clicks, and recall of new items, by representation."""
+    return {
+        "clicks": {
+            name: {key: one[key] for key in ("auc", "auc_low", "auc_high")}
+            for name, one in details["clicks"].items()
+        },
+        "cold": {
+            name: {"recall_at_20": one["cold"]["recall_at_20"]}
+            for name, one in details["retrieval"].items()
+            if "cold" in one
+        },
     }
 
 

@@ -11,16 +11,16 @@ Figures = Mapping[str, Any]
 GOAL_SHARE, GOAL_RATIO, GOAL_LOSS = 0.6, 1.5, 0.005
 
 
-def findings(metrics: Figures, details: Figures, consumer: Figures | None) -> list[str]:
+def findings(details: Figures, consumer: Figures | None) -> list[str]:
     """Sentences on the ladder, the share of the way, retrieval, and a consumer of retrained versions."""
-    if not metrics["clicks"] and not details["retrieval"]:
+    if not details["clicks"] and not details["retrieval"]:
         absent = (
             "There are no interactions: the taste vectors of a real catalogue are not known, and "
             "streamrec.recommender.interactions.source names no file."
         )
         return [absent]
-    found = [_ladder(metrics["clicks"]), *_separated(metrics["clicks"]), *_share(details["clicks"])]
-    found += _cold(metrics["cold"], details["retrieval"])
+    clicks = details["clicks"]
+    found = [_ladder(clicks), *_separated(clicks), *_share(clicks), *_cold(details["retrieval"])]
     if consumer is not None:
         found += _consumer(consumer)
     if details["sampled_negatives"]:
@@ -75,12 +75,13 @@ def _share(clicks: Figures) -> list[str]:
     return [text]
 
 
-def _cold(cold: Figures, retrieval: Figures) -> list[str]:
+def _cold(retrieval: Figures) -> list[str]:
+    cold = {name: one["cold"] for name, one in retrieval.items() if "cold" in one}
     content = {name: one for name, one in cold.items() if name not in ("popularity", "random", "taste")}
     if not content:
         return []
     best = max(content, key=lambda name: content[name]["recall_at_20"])
-    one = retrieval[best]["cold"]
+    one = content[best]
     text = (
         f"Of the new items that a user clicked, {MODELS[best].phrase} finds {percent(one['recall_at_20'])} "
         f"({percent(one['recall_at_20_low'])} to {percent(one['recall_at_20_high'])}) among the first 20"

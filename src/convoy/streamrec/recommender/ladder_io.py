@@ -12,9 +12,8 @@ from convoy.tasks import METRICS
 
 
 def write_ladder(
-    folder: Path, rungs: Mapping[str, Rung], metrics: Mapping[str, Any], details: Mapping[str, Any],
-    params: ClickParams,
-) -> None:  # fmt: skip
+    folder: Path, rungs: Mapping[str, Rung], details: Mapping[str, Any], params: ClickParams
+) -> None:
     """Write a folder for each representation, with the first seed's learning curve of the click model."""
     network = params.model_dump(mode="json", include={"projection", "hidden"})
     training = params.training.model_dump(mode="json")
@@ -28,8 +27,7 @@ def write_ladder(
                 "network": network if fitted else {}, "training": training if fitted else {},
             }  # fmt: skip
             write_json(own / CONFIG, config)
-            clicks = {**metrics["clicks"].get(name, {}), **details["clicks"].get(name, {})}
-            write_json(own / METRICS, {"clicks": clicks, "retrieval": details["retrieval"].get(name, {})})
+            write_json(own / METRICS, {key: details[key].get(name, {}) for key in ("clicks", "retrieval")})
             if fitted:
                 write_text(own / "curve.csv", rung.consumers[0].fitted.csv())
             write_manifest(own)

@@ -34,11 +34,11 @@ _CONSUMER = (
 )
 
 
-def ladder_picture(metrics: Figures, details: Figures, theme: Theme) -> bytes:
+def ladder_picture(details: Figures, theme: Theme) -> bytes:
     """Areas under the ROC curve, and recall of cold and of all items, with intervals."""
     clicks = [
         Dot(MODELS[name].label, one["auc"], one["auc_low"], one["auc_high"], MODELS[name].colour)
-        for name, one in metrics["clicks"].items()
+        for name, one in details["clicks"].items()
     ]
     panels = [DotPanel("Clicks: area under the ROC curve", _best_first(clicks))]
     for group, title in (("cold", "New items: recall@20"), ("overall", "All items: recall@20")):
@@ -55,13 +55,12 @@ def ladder_picture(metrics: Figures, details: Figures, theme: Theme) -> bytes:
     return dot_panels(panels, theme)
 
 
-def pictures(metrics: Figures, details: Figures) -> dict[str, bytes]:
+def pictures(details: Figures) -> dict[str, bytes]:
     """The pictures of the folder of plots; none without interactions."""
-    return {"ladder.png": ladder_picture(metrics, details, LIGHT)} if metrics["clicks"] else {}
+    return {"ladder.png": ladder_picture(details, LIGHT)} if details["clicks"] else {}
 
 
 def page(
-    metrics: Figures,
     details: Figures,
     consumer: Figures | None,
     words: Sequence[str],
@@ -70,16 +69,16 @@ def page(
 ) -> str:
     """The page as HTML; `data` is the content of interactions_report.json."""
     title = "What the embeddings are worth to a recommender"
-    if not metrics["clicks"]:
+    if not details["clicks"]:
         return render(title, words, [])
     drawn = picture(
-        lambda theme: ladder_picture(metrics, details, theme),
+        lambda theme: ladder_picture(details, theme),
         "Area under the ROC curve of clicks, and recall of new and of all items, by representation",
         wide=True,
     )
     sections = [
         Section("The ladder of representations", pictures=[drawn]),
-        Section("Clicks", [_CLICKS.format(seeds=seeds)], tables=[_click_table(metrics, details)]),
+        Section("Clicks", [_CLICKS.format(seeds=seeds)], tables=[_click_table(details)]),
         Section("Retrieval", [_RETRIEVAL], tables=[_retrieval_table(details)]),
     ]
     if consumer is not None:
@@ -95,16 +94,15 @@ def _best_first(dots: list[Dot]) -> list[Dot]:
     return sorted(dots, key=lambda dot: -dot.value)
 
 
-def _click_table(metrics: Figures, details: Figures) -> Table:
+def _click_table(details: Figures) -> Table:
     rows = []
-    for name in sorted(metrics["clicks"], key=lambda name: -metrics["clicks"][name]["auc"]):
-        one, more = metrics["clicks"][name], details["clicks"][name]
-        share = percent(more["share"]) if "share" in more else "–"
+    for name, one in sorted(details["clicks"].items(), key=lambda item: -item[1]["auc"]):
+        share = percent(one["share"]) if "share" in one else "–"
         rows.append(
             (
                 MODELS[name].label, f"{one['auc']:.3f}", f"{one['auc_low']:.3f} to {one['auc_high']:.3f}",
-                *(f"{more[key]:.3f}" if key in more else "–" for key in ("auc_cold", "auc_warm")),
-                f"{one['log_loss']:.3f}", f"{more['calibration_error']:.3f}", share,
+                *(f"{one[key]:.3f}" if key in one else "–" for key in ("auc_cold", "auc_warm")),
+                f"{one['log_loss']:.3f}", f"{one['calibration_error']:.3f}", share,
             )
         )  # fmt: skip
     header = (

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
-from convoy.core.files import read_json
 from convoy.core.printable import reason
+from convoy.metrics_io import DETAILS, read_metrics
 from convoy.tasks import METRICS, PromotionParams, RegisteredTask
 from convoy.tracking import dvclock
 from convoy.tracking.outputs import EVALUATION
@@ -34,7 +34,10 @@ def collect(client: "MlflowClient", task: RegisteredTask, version: "ModelVersion
     """The evidence on a version; ConvoyError where its run lacks it."""
     with scratch_folder("evidence") as scratch:
         folder = _download(client, version, scratch)
-        return Evidence(read_json(folder / METRICS), task.versions.read(folder / task.versions.file))
+        # Runs of former versions of convoy hold all figures in the metrics file.
+        details = folder / DETAILS if (folder / DETAILS).is_file() else None
+        metrics = read_metrics(folder / METRICS, details)
+        return Evidence(metrics, task.versions.read(folder / task.versions.file))
 
 
 def failed_checks(
