@@ -16,9 +16,10 @@ from convoy.classifiers.evaluation import io as predictions
 from convoy.classifiers.evaluation.io import Predictions
 from convoy.core import artifact as models
 from convoy.core import statistics
-from convoy.core.files import MANIFEST, sha256, write_json
+from convoy.core.files import MANIFEST, sha256, write_json, write_text
+from convoy.metrics_io import CLASSIFIER, DETAILS, read_metrics, split_figures
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
-from convoy.tasks import RegisteredTask
+from convoy.tasks import METRICS, RegisteredTask
 from convoy.tracking import store
 from convoy.tracking.registry import packaging
 from tests.support.trained import Product
@@ -89,7 +90,9 @@ def add(
     models.write(model_folder, stored.config, stored.seeds, stored.tokenizer_json, curve=name)
     evaluation.mkdir(parents=True)
     predictions.write_predictions(evaluation / "predictions.parquet", found)
-    write_json(evaluation / "metrics.json", metrics)
+    headline, details = split_figures(metrics, CLASSIFIER)
+    write_json(evaluation / METRICS, headline)
+    write_text(evaluation / DETAILS, details)
     return publish(client, model_folder, evaluation, kind, data)
 
 
@@ -117,7 +120,8 @@ def publish(
     if not client.search_registered_models(f"name = '{task.registered}'"):
         client.create_registered_model(task.registered)
     measured = task.versions.read(evaluation / task.versions.file)
-    test = json.loads((evaluation / "metrics.json").read_text())["test"]
+    details = evaluation / DETAILS if (evaluation / DETAILS).is_file() else None
+    test = read_metrics(evaluation / METRICS, details)["test"]
     tags |= {
         "convoy.test_split": task.versions.test_split(measured, data or {}),
         "convoy.data": json.dumps(data or {}),
