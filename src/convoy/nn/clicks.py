@@ -3,6 +3,7 @@
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 _USER_STD = 0.1  # of initial user vectors: the first dot products are then small
@@ -48,7 +49,8 @@ class ClickModel(nn.Module):
         )
 
     def forward(self, impressions: Impressions) -> Tensor:
-        item_NP = self.project(self.vectors[impressions.items])
+        # `embedding` copies whole rows, several times as fast as an index.
+        item_NP = self.project(F.embedding(impressions.items, self.vectors))
         if self.delta is not None:
             item_NP = item_NP + self.delta(impressions.items)
         of_all = torch.cat([self.tiers(impressions.tiers), impressions.numbers, item_NP], dim=1)

@@ -36,8 +36,8 @@ class ClickBatches:
         return equal_shapes_plan(len(self), batch_size, random, self.clicks.device)
 
     def draw(self, batch: Batch, training: bool) -> tuple[Impressions, Tensor]:  # noqa: ARG002 (no augmentation)
-        drawn = Impressions(*(each[batch.items] for each in self.impressions))
-        return drawn, self.clicks[batch.items]
+        drawn = Impressions(*(each.index_select(0, batch.items) for each in self.impressions))
+        return drawn, self.clicks.index_select(0, batch.items)
 
     def names(self, items: Sequence[int]) -> list[str]:
         numbers = self.impressions.items[torch.as_tensor(items)].tolist()
