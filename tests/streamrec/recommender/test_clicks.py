@@ -1,8 +1,10 @@
 """Click model, its training, and its measures, each compared with a closed form or a library."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import roc_auc_score
 
 from convoy.nn.clicks import ClickModel, Impressions
@@ -15,7 +17,7 @@ from convoy.streamrec.recommender.ladder import Rung, climb
 from convoy.streamrec.recommender.models.specs import MODELS, usable
 from convoy.streamrec.recommender.networks.batches import Clicks, auc
 from convoy.streamrec.recommender.params import ClickParams, ClickTraining, LinearPairsParams
-from convoy.streamrec.recommender.representations import Sources, category
+from convoy.streamrec.recommender.representations import Sources, category, words_and_pairs
 from tests.support import interactions as small
 
 RNG = np.random.default_rng(0)
@@ -92,8 +94,8 @@ def test_the_bootstrap_of_users_agrees_with_one_by_repetition():
         repeated.append(roc_auc_score(given.click[chosen], given.log_odds[0, chosen]))
     assert draws.mean() == pytest.approx(np.mean(repeated), abs=0.003)
     assert draws.std() == pytest.approx(np.std(repeated), rel=0.15)
-    found = given.auc_interval(2000, 0)
-    assert found["auc_low"] < given.metrics()["auc"] < found["auc_high"]
+    low, high = clicks.interval_of(np.append(draws, np.nan))
+    assert low < given.metrics()["auc"] < high
 
 
 def test_the_share_of_the_way():
@@ -146,6 +148,16 @@ def test_linear_pairs_tell_texts_of_categories_apart():
     same = np.arange(300) % 3
     cosine = unit @ unit.T
     assert cosine[same[:, None] == same].mean() > cosine[same[:, None] != same].mean() + 0.2
+
+
+def test_words_and_pairs_are_those_of_count_vectorizer():
+    texts = ["Night at Sea", "the  sea, the sea\tat night", "", " Éa ea ", "sea-night x", "at"]
+    library = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\S+")
+    expected = library.fit_transform(texts)
+    found = words_and_pairs(pa.array(texts))
+    assert len(library.vocabulary_) == 9 + 9
+    np.testing.assert_array_equal(found.toarray(), expected.toarray())
+    assert words_and_pairs(pa.array(["", " "])).shape == (2, 0)
 
 
 def test_a_user_or_item_only_of_the_future_changes_nothing_in_training():

@@ -7,7 +7,7 @@ import numpy as np
 
 from convoy.core.statistics import percentile_interval
 from convoy.streamrec.recommender.data import TEST
-from convoy.streamrec.recommender.evaluation.clicks import share_draws, share_of_way
+from convoy.streamrec.recommender.evaluation.clicks import interval_of, share_draws, share_of_way
 from convoy.streamrec.recommender.impressions import Coded
 from convoy.streamrec.recommender.ladder import Rung
 from convoy.streamrec.recommender.models.specs import MODELS
@@ -35,14 +35,16 @@ def details(rungs: Mapping[str, Rung], coded: Coded, evaluation: EvaluateParams)
     for name, rung in rungs.items():
         if rung.scored is None:
             continue
+        low, high = interval_of(draws[name])
         clicks[name] = {
             **rung.scored.metrics(),
-            **rung.scored.auc_interval(evaluation.resamples, evaluation.seed),
+            "auc_low": low,
+            "auc_high": high,
             "calibration_error": rung.scored.calibration_error(),
         }
         for group, chosen in (("cold", cold), ("warm", ~cold)):
             if len(np.unique(rung.scored.click[chosen])) == 2:
-                clicks[name][f"auc_{group}"] = rung.scored.of(chosen).metrics()["auc"]
+                clicks[name][f"auc_{group}"] = rung.scored.of(chosen).auc
     for name, share in _shares(rungs, draws).items():
         clicks[name] |= share
     return {
@@ -79,7 +81,7 @@ def _shares(rungs: Mapping[str, Rung], draws: Mapping[str, Any]) -> dict[str, di
     """Share of the way from the category alone to the true taste; none where the taste is not known."""
     if LOWER not in draws or UPPER not in draws:
         return {}
-    auc = {name: rung.scored.metrics()["auc"] for name, rung in rungs.items() if rung.scored is not None}
+    auc = {name: rung.scored.auc for name, rung in rungs.items() if rung.scored is not None}
     found = {}
     for name in draws.keys() - {LOWER, UPPER}:
         if not MODELS[name].with_category:  # below the beginning of the way

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.classifiers.evaluation.io import Predictions
-from convoy.core.statistics import percentile_interval
 from convoy.embeddings.alignment import align, churn
 from convoy.streamrec.recommender.data import TEST
 from convoy.streamrec.recommender.evaluation.accuracy import change_of_accuracy
-from convoy.streamrec.recommender.evaluation.clicks import Scored
+from convoy.streamrec.recommender.evaluation.clicks import Scored, interval_of
 from convoy.streamrec.recommender.evaluation.retrieval import (
     GROUPS,
     Retrieved,
@@ -87,7 +86,7 @@ def losses_of_a_consumer(
     due to the version itself.
     """
     assert rung.scored is not None
-    auc, old = rung.scored.metrics()["auc"], rung.scored.auc_draws(evaluation.resamples, evaluation.seed)
+    auc, old = rung.scored.auc, rung.scored.auc_draws(evaluation.resamples, evaluation.seed)
     version = sources.embeddings[str(MODELS[name].embedding)]
     scaling = Scaling.of(rung.vectors, sources.warm)
     found: dict[str, Any] = {}
@@ -102,11 +101,10 @@ def losses_of_a_consumer(
         for how, vectors in (("unrotated", of_new), ("rotated", of_new @ turned.rotation)):
             items = inputs(name, vectors, sources, scaling)
             fed = scored([each.with_vectors(items) for each in rung.consumers], coded)
-            one[f"auc_{how}"] = fed.metrics()["auc"]
+            one[f"auc_{how}"] = fed.auc
             one[f"loss_{how}"] = auc - one[f"auc_{how}"]
-            draws = old - fed.auc_draws(evaluation.resamples, evaluation.seed)
-            low, high = percentile_interval(draws[np.isfinite(draws)])
+            low, high = interval_of(old - fed.auc_draws(evaluation.resamples, evaluation.seed))
             one |= {f"loss_{how}_low": low, f"loss_{how}_high": high}
         fitted = rung.consumers[0].refitted(inputs(name, of_new, sources), coded)
-        found[label] = one | {"auc_refitted": scored([fitted], coded).metrics()["auc"]}
+        found[label] = one | {"auc_refitted": scored([fitted], coded).auc}
     return {"auc_old": auc, "versions": found}

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from convoy.core.errors import ConvoyError
@@ -66,12 +67,11 @@ def category(sources: Sources, _params: object) -> Vectors:
 def linear_pairs(sources: Sources, params: LinearPairsParams) -> Vectors:
     """(N, dimensions): TF-IDF of words and adjacent pairs, reduced by a truncated SVD (Halko et al. 2011)."""
     from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+    from sklearn.feature_extraction.text import TfidfTransformer
 
     texts = pc.binary_join_element_wise(sources.items["title"], sources.items["synopsis"], " ")
     # Texts are split once; words that no warm item has are then left out.
-    splitter = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", dtype=np.int32)  # noqa: S106
-    counts = splitter.fit_transform(texts.to_pylist())
+    counts = words_and_pairs(texts.combine_chunks())
     documents = counts[sources.warm].getnnz(axis=0)
     kept = np.flatnonzero(documents >= params.min_documents)
     if len(kept) < 2:
@@ -88,6 +88,26 @@ def linear_pairs(sources: Sources, params: LinearPairsParams) -> Vectors:
     # One thread: sums of BLAS depend on the number of threads.
     with threadpool_limits(1):
         return np.asarray(svd.fit(weights[sources.warm]).transform(weights), np.float32)
+
+
+def words_and_pairs(texts: pa.StringArray) -> csr_matrix:
+    """Counts (N, F) of the lower-cased words of N texts and of their adjacent pairs, in alphabetical order.
+
+    The matrix of scikit-learn's CountVectorizer, which makes a Python string of each pair.
+    """
+    lists = pc.utf8_split_whitespace(pc.utf8_lower(pc.utf8_trim_whitespace(texts)))
+    rows = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
+    coded = lists.flatten().dictionary_encode()
+    # From 1, in the order of texts; an empty text has an empty word.
+    words = pc.rank(coded.dictionary).to_numpy().astype(np.int64)[coded.indices.to_numpy()]
+    there = pc.not_equal(lists.flatten(), "").to_numpy(zero_copy_only=False)
+    rows, words = rows[there], words[there]
+    paired = rows[:-1] == rows[1:]
+    base = len(coded.dictionary) + 1
+    codes = np.concatenate([words * base, words[:-1][paired] * base + words[1:][paired]])
+    distinct, columns = np.unique(codes, return_inverse=True)
+    rows = np.concatenate([rows, rows[:-1][paired]])
+    return csr_matrix((np.ones(len(rows), np.int32), (rows, columns)), shape=(len(texts), len(distinct)))
 
 
 def embedding(sources: Sources, model: str) -> Vectors:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,15 +35,19 @@ class Scored:
         """The events of a mask (n,)."""
         return Scored(self.log_odds[:, chosen], self.click[chosen], self.user[chosen])
 
+    @cached_property
+    def auc(self) -> float:
+        """Mean over seeds of the area under the ROC curve."""
+        from sklearn.metrics import roc_auc_score
+
+        return float(np.mean([roc_auc_score(self.click, one) for one in self.log_odds]))
+
     def metrics(self) -> dict[str, float]:
         """Means over seeds: area under the ROC curve and log loss."""
-        from sklearn.metrics import log_loss, roc_auc_score
+        from sklearn.metrics import log_loss
 
-        rates = expit(self.log_odds)
-        return {
-            "auc": float(np.mean([roc_auc_score(self.click, one) for one in self.log_odds])),
-            "log_loss": float(np.mean([log_loss(self.click, one, labels=[False, True]) for one in rates])),
-        }
+        losses = [log_loss(self.click, one, labels=[False, True]) for one in expit(self.log_odds)]
+        return {"auc": self.auc, "log_loss": float(np.mean(losses))}
 
     def calibration_error(self) -> float:
         """Mean over seeds of the expected calibration error."""
@@ -50,12 +55,6 @@ class Scored:
             expected_calibration_error(one, self.click, CALIBRATION_BINS) for one in expit(self.log_odds)
         ]
         return float(np.mean(errors))
-
-    def auc_interval(self, resamples: int, seed: int) -> dict[str, float]:
-        """The 95% confidence interval of the area under the ROC curve."""
-        draws = self.auc_draws(resamples, seed)
-        low, high = percentile_interval(draws[np.isfinite(draws)])
-        return {"auc_low": low, "auc_high": high}
 
     def auc_draws(self, resamples: int, seed: int) -> Floats:
         """Areas under the ROC curve over bootstrap samples of users and of seeds, (resamples,).
@@ -73,6 +72,11 @@ class Scored:
             sums = resampled_sums(counts, resamples, np.random.default_rng(seed))
             by_seed.append(auc_of_counts(sums[:, 0::2], sums[:, 1::2]))
         return resampled_seed_means(np.stack(by_seed, axis=1), rng)
+
+
+def interval_of(draws: Floats) -> tuple[float, float]:
+    """The 95% confidence interval from bootstrap draws; NaN, of resamples with one class, is left out."""
+    return percentile_interval(draws[np.isfinite(draws)])
 
 
 def _bins(scores: Floats) -> Ints:

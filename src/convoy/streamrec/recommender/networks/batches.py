@@ -59,10 +59,10 @@ class Clicks:
 
 def auc(scores: Tensor, targets: Tensor) -> Tensor:
     """Area under the ROC curve, equal scores counting half (Mann and Whitney 1947); NaN for one class."""
-    ordered = scores.sort().values
-    low = torch.searchsorted(ordered, scores)
-    high = torch.searchsorted(ordered, scores, right=True)
+    ordered, order = scores.sort()
+    low = torch.searchsorted(ordered, ordered)
+    high = torch.searchsorted(ordered, ordered, right=True)
     rank = (low + high + 1).double() / 2
     positives = targets.double().sum()
-    above = (rank * targets).sum() - positives * (positives + 1) / 2
+    above = (rank * targets[order]).sum() - positives * (positives + 1) / 2
     return (above / (positives * (len(targets) - positives))).float()
