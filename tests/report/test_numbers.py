@@ -1,6 +1,6 @@
 import pytest
 
-from convoy.report.numbers import Measure, p_value, percent, points
+from convoy.report.numbers import Measure, fixed, p_value, percent, points
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from convoy.report.numbers import Measure, p_value, percent, points
         (0.99999, "99.999%"),
         (0.0004, "0.04%"),
         (1.004, "100.4%"),
+        (-0.0512, "−5.1%"),
+        (-1e-9, "0.0%"),
     ],
 )
 def test_percent_never_rounds_to_its_ends(rate, text):
@@ -26,6 +28,20 @@ def test_percent_never_rounds_to_its_ends(rate, text):
 )
 def test_points_have_a_true_minus_and_no_minus_zero(difference, text):
     assert points(difference) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (-0.00004, 4, "0.0000"),
+        (-0.0, 3, "0.000"),
+        (-0.00006, 4, "−0.0001"),
+        (-1.25, 1, "−1.2"),
+        (12.0, 0, "12"),
+    ],
+)
+def test_a_figure_that_rounds_to_zero_has_no_sign(value, decimals, text):
+    assert fixed(value, decimals) == text
 
 
 @pytest.mark.parametrize(

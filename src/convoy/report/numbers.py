@@ -19,8 +19,7 @@ class Measure:
         if size and not 1e-3 <= size < 1e5:
             return f"{value:.2e}".replace("-", "−")
         decimals = 2 - math.floor(math.log10(size)) if size else 3
-        text = f"{value:.{min(3, max(0, decimals))}f}"
-        return text.replace("-", "−") if float(text) else text.lstrip("-")
+        return fixed(value, min(3, max(0, decimals)))
 
     def __call__(self, value: float | None) -> str:
         """The figure with its units."""
@@ -31,22 +30,30 @@ class Measure:
         return "–" if low is None or high is None else f"{self.bare(low)} to {self.bare(high)}"
 
 
+def fixed(value: float, decimals: int) -> str:
+    """A figure with so many decimals and a true minus sign, which a rounded 0 has not."""
+    return f"{value:z.{decimals}f}".replace("-", "−")
+
+
 def percent(rate: float) -> str:
-    """A rate in per cent with one decimal, or as many as distinguish it from 0% and 100%."""
+    """A rate in per cent with one decimal, or as many as distinguish it from 0% and 100%.
+
+    Below 0, as a skill may be, with a true minus sign.
+    """
     if rate in (0.0, 1.0):
         return f"{rate:.0%}"
     for decimals in range(1, 7):
         text = f"{100 * rate:.{decimals}f}"
         if float(text) not in (0, 100):
-            return f"{text}%"
-    return f"{100 * rate:.1f}%"
+            return f"{fixed(100 * rate, decimals)}%"
+    return f"{fixed(100 * rate, 1)}%"
 
 
 def points(difference: float) -> str:
     """A difference of two rates in percentage points, with a true minus sign; small ones to two digits."""
     value = 100 * difference
-    text = f"{value:.{1 if abs(value) >= 0.1 else 2}f}"
-    return text.replace("-", "−") if float(text) else "0.0"
+    text = fixed(value, 1 if abs(value) >= 0.1 else 2)
+    return "0.0" if text == "0.00" else text
 
 
 def p_value(p: float) -> str:

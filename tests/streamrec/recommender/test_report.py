@@ -80,7 +80,7 @@ def test_the_order_the_intervals_and_the_goals_are_stated():
 def test_each_retraining_and_its_accuracy_are_stated():
     assert "TextCNN retrained (from the accepted weights, compatible): a click model" in words()
     text = words(of=consumer(loss_rotated_low=-0.00004))
-    assert "0.0030 (−0.0000 to 0.0050) with the rotation: at most the 0.005" in text
+    assert "0.0030 (0.0000 to 0.0050) with the rotation: at most the 0.005" in text
     assert "does not change significantly (−0.4 to 0.2 points), and 12.5% of an item's nearest" in words()
     fallen = {"difference": -0.02, "low": -0.03, "high": -0.01, "mcnemar_p": 0.001}
     assert "classifier falls by 2.0 points (−3.0 to −1.0 points)" in words(of=consumer(fallen))

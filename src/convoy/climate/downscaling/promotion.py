@@ -133,7 +133,7 @@ def figure(metrics: Metrics) -> str | None:
 
 def signed(share: float) -> str:
     """A share in per cent with its sign."""
-    text = percent(share).replace("-", "−")
+    text = percent(share)
     return f"+{text}" if share > 0 else text
 
 

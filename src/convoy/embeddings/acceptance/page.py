@@ -12,6 +12,7 @@ from convoy.embeddings.acceptance.projection import FEWEST, POINTS, plane
 from convoy.embeddings.io import OK
 from convoy.embeddings.similarity import unit
 from convoy.report.clouds import Histogram, cloud, histograms
+from convoy.report.numbers import fixed
 from convoy.report.page import Section, Table, picture, render
 
 _STATES = {
@@ -74,7 +75,7 @@ def _neighbours(found: Sequence[Mapping[str, Any]]) -> Section:
     rows = []
     for item in found:
         rows.append([*_cells(item), ""])
-        rows += [["→ " + cells[0], *cells[1:], f"{other['cosine']:.3f}"]
+        rows += [["→ " + cells[0], *cells[1:], fixed(other["cosine"], 3)]
                  for other in item["nearest"] for cells in [_cells(other)]]  # fmt: skip
     text = "Random items, and below each (→) its nearest neighbours."
     return Section(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from convoy.report.numbers import percent, points
+from convoy.report.numbers import fixed, percent, points
 from convoy.streamrec.recommender.models.specs import MODELS
 from convoy.streamrec.recommender.params import RETRAININGS
 
@@ -104,19 +104,15 @@ def _consumer(consumer: Figures) -> list[str]:
         due = "; that part of the loss is due to the version itself" if own > 0 else ""
         sentences.append(
             f"TextCNN retrained ({RETRAININGS[name]}): a click model fitted on the version before loses "
-            f"{_loss(one['loss_unrotated'])} in area under the ROC curve with the new vectors as they are "
-            f"({_loss(one['loss_unrotated_low'])} to {_loss(one['loss_unrotated_high'])}), and "
-            f"{_loss(one['loss_rotated'])} ({_loss(one['loss_rotated_low'])} to "
-            f"{_loss(one['loss_rotated_high'])}) with the rotation: {goal} that were aimed at. "
+            f"{fixed(one['loss_unrotated'], 4)} in area under the ROC curve with the new vectors as they are "
+            f"({fixed(one['loss_unrotated_low'], 4)} to {fixed(one['loss_unrotated_high'], 4)}), and "
+            f"{fixed(one['loss_rotated'], 4)} ({fixed(one['loss_rotated_low'], 4)} to "
+            f"{fixed(one['loss_rotated_high'], 4)}) with the rotation: {goal} that were aimed at. "
             f"The accuracy of the classifier {_change(one['accuracy'])}, and {percent(one['churn'])} of an "
             f"item's nearest neighbours are others. A click model fitted again on it reaches "
             f"{one['auc_refitted']:.3f}, compared with {consumer['auc_old']:.3f} before{due}."
         )
     return sentences
-
-
-def _loss(value: float) -> str:
-    return f"{value:.4f}".replace("-", "−")
 
 
 def _change(accuracy: Figures) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convoy.report.charts import Dot, DotPanel, dot_panels
-from convoy.report.numbers import percent, points
+from convoy.report.numbers import fixed, percent, points
 from convoy.report.page import Section, Table, picture, render
 from convoy.report.themes import LIGHT, Theme
 from convoy.streamrec.recommender.models.specs import MODELS
@@ -146,8 +146,8 @@ def _consumer_table(consumer: Figures) -> Table:
             text
             for how in ("unrotated", "rotated")
             for text in (
-                f"{one[f'loss_{how}']:.4f}",
-                f"{one[f'loss_{how}_low']:.4f} to {one[f'loss_{how}_high']:.4f}",
+                fixed(one[f"loss_{how}"], 4),
+                f"{fixed(one[f'loss_{how}_low'], 4)} to {fixed(one[f'loss_{how}_high'], 4)}",
             )
         ]
         rows.append(
@@ -155,7 +155,7 @@ def _consumer_table(consumer: Figures) -> Table:
                 RETRAININGS[name], *losses, f"{one['auc_refitted']:.4f}",
                 points(accuracy["difference"]), f"{points(accuracy['low'])} to {points(accuracy['high'])}",
                 f"{accuracy['mcnemar_p']:.2g}", percent(one["churn"]),
-                f"{one['cosine_unrotated']:.3f}", f"{one['cosine']:.3f}",
+                fixed(one["cosine_unrotated"], 3), fixed(one["cosine"], 3),
             )
         )  # fmt: skip
     return Table(header, rows)

@@ -153,7 +153,6 @@ def _share(comparison: Comparison, split: str) -> str:
     if row["noise_floor_share_low"] is not None:
         share += f" ({percent(row['noise_floor_share_low'])} to {percent(row['noise_floor_share_high'])})"
     noise_floor = measure(comparison)(comparison["noise_floor"])
-    share = share.replace("-", "−")
     return f". That is {share} of the way from that baseline to the noise floor of {noise_floor}"
 
 

@@ -283,7 +283,7 @@ def _percents(found: Mapping[str, Any], model: str, name: str) -> str:
     if cell[name] is None:
         return names.NOT_MEASURED
     value, low, high = (
-        None if cell[key] is None else percent(cell[key]).removesuffix("%").replace("-", "−")
+        None if cell[key] is None else percent(cell[key]).removesuffix("%")
         for key in (name, f"{name}_low", f"{name}_high")
     )
     # The skill of the best baseline itself is exactly 0.

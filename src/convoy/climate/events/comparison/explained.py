@@ -9,7 +9,7 @@ import numpy.typing as npt
 from convoy.climate.events.data import Facts
 from convoy.climate.events.evaluation.overlays import picture as overlay_picture
 from convoy.climate.events.models.specs import MODELS
-from convoy.report.numbers import percent, points
+from convoy.report.numbers import fixed, percent, points
 from convoy.report.page import Section, Table, picture
 
 Metrics: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -92,7 +92,7 @@ def _on_gradcam(label: str, gradcam: Mapping[str, Any]) -> str:
         f"Grad-CAM of {label} points into the event on {percent(gradcam['pointing'])} of {gradcam['n']:,} "
         f"correctly classified maps with an event; the energy inside the masks is "
         f"{percent(gradcam['energy_inside'])}.{off} With randomised weights its maps have a rank correlation "
-        f"of {weights['rank_correlation']:.2f} with those of the trained network. They point into "
+        f"of {fixed(weights['rank_correlation'], 2)} with those of the trained network. They point into "
         f"{percent(weights['pointing'])} of the events and, which is chance, into "
         f"{percent(weights['other_masks']['pointing'])} of the masks of other maps; maps without any network "
         f"point into {percent(gradcam['random']['pointing'])} (random), "
@@ -161,7 +161,12 @@ def _explanations(model: str, gradcam: Mapping[str, Any], examples: Arrays | Non
                     "pointing",
                 ],
                 [
-                    [row["from"], f"{row['n']:,}", f"{row['rank_correlation']:.2f}", percent(row["pointing"])]
+                    [
+                        row["from"],
+                        f"{row['n']:,}",
+                        fixed(row["rank_correlation"], 2),
+                        percent(row["pointing"]),
+                    ]
                     for row in gradcam["randomised_weights"]["cascade"]
                 ],
             ),
