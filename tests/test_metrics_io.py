@@ -79,3 +79,25 @@ def test_missing_details_are_an_error_in_one_line(tmp_path):
     write_json(tmp_path / "metrics.json", {"test": {"ece": 0.1}})
     with pytest.raises(ConvoyError, match=r"details\.json: no such file; run `dvc repro` to make it"):
         read_metrics(tmp_path / "metrics.json", tmp_path / "details.json")
+
+
+def test_a_metrics_file_of_a_former_version_needs_no_details(tmp_path):
+    for figures in (
+        {"test": {"accuracy": 0.9, "n": 70}},
+        {"test": {"rmse": 0.9, "mae": 0.7}, "noise_floor": None},
+    ):
+        write_json(tmp_path / "metrics.json", figures)
+        assert read_metrics(tmp_path / "metrics.json", tmp_path / "details.json") == figures
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '{"test": null}', '{"test": [1]}'])
+def test_details_that_are_no_figures_are_refused(tmp_path, text):
+    write_json(tmp_path / "metrics.json", {"test": {"ece": 0.1}})
+    write_text(tmp_path / "details.json", text)
+    with pytest.raises(
+        ConvoyError, match=r"details\.json: expected figures by name, in sections; found others"
+    ):
+        read_metrics(tmp_path / "metrics.json", tmp_path / "details.json")
+    write_text(tmp_path / "metrics.json", "[1]")
+    with pytest.raises(ConvoyError, match=r"metrics\.json: expected figures by name"):
+        read_metrics(tmp_path / "metrics.json", None)

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json
 
 DETAILS = "details.json"
@@ -40,11 +41,10 @@ def split_figures(figures: Mapping[str, Any], headline: Sequence[str]) -> tuple[
 
     A section that is null, such as `bayes` where it is not known, counts as the headline figures in it.
     """
-    patterns = [pattern.split(".") for pattern in headline]
     chosen: dict[str, Any] = {}
     others: dict[str, Any] = {}
     for path, value in _leaves(figures):
-        section = chosen if any(_matches(path, value, pattern) for pattern in patterns) else others
+        section = chosen if _is_headline(path, value, headline) else others
         for key in path[:-1]:
             section = section.setdefault(key, {})
         section[path[-1]] = value
@@ -54,10 +54,32 @@ def split_figures(figures: Mapping[str, Any], headline: Sequence[str]) -> tuple[
 def read_metrics(path: Path, details: Path | None) -> dict[str, Any]:
     """All figures of a model, as they were before `split_figures`; details: None where `path` has them all.
 
-    Raises ConvoyError for a file that is missing or broken.
+    The details may be missing where the metrics file has other figures than headline ones: former versions
+    of convoy wrote all figures there. Raises ConvoyError for a file that is missing or broken.
     """
-    figures: dict[str, Any] = read_json(path)
-    return figures if details is None else _merged(figures, read_json(details))
+    figures = _read(path)
+    if details is None or (not details.is_file() and _is_whole(figures)):
+        return figures
+    return _merged(figures, _read(details), details)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise _no_figures(path)
+    return found
+
+
+def _no_figures(path: Path) -> ConvoyError:
+    return ConvoyError(
+        path=path, expected="figures by name, in sections", found="others",
+        hint="remove it and make it again",
+    )  # fmt: skip
+
+
+def _is_whole(figures: Mapping[str, Any]) -> bool:
+    headline = (*CLASSIFIER, *EVENTS, *DOWNSCALING)
+    return not all(_is_headline(path, value, headline) for path, value in _leaves(figures))
 
 
 def _leaves(figures: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -69,14 +91,22 @@ def _leaves(figures: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator
             yield (*above, key), value
 
 
+def _is_headline(path: tuple[str, ...], value: Any, headline: Sequence[str]) -> bool:
+    return any(_matches(path, value, pattern.split(".")) for pattern in headline)
+
+
 def _matches(path: tuple[str, ...], value: Any, pattern: Sequence[str]) -> bool:
     whole = len(path) == len(pattern) or (value is None and len(path) < len(pattern))
     return whole and all(map(fnmatchcase, path, pattern))
 
 
-def _merged(one: Any, other: Any) -> Any:
+def _merged(one: Mapping[str, Any], other: Any, details: Path) -> dict[str, Any]:
     """Sections of both together, with sorted keys, as a file of all would be read."""
-    if not isinstance(one, dict) or not isinstance(other, dict):
-        return one
-    both = {**other, **one}
-    return {key: _merged(both[key], other.get(key)) for key in sorted(both)}
+    if not isinstance(other, dict):
+        raise _no_figures(details)
+    return {
+        key: _merged(one[key], other[key], details)
+        if key in other and isinstance(one.get(key), dict)
+        else {**other, **one}[key]
+        for key in sorted({*one, *other})
+    }

@@ -124,7 +124,7 @@ METRICS = "metrics.json"
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An evaluated model: the content of its metrics file, and of the comparison file where there is one."""
+    """An evaluated model: its figures, and the content of the comparison file where there is one."""
 
     model: str
     metrics: Mapping[str, Any]
@@ -263,7 +263,7 @@ class VersionComparison(Generic[Measured, Source]):
     test_split: Callable[[Measured, Mapping[str, str]], str]
     """A hash of the test cases, given the md5s of the data; equal ones allow a paired comparison."""
     checks: Callable[[Mapping[str, Any], Measured, PromotionParams], list[str]]
-    """The acceptance checks that the metrics file fails, in words."""
+    """The acceptance checks that the figures of a model fail, in words."""
     margin: Callable[[PromotionParams], float]
     """The largest loss that is allowed."""
     difference: Callable[[Measured, Measured, int, int], Difference]
@@ -324,7 +324,7 @@ class TaskSpec:
     data_name: Callable[[Mapping[str, Any]], str]
     """The data in a few words, from the params of `Outputs.data_stages`."""
     figures: Callable[[str, Mapping[str, Any]], dict[str, float]]
-    """The final metrics of a model, flat, from its name and metrics file."""
+    """The final metrics of a model, flat, from its name and all its figures."""
     pages: Pages
 
     def best(self, models: Iterable[Evaluated]) -> Evaluated:

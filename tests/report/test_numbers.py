@@ -44,6 +44,11 @@ def test_a_figure_that_rounds_to_zero_has_no_sign(value, decimals, text):
     assert fixed(value, decimals) == text
 
 
+def test_minus_zero_has_no_sign():
+    assert percent(-0.0) == "0%"
+    assert Measure(1e-5, "K").bare(-0.0) == "0.00e+00"
+
+
 @pytest.mark.parametrize(
     ("p", "text"), [(0.594, "p = 0.59"), (0.00012, "p = 0.00012"), (3e-9, "p < 0.0001"), (1.0, "p = 1")]
 )

@@ -120,8 +120,7 @@ def publish(
     if not client.search_registered_models(f"name = '{task.registered}'"):
         client.create_registered_model(task.registered)
     measured = task.versions.read(evaluation / task.versions.file)
-    details = evaluation / DETAILS if (evaluation / DETAILS).is_file() else None
-    test = read_metrics(evaluation / METRICS, details)["test"]
+    test = read_metrics(evaluation / METRICS, evaluation / DETAILS)["test"]
     tags |= {
         "convoy.test_split": task.versions.test_split(measured, data or {}),
         "convoy.data": json.dumps(data or {}),

@@ -80,7 +80,8 @@ def accept(
         typer.Option(metavar="PATH", help="Embeddings of the same items by bag-of-words, to compare with."),
     ] = None,
     metrics: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Metrics of the recommender (recommender.json).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Figures of the recommender: data/streamrec/recommender.json."),
     ] = None,
     out: Annotated[
         Path | None,

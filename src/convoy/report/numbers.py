@@ -17,7 +17,7 @@ class Measure:
             return "–"
         size = abs(self.smallest)
         if size and not 1e-3 <= size < 1e5:
-            return f"{value:.2e}".replace("-", "−")
+            return f"{value:z.2e}".replace("-", "−")
         decimals = 2 - math.floor(math.log10(size)) if size else 3
         return fixed(value, min(3, max(0, decimals)))
 
@@ -41,7 +41,7 @@ def percent(rate: float) -> str:
     Below 0, as a skill may be, with a true minus sign.
     """
     if rate in (0.0, 1.0):
-        return f"{rate:.0%}"
+        return f"{rate:z.0%}"
     for decimals in range(1, 7):
         text = f"{100 * rate:.{decimals}f}"
         if float(text) not in (0, 100):

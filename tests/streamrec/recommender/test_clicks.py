@@ -151,11 +151,11 @@ def test_linear_pairs_tell_texts_of_categories_apart():
 
 
 def test_words_and_pairs_are_those_of_count_vectorizer():
-    texts = ["Night at Sea", "the  sea, the sea\tat night", "", " Éa ea ", "sea-night x", "at"]
+    texts = ["Night at Sea", "the  sea, the sea\tat night", "", " Éa ea ", "sea-night x", "at", "ΟΔΟΣ οδος"]
     library = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\S+")
     expected = library.fit_transform(texts)
     found = words_and_pairs(pa.array(texts))
-    assert len(library.vocabulary_) == 9 + 9
+    assert len(library.vocabulary_) == 10 + 10
     np.testing.assert_array_equal(found.toarray(), expected.toarray())
     assert words_and_pairs(pa.array(["", " "])).shape == (2, 0)
 

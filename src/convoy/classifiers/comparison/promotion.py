@@ -37,7 +37,7 @@ def test_split(predictions: Predictions, data: Mapping[str, str]) -> str:  # noq
 
 
 def checks(metrics: Mapping[str, Any], predictions: Predictions, params: PromotionParams) -> list[str]:
-    """The acceptance checks that the metrics file fails, in words."""
+    """The acceptance checks that the figures of a model fail, in words."""
     test = metrics["test"]
     odd = [key for key in (*HEADLINES, "accuracy_low") if not _finite(test.get(key))]
     if odd:

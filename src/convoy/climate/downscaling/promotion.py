@@ -34,7 +34,7 @@ def test_split(daily: Daily, data: Mapping[str, str]) -> str:
 
 
 def checks(metrics: Mapping[str, Any], daily: Daily, params: PromotionParams) -> list[str]:  # noqa: ARG001
-    """The acceptance checks that the metrics file fails, in words."""
+    """The acceptance checks that the figures of a model fail, in words."""
     test = metrics[TODAY]
     odd = [key for key in _HEADLINES if not isinstance(test.get(key), int | float)]
     if odd:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from convoy.embeddings.acceptance.case import Case, Finding, sampled
 from convoy.embeddings.io import OK
 from convoy.embeddings.similarity import unit
+from convoy.report.numbers import fixed
 
 UNIT = 1e-3  # how far from 1 the length of a normalised vector may be
 LENGTHS_APART = 2.0  # times the accepted median length
@@ -62,7 +63,7 @@ def collapse(case: Case) -> Finding:
     """The vectors fill their space: effective rank (RankMe), mean cosine of two items."""
     figures = dict(spread(case.items.vectors[case.sample]))
     rank, cosine, width = figures["rank"], figures["cosine"], case.items.vectors.shape[1]
-    words = f"effective rank {rank:.1f} of {width}, mean cosine of two items {cosine:.3f}"
+    words = f"effective rank {rank:.1f} of {width}, mean cosine of two items {fixed(cosine, 3)}"
     passed = cosine <= HIGHEST_COSINE and rank >= min(LOWEST_RANK, width / 2)
     if case.accepted is not None and case.accepted.items is not None:
         accepted = case.accepted.items

@@ -91,11 +91,14 @@ def linear_pairs(sources: Sources, params: LinearPairsParams) -> Vectors:
 
 
 def words_and_pairs(texts: pa.StringArray) -> csr_matrix:
-    """Counts (N, F) of the lower-cased words of N texts and of their adjacent pairs, in alphabetical order.
+    """Counts (N, F) of the lower-cased words of N texts and of their adjacent pairs.
 
-    The matrix of scikit-learn's CountVectorizer, which makes a Python string of each pair.
+    The matrix of scikit-learn's CountVectorizer, which makes a Python string of each pair, but for the order
+    of the columns.
     """
-    lists = pc.utf8_split_whitespace(pc.utf8_lower(pc.utf8_trim_whitespace(texts)))
+    # Arrow's own lower case differs in the Greek final sigma, which depends on the letters around it.
+    lower = pa.array([text.lower() for text in texts.to_pylist()], pa.string())
+    lists = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(lower))
     rows = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
     coded = lists.flatten().dictionary_encode()
     # From 1, in the order of texts; an empty text has an empty word.

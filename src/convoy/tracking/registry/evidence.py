@@ -34,9 +34,7 @@ def collect(client: "MlflowClient", task: RegisteredTask, version: "ModelVersion
     """The evidence on a version; ConvoyError where its run lacks it."""
     with scratch_folder("evidence") as scratch:
         folder = _download(client, version, scratch)
-        # Runs of former versions of convoy hold all figures in the metrics file.
-        details = folder / DETAILS if (folder / DETAILS).is_file() else None
-        metrics = read_metrics(folder / METRICS, details)
+        metrics = read_metrics(folder / METRICS, folder / DETAILS)
         return Evidence(metrics, task.versions.read(folder / task.versions.file))
 
 

@@ -33,7 +33,7 @@ def originals(
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, str]]]:
     """Metrics of the chosen models, those that equal another replaced by it; and the notes on these, by name.
 
-    read: the content of a model's metrics file.
+    read: all figures of a model.
     """
     found = {model: read(model) for model in chosen}
     copies = {model: content for model, content in found.items() if SAME_AS in content}

@@ -36,7 +36,7 @@ class EvaluateParams(ClassifierParams):
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """The evaluation of a model on the test images, its metrics file, and examples with explanations."""
+    """The evaluation of a model on the test images, its figures, and examples with explanations."""
 
     evaluation: Evaluation
     metrics: dict[str, Any]
