@@ -28,7 +28,7 @@ FIGURES = {
 
 def settings(readme: str) -> list[str]:
     """What the README sets for the larger network, `key=value` each."""
-    (command,) = re.findall(r"dvc exp run (-S \S+hidden=.+)", readme.replace("\\\n", ""))
+    (command,) = re.findall(r"dvc exp run [\w-]+ (-S \S+hidden=.+)", readme.replace("\\\n", ""))
     return re.findall(r"-S (\S+)", command)
 
 

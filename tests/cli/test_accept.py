@@ -116,7 +116,7 @@ def test_an_infinite_number_in_a_manifest(folder):
     store(folder / "bad", contents(folder / "vectors"))
     manifest = folder / "bad" / io.MANIFEST
     manifest.write_text(manifest.read_text().replace('"textcnn"', "1e999"))
-    assert "holds an infinite number" in refused("accept", "bad")
+    assert "not valid JSON (1e999 is no finite number)" in refused("accept", "bad")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_infinite_number_in_a_manifest(folder):
 )
 def test_metrics_that_are_none_of_a_recommender(tmp_path, content):
     (tmp_path / "recommender.json").write_text(content)
-    with pytest.raises(ConvoyError, match="key 'clicks': expected auc, auc_low"):
+    with pytest.raises(ConvoyError, match=r"key 'clicks': expected auc, auc_low|1e999 is no finite number"):
         read_clicks(tmp_path / "recommender.json")
 
 
