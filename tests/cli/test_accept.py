@@ -120,19 +120,22 @@ def test_an_infinite_number_in_a_manifest(folder):
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        "[]",
-        '{"clicks": 3}',
-        '{"clicks": {"bow": {"auc": "x", "auc_low": 1}}}',
-        '{"clicks": {"bow": {"auc": 1e999, "auc_low": 1}}}',
-        '{"clicks": {"bow": {"auc": 1, "auc_low": 1' + 400 * "0" + "}}}",
+        ("[]", "key 'clicks': expected auc, auc_low"),
+        ('{"clicks": 3}', "key 'clicks': expected auc, auc_low"),
+        ('{"clicks": {"bow": {"auc": "x", "auc_low": 1}}}', "key 'clicks': expected auc, auc_low"),
+        ('{"clicks": {"bow": {"auc": 1e999, "auc_low": 1}}}', "not valid JSON .1e999 is no finite number"),
+        (
+            '{"clicks": {"bow": {"auc": 1, "auc_low": 1' + 400 * "0" + "}}}",
+            "key 'clicks': expected auc, auc_low",
+        ),
     ],
     ids=range(5),
 )
-def test_metrics_that_are_none_of_a_recommender(tmp_path, content):
+def test_metrics_that_are_none_of_a_recommender(tmp_path, content, message):
     (tmp_path / "recommender.json").write_text(content)
-    with pytest.raises(ConvoyError, match=r"key 'clicks': expected auc, auc_low|1e999 is no finite number"):
+    with pytest.raises(ConvoyError, match=message):
         read_clicks(tmp_path / "recommender.json")
 
 

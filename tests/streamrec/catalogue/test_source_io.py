@@ -165,6 +165,21 @@ def test_both_readers_of_csv_agree(tmp_path, monkeypatch):
         assert len(found[0]) == 120 + bool(wild)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blocks_end_between_rows_alone(tmp_path, monkeypatch, end):
+    """Without the other reader, which would take over where a block of half a row is refused."""
+    content = HEADER.decode().rstrip("\n") + end + f'x,"a{end}b","{end}"",{end}",c{end}' * 30 + 'y,t,s,"d"'
+    (tmp_path / "plain.csv").write_text(content, newline="")
+    names = ["item_id", "title", "synopsis", "category"]
+    chosen = {name: name for name in names}
+    rows = [("x", f"a{end}b", f'{end}",{end}', "c")] * 30 + [("y", "t", "s", "d")]
+    for size in range(40, 200, 3):
+        monkeypatch.setattr(plain_csv_io, "_BLOCK", size)
+        source = Source(tmp_path / "plain.csv")
+        batches = plain_csv_io.plain_batches(source, names, chosen, ",", 0)
+        assert [tuple(row[name] for name in names) for batch in batches for row in batch.to_pylist()] == rows
+
+
 def test_blocks_keep_a_mark_that_begins_a_row(tmp_path, monkeypatch):
     rows = [
         {"item_id": f"\ufeff{number}", "title": "t", "synopsis": "s", "category": "c"} for number in range(9)
