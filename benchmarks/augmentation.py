@@ -33,15 +33,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
+from convoy.core.augmentation_params import Augmentation
 from convoy.core.threads import keep_memory
-from convoy.nn.augmentation_params import Augmentation
+from convoy.core.training_params import TrainingParams
 from convoy.nn.images import SimpleCNN, channels_last_is_safe
 from convoy.training.batches import Batch
 from convoy.training.devices import Device
 from convoy.training.image_batches import ImageBatches, channel_statistics
 from convoy.training.loop import fit, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import TrainingParams
 
 REQUIRED = {"cpu": 2, "cuda": 10}
 # Images by the width of the network; 64 is SimpleCNN's own.

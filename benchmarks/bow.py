@@ -28,8 +28,8 @@ from benchmarks import workload
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.streamrec.catalogue.cleaning import text_of
 from convoy.streamrec.classification.corpus.data import SPLITS, TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.models.params import BowParams, BowTraining
 from convoy.streamrec.classification.networks import fit as networks
-from convoy.streamrec.classification.params import BowParams, BowTraining
 
 DEFAULT = {"lr": 0.1, "epoch": 5}
 TUNED = [{"lr": rate, "epoch": epochs} for epochs in (5, 10, 20) for rate in (0.1, 0.25, 0.5, 1.0)]

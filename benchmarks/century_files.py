@@ -10,7 +10,7 @@ from convoy.climate.data.datasets import dataset
 from convoy.climate.data.domains import Days, Domain
 from convoy.climate.data.io import write_dataset
 from convoy.climate.downscaling.models import specs as models
-from convoy.climate.downscaling.params import NetworkParams
+from convoy.climate.downscaling.models.params import NetworkParams
 from convoy.climate.synthetic import scenarios as synthetic
 from convoy.core import artifact as folders
 

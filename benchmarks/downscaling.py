@@ -25,9 +25,9 @@ from benchmarks import plain
 from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.climate.data.domains import Domain
+from convoy.climate.downscaling.models.params import DownscalingTraining
 from convoy.climate.downscaling.networks.objective import FieldError
 from convoy.climate.downscaling.networks.tensors import GridBatches, scaling
-from convoy.climate.downscaling.params import DownscalingTraining
 from convoy.climate.synthetic import scenarios as synthetic
 from convoy.core.threads import keep_memory
 from convoy.nn.downscaling import Downscaler

@@ -15,7 +15,7 @@ def run(sizes: list[int], rounds: int, results: Path = RESULTS) -> Path:
     # Before the libraries start their threads, which keep the cores that they were born with.
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
-    from convoy.streamrec.synthetic.items import SyntheticParams, generate
+    from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 
     params = {str(items): SyntheticParams(items=items) for items in sizes}
     seconds = in_turn({items: partial(generate, own) for items, own in params.items()}, rounds)

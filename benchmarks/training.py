@@ -28,8 +28,8 @@ from benchmarks import textbook, workload
 from benchmarks.limits import measure_limits
 from benchmarks.machine import RESULTS, cores, in_turn, part, report
 from convoy.streamrec.classification.corpus.data import TEST, TRAIN, VALIDATION, Corpus
+from convoy.streamrec.classification.models.params import NetworkTraining, TextCNNParams
 from convoy.streamrec.classification.networks import fit as networks
-from convoy.streamrec.classification.params import NetworkTraining, TextCNNParams
 
 Settings = Mapping[str, Mapping[str, Any]]
 LARGE = {"weight_decay": 2.0}

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from convoy.streamrec.catalogue import build as catalogue
 from convoy.streamrec.catalogue.params import CatalogueParams
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import Corpus
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
 
 ITEMS = 50_000
 
@@ -37,7 +37,7 @@ def write_model(folder: Path, corpus: Corpus) -> None:
     """A textcnn model folder: the default network with random weights, which cost as much as trained ones."""
     from convoy.core import artifact as models
     from convoy.nn.text import TextCNN
-    from convoy.streamrec.classification.params import TextCNNParams
+    from convoy.streamrec.classification.models.params import TextCNNParams
     from convoy.training.loop import seeded
 
     network = {

@@ -13,7 +13,7 @@ import xarray as xr
 import yaml
 
 from convoy.cli.embed import EXAMPLE
-from convoy.climate.series import io
+from convoy.climate.series.data import io
 from convoy.climate.series.gate import GateParams, judge
 from tests.conftest import ROOT
 from tests.pipelines import workspace

@@ -8,10 +8,10 @@ from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, measu
 from convoy.climate.downscaling.models.specs import MODELS, SAME_AS, Downscaling, copies, train
 from convoy.core import artifact
 from convoy.core.files import write_json, write_text
+from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
-from convoy.tasks import names_of
 
 DATA, METRICS = Path("data/climate"), Path("metrics/downscaling")
 

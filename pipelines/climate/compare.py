@@ -11,12 +11,12 @@ from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams
 from convoy.climate.downscaling.models.specs import MODELS
 from convoy.core.files import write_json, write_text
+from convoy.core.models import models_in_use
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import columns, csv_text, read_curve, write_plots
 from convoy.report.themes import LIGHT
-from convoy.tasks import models_in_use
 
 DATA = Path("data/climate")
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from convoy.classifiers.evaluation.io import write_predictions
 from convoy.classifiers.evaluation.tables import tables
-from convoy.climate.events.data import read
+from convoy.climate.events.data.io import read
 from convoy.climate.events.evaluation.evaluate import EvaluateParams, score
 from convoy.climate.events.models.specs import MODELS, train
 from convoy.core import artifact
 from convoy.core.files import write_json
+from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.metrics_io import DETAILS, EVENTS, split_figures
 from convoy.report.io import write_plots
-from convoy.tasks import names_of
 
 DATA, METRICS = Path("data/climate/events"), Path("data/climate/metrics/events")
 

@@ -7,19 +7,19 @@ from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.comparison.report import accuracy_picture, page
 from convoy.classifiers.evaluation.io import read_predictions
 from convoy.climate.events.comparison.explained import sections, sentences
-from convoy.climate.events.data import read_facts
+from convoy.climate.events.data.io import read_facts
 from convoy.climate.events.evaluation.evaluate import EvaluateParams
 from convoy.climate.events.evaluation.examples_io import read_examples
 from convoy.climate.events.models.specs import MODELS
 from convoy.climate.events.subject import SUBJECT
 from convoy.core.files import write_json, write_text
+from convoy.core.models import models_in_use
 from convoy.core.params import load
 from convoy.core.printable import one_line
 from convoy.core.stage import run
 from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
-from convoy.tasks import models_in_use
 
 DATA, METRICS = Path("data/climate/events"), Path("data/climate/metrics/events")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from convoy.classifiers.evaluation.io import write_predictions
 from convoy.classifiers.evaluation.plots import pictures
 from convoy.classifiers.evaluation.tables import tables
-from convoy.climate.events.data import read
+from convoy.climate.events.data.io import read
 from convoy.climate.events.evaluation.evaluate import EvaluateParams, score
 from convoy.climate.events.evaluation.examples_io import write_examples
 from convoy.climate.events.evaluation.overlays import with_overlays

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.climate.events.data import read
+from convoy.climate.events.data.io import read
 from convoy.climate.events.gate import GateParams, judge
 from convoy.core.files import atomic_directory, write_json, write_manifest, write_text
 from convoy.core.params import load

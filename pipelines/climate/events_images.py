@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from convoy.climate.events.data import write
-from convoy.climate.events.sources_io import ImagesParams, images_of, summary
+from convoy.climate.events.data.io import write
+from convoy.climate.events.sources.io import ImagesParams, images_of, summary
 from convoy.core.params import load
 from convoy.core.stage import run
 

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from convoy.climate.events.data import read
+from convoy.climate.events.data.io import read
 from convoy.climate.events.models import specs
 from convoy.core import artifact
 from convoy.core.files import MANIFEST, sha256
+from convoy.core.models import model_named
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.tasks import model_named
+from convoy.core.training_params import TrainParams
 from convoy.training.checkpoints import Checkpoint, run_key
+from convoy.training.device_choice import device_of
 from convoy.training.event_log import recorded
-from convoy.training.params import TrainParams, device_of
 
 DATA = Path("data/climate/events")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from convoy.climate.data.io import write
 from convoy.climate.data.netcdf import Reader
-from convoy.climate.downscaling.data import SYNTHETIC, GridsParams, made, summary
-from convoy.climate.downscaling.pairs import home
+from convoy.climate.downscaling.sources.grids import SYNTHETIC, GridsParams, made, summary
+from convoy.climate.downscaling.sources.pairs import home
 from convoy.core import params
 from convoy.core.stage import run
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convoy.climate.series.data import SYNTHETIC, SeriesParams, made, of_stations, summary
-from convoy.climate.series.io import write, write_truth
+from convoy.climate.series.data.io import write, write_truth
+from convoy.climate.series.sources.io import SYNTHETIC, SeriesParams, made, of_stations, summary
 from convoy.core.params import load
 from convoy.core.stage import run
 

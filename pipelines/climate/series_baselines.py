@@ -6,16 +6,16 @@ from convoy.classifiers.evaluation.evaluate import EvaluateParams, evaluate
 from convoy.classifiers.evaluation.io import write_predictions
 from convoy.classifiers.evaluation.tables import tables
 from convoy.climate.series.cases import bayes_accuracies, cases_of_test_split
-from convoy.climate.series.io import read, read_truth
+from convoy.climate.series.data.io import read, read_truth
+from convoy.climate.series.data.site_years import TEST
 from convoy.climate.series.models.specs import MODELS, probabilities, train
-from convoy.climate.series.site_years import TEST
 from convoy.core import artifact
 from convoy.core.files import write_json
+from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
 from convoy.report.io import write_plots
-from convoy.tasks import names_of
 
 DATA = Path("data/climate/series")
 METRICS = Path("data/climate/metrics/series")

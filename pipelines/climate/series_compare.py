@@ -11,13 +11,13 @@ from convoy.climate.series.cases import sites_of
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.subject import SUBJECT
 from convoy.core.files import write_json, write_text
+from convoy.core.models import models_in_use
 from convoy.core.params import load
 from convoy.core.printable import one_line
 from convoy.core.stage import run
 from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
-from convoy.tasks import models_in_use
 
 DATA = Path("data/climate/series")
 METRICS = Path("data/climate/metrics/series")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from convoy.climate.series.data.io import read
 from convoy.climate.series.embedding import Embedder, Sites, summary
-from convoy.climate.series.io import read
 from convoy.core import artifact
 from convoy.core.files import MANIFEST
 from convoy.core.stage import run

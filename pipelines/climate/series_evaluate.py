@@ -7,10 +7,10 @@ from convoy.classifiers.evaluation.io import write_predictions
 from convoy.classifiers.evaluation.plots import pictures
 from convoy.classifiers.evaluation.tables import tables
 from convoy.climate.series.cases import bayes_accuracies, cases_of_test_split, check_belongs
-from convoy.climate.series.io import read, read_truth
+from convoy.climate.series.data.io import read, read_truth
+from convoy.climate.series.data.site_years import TEST
 from convoy.climate.series.models.specs import MODELS, probabilities
 from convoy.climate.series.models.stored import check_model
-from convoy.climate.series.site_years import TEST
 from convoy.core import artifact
 from convoy.core.files import write_json
 from convoy.core.params import load

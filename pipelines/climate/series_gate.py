@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from convoy.climate.series.data.io import read
 from convoy.climate.series.gate import REMEDY, GateParams, judge
-from convoy.climate.series.io import read
 from convoy.core.files import atomic_directory, write_json, write_manifest, write_text
 from convoy.core.params import load
 from convoy.core.stage import run

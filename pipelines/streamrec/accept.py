@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from convoy.acceptance.certificate import certificate
+from convoy.acceptance.checks import judged
+from convoy.acceptance.io import examine, write_certificate
+from convoy.acceptance.page import page
+
 from convoy.core import artifact
 from convoy.core.printable import one_line
 from convoy.core.stage import run
-from convoy.embeddings.acceptance.certificate import certificate
-from convoy.embeddings.acceptance.checks import judged
-from convoy.embeddings.acceptance.io import examine, write_certificate
-from convoy.embeddings.acceptance.page import page
 from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.acceptance_io import gathered
 

@@ -7,6 +7,7 @@ from convoy.classifiers.evaluation.io import write_predictions
 from convoy.classifiers.evaluation.tables import tables
 from convoy.core import artifact
 from convoy.core.files import write_json
+from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
@@ -15,7 +16,6 @@ from convoy.streamrec.catalogue.io import read_truth
 from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split
 from convoy.streamrec.classification.corpus.data import TEST, read
 from convoy.streamrec.classification.models.specs import MODELS, probabilities, train
-from convoy.tasks import names_of
 
 DATA = Path("data/streamrec")
 

@@ -10,7 +10,7 @@ from convoy.streamrec.catalogue.build import build, facts, summary
 from convoy.streamrec.catalogue.io import write, write_truth
 from convoy.streamrec.catalogue.params import SYNTHETIC, CatalogueParams
 from convoy.streamrec.catalogue.source_io import notes, read_source
-from convoy.streamrec.synthetic.items import generate
+from convoy.streamrec.catalogue.synthetic.items import generate
 
 DATA = Path("data/streamrec")
 

@@ -8,6 +8,7 @@ from convoy.classifiers.comparison.report import accuracy_picture, page
 from convoy.classifiers.evaluation.evaluate import EvaluateParams
 from convoy.classifiers.evaluation.io import read_predictions
 from convoy.core.files import write_json, write_text
+from convoy.core.models import models_in_use
 from convoy.core.params import load
 from convoy.core.printable import one_line
 from convoy.core.stage import run
@@ -16,7 +17,6 @@ from convoy.report.io import read_plots, write_plots
 from convoy.report.themes import LIGHT
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.streamrec.classification.subject import SUBJECT
-from convoy.tasks import models_in_use
 
 DATA = Path("data/streamrec")
 

@@ -6,10 +6,10 @@ from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.streamrec.catalogue.io import read, read_truth
-from convoy.streamrec.recommender.build import drawn, read_real, report, summary
-from convoy.streamrec.recommender.data import write
+from convoy.streamrec.recommender.data.io import write
 from convoy.streamrec.recommender.params import SYNTHETIC, InteractionsParams
-from convoy.streamrec.recommender.sources_io import read_events, read_id_map
+from convoy.streamrec.recommender.sources.build import drawn, read_real, report, summary
+from convoy.streamrec.recommender.sources.io import read_events, read_id_map
 
 DATA = Path("data/streamrec")
 

@@ -6,7 +6,7 @@ from convoy.core.files import atomic_directory, write_json, write_manifest, writ
 from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.streamrec.catalogue.io import read as read_catalogue
-from convoy.streamrec.recommender.data import read
+from convoy.streamrec.recommender.data.io import read
 from convoy.streamrec.recommender.gate import GateParams, judge
 
 DATA = Path("data/streamrec")

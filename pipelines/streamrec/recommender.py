@@ -10,7 +10,8 @@ from convoy.core.statistics import rounded
 from convoy.embeddings import io as embeddings
 from convoy.report.io import write_plots
 from convoy.streamrec.catalogue import io as catalogues
-from convoy.streamrec.recommender import comparison, data, findings, impressions, ladder, report
+from convoy.streamrec.recommender import comparison, findings, impressions, ladder, report
+from convoy.streamrec.recommender.data import io as data
 from convoy.streamrec.recommender.ladder_io import write_ladder
 from convoy.streamrec.recommender.models.specs import MODELS, usable
 from convoy.streamrec.recommender.params import ClickParams, EvaluateParams

@@ -4,17 +4,18 @@ from pathlib import Path
 
 from convoy.core import artifact
 from convoy.core.files import MANIFEST, sha256
+from convoy.core.models import model_named
 from convoy.core.params import load
 from convoy.core.stage import run
+from convoy.core.training_params import TrainParams
 from convoy.streamrec.classification.corpus.data import read
 from convoy.streamrec.classification.models import specs
 from convoy.streamrec.classification.models.start_io import begun_with
 from convoy.streamrec.classification.networks.vectors import coverage
 from convoy.streamrec.classification.networks.vectors_io import pretrained
-from convoy.tasks import model_named
 from convoy.training.checkpoints import Checkpoint, run_key
+from convoy.training.device_choice import device_of
 from convoy.training.event_log import recorded
-from convoy.training.params import TrainParams, device_of
 
 CORPUS = Path("data/streamrec/corpus")
 

@@ -9,6 +9,8 @@ from typing import Any
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json
 
+METRICS = "metrics.json"
+"""Name in `Outputs.evaluation` of the metrics file."""
 DETAILS = "details.json"
 """Name of the file of details, in a folder that the evaluate stage writes as well."""
 

@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 
 from convoy.cli.app import app
 from convoy.climate.data.netcdf import Reader
-from convoy.climate.events.data import TEST
+from convoy.climate.events.data.io import TEST
 from convoy.climate.events.inputs_io import read_inputs
 from convoy.climate.events.judging import Judge
+from convoy.climate.events.models.params import ImageTraining, SimpleCNNParams
 from convoy.climate.events.models.specs import train
-from convoy.climate.events.params import ImageTraining, SimpleCNNParams
-from convoy.climate.events.sources_io import SyntheticParams, drawn
+from convoy.climate.events.sources.io import SyntheticParams, drawn
 from convoy.core import artifact
-from convoy.nn.augmentation_params import Augmentation
+from convoy.core.augmentation_params import Augmentation
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_baseline_has_no_layers_to_look_into(maps, tmp_path):
 
 
 def artifact_params():
-    from convoy.climate.events.params import MajorityParams
+    from convoy.climate.events.models.params import MajorityParams
 
     return MajorityParams()
 

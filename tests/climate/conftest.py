@@ -6,8 +6,8 @@ import pytest
 
 from convoy.climate.data.domains import Domain
 from convoy.climate.data.netcdf import Reader
-from convoy.climate.downscaling.data import GridsParams
-from convoy.climate.downscaling.pairs import home
+from convoy.climate.downscaling.sources.grids import GridsParams
+from convoy.climate.downscaling.sources.pairs import home
 from convoy.climate.synthetic.scenarios import SyntheticParams, domains
 from convoy.core import params
 from convoy.core.errors import ConvoyError

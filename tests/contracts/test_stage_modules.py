@@ -11,8 +11,8 @@ from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 from convoy.climate.downscaling.models import specs as downscaling
 from convoy.climate.events.models import specs as events
 from convoy.climate.series.models import specs as series
+from convoy.core.models import names_of
 from convoy.streamrec.classification.models import specs as classification
-from convoy.tasks import names_of
 from tests.contracts import stage_modules
 from tests.contracts.stage_modules import ROOT
 
@@ -177,7 +177,7 @@ def test_a_change_in_climates_report_reruns_the_comparison_and_publish_alone(fil
     assert stale(file) == {"climate-compare", "publish"}
 
 
-@pytest.mark.parametrize("file", [file for file in SOURCES if "/embeddings/acceptance/" in file])
+@pytest.mark.parametrize("file", [file for file in SOURCES if "/convoy/acceptance/" in file])
 def test_a_change_in_the_acceptance_checks_reruns_certificates_and_publish_alone(file):
     assert stale(file) == {"streamrec-accept", "publish"}
 

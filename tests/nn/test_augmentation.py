@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.transforms.v2 import functional as tv
 
+from convoy.core.augmentation_params import Augmentation
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.augmentation import AveragedViews, _moved, _rotated, augment
-from convoy.nn.augmentation_params import Augmentation
 
 LABELS = torch.arange(500) % 4
 

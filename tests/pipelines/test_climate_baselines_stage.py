@@ -12,8 +12,8 @@ from convoy.climate.data.domains import Days
 from convoy.climate.downscaling.evaluation import daily_io
 from convoy.climate.downscaling.models.specs import MODELS
 from convoy.core.files import read_json
+from convoy.core.models import names_of
 from convoy.metrics_io import DETAILS
-from convoy.tasks import names_of
 from tests.conftest import ROOT
 from tests.support.climates import noisy, world
 

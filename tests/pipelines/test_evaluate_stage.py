@@ -16,16 +16,16 @@ import yaml
 from convoy.core import artifact as models
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json, sha256
+from convoy.core.models import names_of
 from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import build
 from convoy.streamrec.catalogue.params import CatalogueParams
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.classification.corpus import data as corpora
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.models.specs import MODELS, train
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
-from convoy.tasks import names_of
 from tests.conftest import ROOT
 from tests.support.trained import PARAMS
 

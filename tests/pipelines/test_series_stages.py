@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convoy import embeddings
-from convoy.climate.series import io
+from convoy.climate.series.data import io
 from convoy.core import artifact
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, read_json

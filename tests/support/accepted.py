@@ -16,11 +16,11 @@ from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import build
 from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.catalogue.source_io import Items
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
+from convoy.streamrec.classification.models.params import NetworkTraining, TextCNNParams
 from convoy.streamrec.classification.models.specs import train
-from convoy.streamrec.classification.params import NetworkTraining, TextCNNParams
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
 
 ITEMS = 600
 TRAINING = NetworkTraining(epochs=6, patience=6, threads=1, batch_size=32)

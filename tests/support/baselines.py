@@ -7,8 +7,8 @@ import numpy as np
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling.evaluation.daily_io import Daily
 from convoy.climate.downscaling.evaluation.evaluate import measure
+from convoy.climate.downscaling.models.params import BaselineParams
 from convoy.climate.downscaling.models.specs import MODELS
-from convoy.climate.downscaling.params import BaselineParams
 
 Tensors = dict[str, np.ndarray]
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from convoy.climate.data.domains import EPOCH, Axis, Days, Domain, Grid
 from convoy.climate.downscaling.models import specs as models
-from convoy.climate.downscaling.params import BaselineParams, NetworkParams
+from convoy.climate.downscaling.models.params import BaselineParams, NetworkParams
 from convoy.climate.synthetic.scenarios import SyntheticParams, domains
 from convoy.core.artifact import StoredModel
 

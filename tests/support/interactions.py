@@ -3,10 +3,14 @@
 import numpy as np
 import pyarrow as pa
 
-from convoy.streamrec.recommender.build import build
-from convoy.streamrec.recommender.data import Interactions
+from convoy.streamrec.catalogue.synthetic.interactions import (
+    Drawn,
+    SyntheticInteractionsParams,
+    draw_interactions,
+)
+from convoy.streamrec.recommender.data.io import Interactions
 from convoy.streamrec.recommender.params import InteractionsParams
-from convoy.streamrec.synthetic.interactions import Drawn, SyntheticInteractionsParams, draw_interactions
+from convoy.streamrec.recommender.sources.build import build
 
 
 def item_ids(count: int) -> pa.Array:

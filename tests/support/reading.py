@@ -5,8 +5,8 @@ import itertools
 
 import pyarrow as pa
 
-from convoy.streamrec.synthetic import words
-from convoy.streamrec.synthetic.distribution import Distribution
+from convoy.streamrec.catalogue.synthetic import words
+from convoy.streamrec.catalogue.synthetic.distribution import Distribution
 
 ORDERS = list(itertools.permutations(range(3)))
 

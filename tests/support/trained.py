@@ -11,10 +11,10 @@ from convoy.core.artifact import StoredModel
 from convoy.streamrec.catalogue import source_io as sources
 from convoy.streamrec.catalogue.build import build
 from convoy.streamrec.catalogue.params import CatalogueParams
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import Corpus
-from convoy.streamrec.classification.models.specs import train
-from convoy.streamrec.classification.params import (
+from convoy.streamrec.classification.models.params import (
     BowParams,
     BowTraining,
     LinearParams,
@@ -22,7 +22,7 @@ from convoy.streamrec.classification.params import (
     NetworkTraining,
     TextCNNParams,
 )
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
+from convoy.streamrec.classification.models.specs import train
 
 QUICK = {"epochs": 2, "patience": 2, "threads": 1}
 PARAMS = {

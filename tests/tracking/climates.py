@@ -16,7 +16,7 @@ from convoy.climate.downscaling.evaluation import daily_io as daily
 from convoy.climate.downscaling.evaluation import evaluate as evaluation
 from convoy.climate.downscaling.evaluation import maps_io as maps
 from convoy.climate.downscaling.models import specs as models
-from convoy.climate.downscaling.params import BaselineParams, DownscalingTraining, NetworkParams
+from convoy.climate.downscaling.models.params import BaselineParams, DownscalingTraining, NetworkParams
 from convoy.climate.synthetic.scenarios import FACTOR, SyntheticParams, domains
 from convoy.core import artifact as folders
 from convoy.core.files import write_json, write_text

@@ -17,9 +17,9 @@ from convoy.classifiers.evaluation.io import Predictions
 from convoy.core import artifact as models
 from convoy.core import statistics
 from convoy.core.files import MANIFEST, sha256, write_json, write_text
-from convoy.metrics_io import CLASSIFIER, DETAILS, read_metrics, split_figures
+from convoy.metrics_io import CLASSIFIER, DETAILS, METRICS, read_metrics, split_figures
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
-from convoy.tasks import METRICS, RegisteredTask
+from convoy.tasks import RegisteredTask
 from convoy.tracking import store
 from convoy.tracking.registry import packaging
 from tests.support.trained import Product

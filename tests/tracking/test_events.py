@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convoy.classifiers.evaluation.io import read_predictions
-from convoy.climate.events.data import TEST, read
+from convoy.climate.events.data.io import TEST, read
 from convoy.climate.events.models.specs import probabilities
 from convoy.climate.events.promotion import remeasure
 from convoy.climate.events.tables import table_of

@@ -7,17 +7,19 @@ import pytest
 import yaml
 
 from convoy.core.files import write_json, write_text
+from convoy.metrics_io import METRICS
 from convoy.projects import REGISTERED, TASKS
 from convoy.report.io import write_plots
-from convoy.streamrec.recommender import comparison, data, findings, impressions, report
-from convoy.streamrec.recommender.build import report as counts
+from convoy.streamrec.recommender import comparison, findings, impressions, report
+from convoy.streamrec.recommender.data import io as data
 from convoy.streamrec.recommender.ladder import climb
 from convoy.streamrec.recommender.ladder_io import write_ladder
 from convoy.streamrec.recommender.models.specs import MODELS
 from convoy.streamrec.recommender.params import ClickParams, ClickTraining, EvaluateParams
 from convoy.streamrec.recommender.representations import Sources
+from convoy.streamrec.recommender.sources.build import report as counts
 from convoy.streamrec.recommender.task import TASK, figures, in_short
-from convoy.tasks import METRICS, Evaluated
+from convoy.tasks import Evaluated
 from convoy.tracking import dvclock, store
 from convoy.tracking.lineage.chain import lineage
 from convoy.tracking.publish import publish

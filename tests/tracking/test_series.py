@@ -8,7 +8,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from convoy.classifiers.evaluation.io import read_predictions
-from convoy.climate.series import io
+from convoy.climate.series.data import io
 from convoy.climate.series.models.specs import probabilities
 from convoy.climate.series.promotion import remeasure, table_of
 from convoy.climate.series.task import TASK

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convoy.core.training_params import TrainingParams
 from convoy.nn.text import BagOfWordsModel
 from convoy.training.adagrad import EPSILON, REST, adagrad, table_groups
 from convoy.training.loop import seeded
-from convoy.training.params import TrainingParams
 from convoy.training.recipes import Optimiser
 
 RATE = 0.3

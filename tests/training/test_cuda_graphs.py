@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from convoy.core.training_params import TrainingParams
 from convoy.nn.text import TextCNN
 from convoy.streamrec.classification.networks.batches import TextBatches
 from convoy.training.batches import Batch
@@ -14,7 +15,6 @@ from convoy.training.checkpoints import Checkpoint
 from convoy.training.cuda_graphs import GraphedSteps
 from convoy.training.loop import fit, predict, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import TrainingParams
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from convoy.core.training_params import TrainingParams
 from convoy.training.batches import Batch, Plan, equal_shapes_plan
 from convoy.training.curve import Epoch, Fitted
 from convoy.training.loop import fit, predict
-from convoy.training.params import TrainingParams
 
 CURVE = (
     Epoch(1, 1.23456789, 0.000123456789, 0.5, 3e-3),

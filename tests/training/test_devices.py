@@ -10,7 +10,8 @@ import torch
 from benchmarks.machine import AVX2
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
-from convoy.training.params import TrainingParams, device_of
+from convoy.core.training_params import TrainingParams
+from convoy.training.device_choice import device_of
 
 HERE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -34,7 +35,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 def test_what_is_no_network_is_fitted_on_a_cpu_and_does_not_wait_for_torch() -> None:
     code = (
         "import sys\n"
-        "from convoy.training.params import device_of\n"
+        "from convoy.training.device_choice import device_of\n"
         "from convoy.core.params import Section\n"
         "sys.exit(device_of(Section()) != 'cpu' or 'torch' in sys.modules)\n"
     )
@@ -44,7 +45,7 @@ def test_what_is_no_network_is_fitted_on_a_cpu_and_does_not_wait_for_torch() -> 
 def test_auto_is_float32_where_the_units_for_bfloat16_may_not_be_used() -> None:
     code = (
         "from convoy.training.devices import Device\n"
-        "from convoy.training.params import TrainingParams\n"
+        "from convoy.core.training_params import TrainingParams\n"
         "auto, asked = (Device(TrainingParams(device='cpu', precision=p)) for p in ('auto', 'bfloat16'))\n"
         "print(auto.bfloat16, asked.bfloat16)\n"
     )

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from convoy.core.augmentation_params import Augmentation
 from convoy.core.errors import ConvoyError
-from convoy.nn.augmentation_params import Augmentation
+from convoy.core.training_params import TrainingParams
 from convoy.nn.images import SimpleCNN
 from convoy.training.batches import Batch
 from convoy.training.image_batches import ChannelStatistics, ImageBatches, channel_statistics, standardised
 from convoy.training.loop import fit, predict, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import TrainingParams
 
 PLAIN = ChannelStatistics((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
@@ -134,12 +134,12 @@ def test_convolutions_of_augmented_images_have_their_channels_where_they_are_wan
 
 EIGHT_CHANNELS = """
 import numpy as np, torch
-from convoy.nn.augmentation_params import Augmentation
+from convoy.core.augmentation_params import Augmentation
 from convoy.nn.images import SimpleCNN, channels_last_is_safe
 from convoy.training.image_batches import ImageBatches, channel_statistics
 from convoy.training.loop import fit, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import TrainingParams
+from convoy.core.training_params import TrainingParams
 
 random = np.random.default_rng(0)
 images = torch.from_numpy(random.normal(size=(64, 3, 64, 64)).astype(np.float32))

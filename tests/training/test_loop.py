@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convoy.core.errors import ConvoyError
+from convoy.core.training_params import RATES, TrainingParams
 from convoy.nn.text import BagOfWordsModel
 from convoy.streamrec.classification.networks.batches import TextBatches
 from convoy.training.calibration import temperature
@@ -16,7 +17,6 @@ from convoy.training.checkpoints import Checkpoint
 from convoy.training.devices import Device
 from convoy.training.loop import fit, predict, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import RATES, TrainingParams
 
 
 def examples(count: int, seed: int, word_dropout: float = 0.1) -> TextBatches:

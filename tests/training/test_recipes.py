@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from convoy.training.params import RATES, TrainingParams
+from convoy.core.training_params import RATES, TrainingParams
 from convoy.training.recipes import Optimiser
 
 

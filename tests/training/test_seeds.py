@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from convoy.core.training_params import TrainingParams
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch
-from convoy.training.params import TrainingParams
 from convoy.training.seeds import Trained, train_seeds
 
 

@@ -27,7 +27,7 @@ from convoy.core.printable import one_line
 from convoy.core.stage import guarded
 
 if TYPE_CHECKING:
-    from convoy.embeddings.acceptance.case import Case, Result
+    from convoy.acceptance.case import Case, Result
 
 EXAMPLE = """\b
 Example:
@@ -123,11 +123,11 @@ class _Given:
 
 
 def _accept(given: _Given, out: Path | None, into: Path | None) -> None:
-    from convoy.embeddings import versions_io
-    from convoy.embeddings.acceptance.certificate import certificate, is_accepted
-    from convoy.embeddings.acceptance.checks import judged
-    from convoy.embeddings.acceptance.io import write_certificate
-    from convoy.embeddings.acceptance.page import page
+    from convoy.acceptance import versions_io
+    from convoy.acceptance.certificate import certificate, is_accepted
+    from convoy.acceptance.checks import judged
+    from convoy.acceptance.io import write_certificate
+    from convoy.acceptance.page import page
 
     if into is not None and given.accepted is not None:
         raise ConvoyError("--into compares with the accepted version of that store", key="--against")
@@ -166,7 +166,7 @@ def _into(
     store: Path, path: Path, case: "Case", results: "Sequence[Result]", found: dict[str, Any], html: str
 ) -> str:
     """Keep an accepted version in the store; one line about it."""
-    from convoy.embeddings import versions_io
+    from convoy.acceptance import versions_io
     from convoy.embeddings.alignment import align
 
     other = None if case.accepted is None else case.accepted.items
@@ -204,7 +204,7 @@ def _registered(weights: str) -> str | None:
 @contextmanager
 def _held(store: Path) -> Iterator[None]:
     """Hold the lock of a store; one that was made for this command is removed where it fails."""
-    from convoy.embeddings.versions_io import POINTER, VERSIONS, exclusive
+    from convoy.acceptance.versions_io import POINTER, VERSIONS, exclusive
 
     with without_new_parents(store / VERSIONS / POINTER), exclusive(store):
         yield
@@ -212,7 +212,7 @@ def _held(store: Path) -> Iterator[None]:
 
 def _check_outputs(given: _Given, folder: Path, store: Path | None) -> None:
     """Raise ConvoyError where a certificate or a store would be written into a folder that is only read."""
-    from convoy.embeddings.versions_io import refuse_inside
+    from convoy.acceptance.versions_io import refuse_inside
 
     named = (given.path, given.accepted, given.bag_of_words, given.model)
     read_only = [Path(os.path.realpath(path)) for path in named if path is not None and Path(path).is_dir()]
@@ -234,7 +234,7 @@ def _inputs(given: _Given) -> list[Path]:
 
 def _case(given: _Given) -> "Case":
     """Everything that was named, read; ConvoyError for what cannot be, except for the version itself."""
-    from convoy.embeddings.acceptance.io import examine
+    from convoy.acceptance.io import examine
     from convoy.streamrec.classification.acceptance_io import gathered
 
     if given.catalogue is None:

@@ -92,7 +92,7 @@ def _embed(
     named: tuple[Path, str, str, str, str], out: Path, model: str, normalise: Literal["none", "l2"],
     since: Path | None, force: bool,
 ) -> None:  # fmt: skip
-    from convoy.embeddings.versions_io import refuse_inside
+    from convoy.acceptance.versions_io import refuse_inside
     from convoy.embeddings.write_io import write, write_since
     from convoy.streamrec.catalogue.source_io import notes
     from convoy.streamrec.classification.embedding import Embedder, EmbedParams, summary, warning

@@ -71,7 +71,7 @@ def _neighbours(
 ) -> None:  # fmt: skip
     import numpy as np
 
-    from convoy.embeddings.acceptance.io import are_ids
+    from convoy.acceptance.io import are_ids
     from convoy.embeddings.io import read, read_manifest
     from convoy.embeddings.similarity import nearest
 

@@ -9,19 +9,21 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from convoy.classifiers.evaluation.evaluate import EvaluateParams
-from convoy.climate.downscaling.data import GridsParams
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams as ClimateEvaluateParams
 from convoy.climate.downscaling.models.specs import MODELS as CLIMATE_MODELS
+from convoy.climate.downscaling.sources.grids import GridsParams
 from convoy.climate.events.evaluation.evaluate import EvaluateParams as EventsEvaluateParams
 from convoy.climate.events.gate import GateParams as EventsGateParams
 from convoy.climate.events.models.specs import MODELS as EVENTS_MODELS
-from convoy.climate.events.sources_io import ImagesParams
+from convoy.climate.events.sources.io import ImagesParams
 from convoy.climate.gate.judgement import GateParams as ClimateGateParams
-from convoy.climate.series.data import SeriesParams
 from convoy.climate.series.gate import GateParams as SeriesGateParams
 from convoy.climate.series.models.specs import MODELS as SERIES_MODELS
+from convoy.climate.series.sources.io import SeriesParams
 from convoy.core.files import write_text
+from convoy.core.models import ModelSpec, names_of
 from convoy.core.params import PARAMS, Section, check_sections, parse
+from convoy.core.training_params import TrainParams
 from convoy.core.yaml_io import read_yaml
 from convoy.streamrec.catalogue.gate_rules import GateParams
 from convoy.streamrec.catalogue.params import CatalogueParams
@@ -33,8 +35,7 @@ from convoy.streamrec.recommender.gate import GateParams as InteractionsGatePara
 from convoy.streamrec.recommender.models.specs import MODELS as REPRESENTATIONS
 from convoy.streamrec.recommender.params import ClickParams, InteractionsParams, RetrainParams
 from convoy.streamrec.recommender.params import EvaluateParams as RecommenderEvaluateParams
-from convoy.tasks import ModelSpec, PromotionParams, names_of
-from convoy.training.params import TrainParams
+from convoy.tasks import PromotionParams
 
 HEAD = """\
 # All params. `make params` rewrites this file: your values stay, missing keys get their defaults.

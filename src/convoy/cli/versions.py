@@ -43,7 +43,7 @@ def _versions(store: Path, back: bool) -> None:
 
 
 def _list(store: Path) -> None:
-    from convoy.embeddings.versions_io import listing
+    from convoy.acceptance.versions_io import listing
 
     kept, accepted = listing(store)
     rows = []
@@ -68,7 +68,7 @@ def _list(store: Path) -> None:
 
 
 def _rollback(store: Path) -> None:
-    from convoy.embeddings.versions_io import exclusive, rollback
+    from convoy.acceptance.versions_io import exclusive, rollback
 
     with exclusive(store, make=False):
         former, name = rollback(store)

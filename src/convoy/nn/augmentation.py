@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convoy.nn.augmentation_params import Augmentation
+from convoy.core.augmentation_params import Augmentation
 
 _ERASED_AREA, _ERASED_RATIO = (0.02, 1 / 3), (0.3, 3.3)  # Zhong et al. (2020)
 

@@ -8,13 +8,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section
+from convoy.core.training_params import TrainingParams
 from convoy.nn.convolution import parameter_count
 from convoy.nn.images import IMAGE_MODELS
 from convoy.studies.gratings import CLASSES, train_and_validation
 from convoy.training.curve import Fitted
 from convoy.training.loop import fit, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import TrainingParams
 
 
 class ArchitectureParams(Section):

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from convoy.core.params import Section
+from convoy.core.training_params import TrainingParams
 from convoy.nn.blocks import ResidualBlock
 from convoy.nn.images import PlainCNN, ResNetCifar
 from convoy.studies.gratings import CLASSES, train_and_validation
@@ -17,7 +18,6 @@ from convoy.training.curve import Fitted
 from convoy.training.image_batches import ImageBatches
 from convoy.training.loop import fit, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import TrainingParams
 
 
 class DepthParams(Section):

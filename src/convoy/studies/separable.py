@@ -9,13 +9,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convoy.core.params import Section
+from convoy.core.training_params import TrainingParams
 from convoy.nn.blocks import DepthwiseSeparableConv
 from convoy.nn.convolution import parameter_count
 from convoy.studies.gratings import CLASSES, train_and_validation
 from convoy.training.curve import Fitted
 from convoy.training.loop import fit, seeded
 from convoy.training.objectives import Classification
-from convoy.training.params import TrainingParams
 
 
 class SeparableParams(Section):

@@ -8,8 +8,8 @@ from typing import Any
 
 from convoy.core import artifact
 from convoy.core.files import MANIFEST, read_json, sha256
-from convoy.metrics_io import DETAILS, read_metrics
-from convoy.tasks import METRICS, Evaluated, RegisteredTask, TaskSpec
+from convoy.metrics_io import DETAILS, METRICS, read_metrics
+from convoy.tasks import Evaluated, RegisteredTask, TaskSpec
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import torch
 
-from convoy.training.params import TrainingParams
+from convoy.core.training_params import TrainingParams
+from convoy.training.device_choice import device_here
 
 
 class Device:
@@ -15,7 +16,7 @@ class Device:
     """
 
     def __init__(self, params: TrainingParams) -> None:
-        kind = params.device_here()
+        kind = device_here(params)
         self.torch = torch.device(kind)
         self.threads = params.threads
         self.bfloat16 = params.precision == "bfloat16" or (

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convoy.core.augmentation_params import Augmentation
 from convoy.core.errors import ConvoyError
 from convoy.nn.augmentation import augment
-from convoy.nn.augmentation_params import Augmentation
 from convoy.training.batches import Batch, Plan, equal_shapes_plan
 
 _NO_AUGMENTATION = Augmentation()

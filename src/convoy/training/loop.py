@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convoy.core.errors import ConvoyError
+from convoy.core.training_params import TrainingParams
 from convoy.training.averaging import AveragedWeights
 from convoy.training.batches import Batch, Batches, Plan
 from convoy.training.checkpoints import Checkpoint
@@ -18,7 +19,6 @@ from convoy.training.cuda_graphs import GraphedSteps
 from convoy.training.curve import Epoch, Fitted
 from convoy.training.devices import Device
 from convoy.training.objectives import Objective
-from convoy.training.params import TrainingParams
 from convoy.training.progress import Progress
 from convoy.training.recipes import Optimiser
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from convoy.core.training_params import Recipe, TrainingParams
 from convoy.training.adagrad import adagrad, table_groups
-from convoy.training.params import Recipe, TrainingParams
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from convoy.core.training_params import TrainingParams
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch
-from convoy.training.params import TrainingParams
 
 Tensors: TypeAlias = dict[str, npt.NDArray[np.generic]]
 

@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convoy.climate.data.domains import Domain
+from convoy.climate.downscaling.models.params import NetworkParams
 from convoy.climate.downscaling.networks.fit import Fitted, train
 from convoy.climate.downscaling.networks.objective import FieldError
 from convoy.climate.downscaling.networks.tensors import GridBatches, scaling
-from convoy.climate.downscaling.params import NetworkParams
 from convoy.nn.downscaling import TRUNKS, Downscaler
 from convoy.training.batches import Batch
 from tests.support.climates import YEARS, first, noisy, world

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from convoy.climate.events.params import ImageTraining, SimpleCNNParams
-from convoy.climate.events.sources_io import SyntheticParams, drawn
+from convoy.climate.events.models.params import ImageTraining, SimpleCNNParams
+from convoy.climate.events.sources.io import SyntheticParams, drawn
 from convoy.core import artifact
-from convoy.nn.augmentation_params import Augmentation
+from convoy.core.augmentation_params import Augmentation
 
 
 @pytest.fixture(scope="session")

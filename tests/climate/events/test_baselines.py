@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from convoy.climate.events.baselines import area_means, class_frequencies, count_features, spectra
-from convoy.climate.events.data import TEST
+from convoy.climate.events.data.io import TEST
+from convoy.climate.events.models.params import PixelsParams, SpectraParams
 from convoy.climate.events.models.specs import MODELS, checked, probabilities, train
-from convoy.climate.events.params import PixelsParams, SpectraParams
 from convoy.core import artifact
 from convoy.core.errors import ConvoyError
 
@@ -63,7 +63,7 @@ def test_spectra_learn_loud_events_and_beat_the_majority(maps):
 def test_a_class_without_training_images_is_refused(maps):
     from dataclasses import replace
 
-    from convoy.climate.events.data import TRAIN
+    from convoy.climate.events.data.io import TRAIN
 
     split = np.where((maps.labels == 3) & (maps.split == TRAIN), TEST, maps.split)
     with pytest.raises(ConvoyError, match="no training image of class 'cold_front'"):

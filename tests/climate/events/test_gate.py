@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from convoy.climate.events.data import TEST, TRAIN
+from convoy.climate.events.data.io import TEST, TRAIN
 from convoy.climate.events.gate import GateParams, judge
 
 

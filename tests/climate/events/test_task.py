@@ -7,13 +7,14 @@ import pytest
 
 from convoy.classifiers.evaluation.io import Predictions
 from convoy.climate.events import serving
-from convoy.climate.events.data import TEST, write
+from convoy.climate.events.data.io import TEST, write
 from convoy.climate.events.promotion import remeasure
 from convoy.climate.events.tables import table_of
 from convoy.climate.events.task import TASK, data_name, examples, figures
 from convoy.core.errors import ConvoyError
+from convoy.core.models import names_of
 from convoy.core.params import load_names
-from convoy.tasks import Evaluated, names_of
+from convoy.tasks import Evaluated
 
 METRICS = {
     "test": {"accuracy": 0.9, "accuracy_low": 0.88, "accuracy_high": 0.92, "macro_f1": 0.9, "log_loss": 0.3,

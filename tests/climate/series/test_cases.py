@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from convoy.climate.series.cases import bayes_accuracies, cases_of_test_split, check_belongs
-from convoy.climate.series.data import SeriesParams, made
+from convoy.climate.series.sources.io import SeriesParams, made
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse

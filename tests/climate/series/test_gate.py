@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convoy.climate.series.data import SeriesParams, made
+from convoy.climate.series.data.site_years import texts
 from convoy.climate.series.gate import GateParams, judge
-from convoy.climate.series.site_years import texts
+from convoy.climate.series.sources.io import SeriesParams, made
 
 
 @pytest.fixture(scope="module")

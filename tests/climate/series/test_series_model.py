@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from convoy.climate.series.data import SeriesParams, made
+from convoy.climate.series.models.params import SeriesTraining, TemporalCNNParams
 from convoy.climate.series.models.specs import MODELS, probabilities, train
-from convoy.climate.series.params import SeriesTraining, TemporalCNNParams
 from convoy.climate.series.promotion import table_of
 from convoy.climate.series.series_model import SeriesModel
+from convoy.climate.series.sources.io import SeriesParams, made
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 

@@ -9,7 +9,7 @@ from convoy.core import params
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue import build as catalogue
 from convoy.streamrec.catalogue.params import CatalogueParams
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 
 
 def section(**values):

@@ -9,7 +9,7 @@ import pytest
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.catalogue.gate import judge
 from convoy.streamrec.catalogue.gate_rules import GateParams
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from tests.support import sources
 
 

@@ -18,7 +18,7 @@ from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.classification import baselines
 from convoy.streamrec.classification.corpus import build as corpora
 from convoy.streamrec.classification.corpus.data import TEST, TRAIN, VALIDATION, Corpus
-from convoy.streamrec.classification.params import LinearParams
+from convoy.streamrec.classification.models.params import LinearParams
 
 VOCABULARY = 200
 

@@ -7,9 +7,9 @@ import pytest
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.report import io as plots
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.classification.corpus.data import TEST
 from convoy.streamrec.classification.sweep import NO_ORDER, ORDER, PAIRS, Cell, SweepParams, fitters, sweep
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
 
 SMALL = SweepParams(items=1500, phrase_fidelity=(0.0, 0.9), word_fidelity=(0.35,), synonyms=(2,))
 

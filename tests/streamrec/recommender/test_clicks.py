@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import roc_auc_score
 
 from convoy.nn.clicks import ClickModel, Impressions
-from convoy.streamrec.recommender.data import TRAIN
+from convoy.streamrec.recommender.data.io import TRAIN
 from convoy.streamrec.recommender.evaluation import clicks
 from convoy.streamrec.recommender.evaluation.clicks import Scored
 from convoy.streamrec.recommender.impressions import code

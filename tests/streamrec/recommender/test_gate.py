@@ -6,10 +6,10 @@ import pyarrow.compute as pc
 import pytest
 
 from convoy.core.errors import ConvoyError
-from convoy.streamrec.recommender import build, cleaning
-from convoy.streamrec.recommender.data import Interactions
+from convoy.streamrec.recommender.data.io import Interactions
 from convoy.streamrec.recommender.gate import GateParams, judge
 from convoy.streamrec.recommender.params import InteractionsParams
+from convoy.streamrec.recommender.sources import build, cleaning
 from tests.support import interactions as small
 
 IDS = small.item_ids(300)

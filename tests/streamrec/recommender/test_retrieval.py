@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from convoy.streamrec.recommender.data import TEST, TRAIN
+from convoy.streamrec.recommender.data.io import TEST, TRAIN
 from convoy.streamrec.recommender.evaluation import retrieval
 from convoy.streamrec.recommender.impressions import code
 from tests.support import interactions as small

@@ -5,8 +5,8 @@ from typing import Any
 
 from convoy.classifiers.comparison.compare import TIE, verdict
 from convoy.classifiers.comparison.subject import Comparison, Subject
+from convoy.core.models import names_of
 from convoy.report.numbers import p_value, percent, points
-from convoy.tasks import names_of
 
 
 def networks_of(subject: Subject, comparison: Comparison) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from convoy.tasks import ModelSpec
+from convoy.core.models import ModelSpec
 
 Comparison: TypeAlias = Mapping[str, Any]
 """The content of a comparison file, as `convoy.classifiers.comparison.compare.compare` returns it."""

@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from convoy.classifiers.evaluation.tables import CONFUSION, CURVE, RELIABILITY
+from convoy.core.models import ModelSpec
 from convoy.report import charts
 from convoy.report.io import Columns, columns
 from convoy.report.themes import LIGHT, Theme
-from convoy.tasks import ModelSpec
 
 Spec: TypeAlias = ModelSpec[Any, Any]
 

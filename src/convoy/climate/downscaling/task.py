@@ -18,10 +18,10 @@ from convoy.climate.downscaling.models.specs import MODELS
 from convoy.climate.downscaling.models.stored import TASK as EXPERIMENT
 from convoy.climate.downscaling.promotion import GRIDS, Grids, signed
 from convoy.core.errors import ConvoyError
-from convoy.metrics_io import DETAILS
+from convoy.core.models import names_of
+from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import Measure, percent
 from convoy.tasks import (
-    METRICS,
     Charts,
     Evaluated,
     Outputs,
@@ -30,7 +30,6 @@ from convoy.tasks import (
     RegisteredTask,
     Serving,
     VersionComparison,
-    names_of,
 )
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
-from convoy.climate.events.data import TRAIN, VALIDATION, Images
-from convoy.climate.events.params import PixelsParams, SpectraParams
+from convoy.climate.events.data.io import TRAIN, VALIDATION, Images
+from convoy.climate.events.models.params import PixelsParams, SpectraParams
 from convoy.core.errors import ConvoyError
 
 Tensors = Mapping[str, npt.NDArray[Any]]

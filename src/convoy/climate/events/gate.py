@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from convoy.climate.events.data import SPLITS, TRAIN, Images
+from convoy.climate.events.data.io import SPLITS, TRAIN, Images
 from convoy.core.params import Section
 from convoy.quality.docs import render
 from convoy.quality.expectations import Part, Rule, validate

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from convoy.climate.data.axes import coordinates, latitudes, longitudes
 from convoy.climate.data.netcdf import Reader, time_of
 from convoy.climate.data.units import conversion
-from convoy.climate.events.class_folders_io import SUFFIXES, decode
+from convoy.climate.events.sources.class_folders_io import SUFFIXES, decode
 from convoy.core.errors import ConvoyError
 
 PICTURE_CHANNELS = ("red", "green", "blue")

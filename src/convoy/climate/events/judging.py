@@ -13,7 +13,7 @@ import numpy.typing as npt
 from convoy.climate.events.models import specs
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
-from convoy.tasks import model_named
+from convoy.core.models import model_named
 
 
 @dataclass(frozen=True, eq=False)

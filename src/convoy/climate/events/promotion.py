@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from convoy.classifiers.evaluation.io import Predictions
-from convoy.climate.events.data import Images
+from convoy.climate.events.data.io import Images
 from convoy.climate.events.tables import table_of
 from convoy.core.errors import ConvoyError
 from convoy.tasks import ServedModel

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from convoy.climate.events.data import Images
+from convoy.climate.events.data.io import Images
 
 
 def table_of(images: Images, rows: npt.NDArray[np.int64]) -> pd.DataFrame:

@@ -9,24 +9,15 @@ import numpy as np
 from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.task import RANKING, interval, sentences, versions
 from convoy.climate.events import serving
-from convoy.climate.events.data import TEST, read
+from convoy.climate.events.data.io import TEST, read
 from convoy.climate.events.models.specs import MODELS
 from convoy.climate.events.promotion import remeasure
 from convoy.climate.events.subject import SUBJECT
 from convoy.climate.events.tables import table_of
-from convoy.metrics_io import DETAILS
+from convoy.core.models import Role, names_of
+from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import percent
-from convoy.tasks import (
-    METRICS,
-    Charts,
-    Evaluated,
-    Outputs,
-    Pages,
-    RegisteredTask,
-    Role,
-    Serving,
-    names_of,
-)
+from convoy.tasks import Charts, Evaluated, Outputs, Pages, RegisteredTask, Serving
 
 if TYPE_CHECKING:
     import pandas as pd

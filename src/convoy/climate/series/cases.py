@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from convoy.classifiers.evaluation.evaluate import Cases
-from convoy.climate.series.site_years import TEST, TRAIN, SiteYears
+from convoy.climate.series.data.site_years import TEST, TRAIN, SiteYears
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 

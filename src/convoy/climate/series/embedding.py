@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from convoy.climate.series.data.site_years import SiteYears
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.models.stored import check_model
-from convoy.climate.series.site_years import SiteYears
 from convoy.core.artifact import WEIGHTS, StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.embeddings.io import NO_SIGNAL, OK, Embedded

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from convoy.climate.data.variables import VARIABLES
-from convoy.climate.series.site_years import DAYS, SPLITS, TRAIN, SiteYears
+from convoy.climate.series.data.site_years import DAYS, SPLITS, TRAIN, SiteYears
 from convoy.core.params import Section
 from convoy.quality.docs import render
 from convoy.quality.expectations import Part, Rule, validate

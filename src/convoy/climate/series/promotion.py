@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 
 from convoy.classifiers.evaluation.io import Predictions
-from convoy.climate.series.site_years import SiteYears
+from convoy.climate.series.data.site_years import SiteYears
 from convoy.core.errors import ConvoyError
 from convoy.tasks import ServedModel
 

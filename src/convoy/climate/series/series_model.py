@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from convoy.climate.data.variables import VARIABLES
+from convoy.climate.series.data.site_years import DAYS, Values
 from convoy.climate.series.models.specs import probabilities
 from convoy.climate.series.models.stored import check_model
-from convoy.climate.series.site_years import DAYS, Values
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.tasks import Column

@@ -8,24 +8,16 @@ from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.task import COLUMNS, RANKING, interval, sentences, versions
 from convoy.climate.series import serving
 from convoy.climate.series.cases import BAYES, sites_of
-from convoy.climate.series.io import read
+from convoy.climate.series.data.io import read
+from convoy.climate.series.data.site_years import TEST
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.models.stored import TASK as EXPERIMENT
 from convoy.climate.series.promotion import remeasure, table_of
-from convoy.climate.series.site_years import TEST
 from convoy.climate.series.subject import SUBJECT
-from convoy.metrics_io import DETAILS
+from convoy.core.models import names_of
+from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import percent
-from convoy.tasks import (
-    METRICS,
-    Charts,
-    Evaluated,
-    Outputs,
-    Pages,
-    RegisteredTask,
-    Serving,
-    names_of,
-)
+from convoy.tasks import Charts, Evaluated, Outputs, Pages, RegisteredTask, Serving
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from convoy.core.params import Section
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams
 from convoy.streamrec.catalogue.text_io import AUTO, Dialect, is_encoding
-from convoy.streamrec.synthetic.items import SyntheticParams
 
 SYNTHETIC = "synthetic"
 

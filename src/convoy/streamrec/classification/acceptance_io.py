@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from convoy.acceptance.case import Again, Case, Version, sampled_ids
+from convoy.acceptance.io import read_clicks, sound
 from convoy.core.artifact import WEIGHTS, StoredModel
-from convoy.embeddings.acceptance.case import Again, Case, Version, sampled_ids
-from convoy.embeddings.acceptance.io import read_clicks, sound
 from convoy.streamrec.catalogue.source_io import Items
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
 from convoy.streamrec.classification.listing_io import listing

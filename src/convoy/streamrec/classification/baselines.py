@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from convoy.core.errors import ConvoyError
 from convoy.streamrec.classification.corpus.data import VALIDATION, Corpus
 from convoy.streamrec.classification.corpus.tokens import UNKNOWN
-from convoy.streamrec.classification.params import LinearParams
+from convoy.streamrec.classification.models.params import LinearParams
 
 Kind: TypeAlias = Literal["linear", "linear_pairs"]
 KINDS: tuple[Kind, ...] = ("linear", "linear_pairs")

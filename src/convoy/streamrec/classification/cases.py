@@ -7,9 +7,9 @@ from convoy.classifiers.evaluation.evaluate import Cases
 from convoy.classifiers.evaluation.io import Predictions
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
+from convoy.streamrec.catalogue.synthetic.bayes import accuracy_bayes
 from convoy.streamrec.classification.corpus.data import TEST, TRAIN, Corpus
 from convoy.streamrec.classification.models.specs import probabilities
-from convoy.streamrec.synthetic.bayes import accuracy_bayes
 
 
 def check_belongs(model: str, stored: StoredModel, corpus: Corpus) -> None:

@@ -10,13 +10,13 @@ from pydantic import Field
 
 from convoy.core.artifact import TOKENIZER, WEIGHTS, StoredModel
 from convoy.core.errors import ConvoyError
+from convoy.core.models import model_named
 from convoy.core.params import Section
 from convoy.embeddings.io import ALL_UNKNOWN, EMPTY_TEXT, NO_SIGNAL, OK, Embedded
 from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
 from convoy.streamrec.classification.corpus.build import encode
 from convoy.streamrec.classification.corpus.tokens import UNKNOWN
 from convoy.streamrec.classification.models.specs import MODELS, checked
-from convoy.tasks import model_named
 
 Normalise = Literal["none", "l2"]
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from convoy.acceptance.case import Catalogue
 from convoy.core.errors import ConvoyError
 from convoy.core.files import sha256
-from convoy.embeddings.acceptance.case import Catalogue
 from convoy.embeddings.changes import Digests
 from convoy.streamrec.catalogue.io import CATALOGUE
 from convoy.streamrec.catalogue.source_io import Items, iter_source

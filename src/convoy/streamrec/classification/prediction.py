@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
+from convoy.core.models import model_named
 from convoy.streamrec.catalogue.cleaning import clean_column, texts_and_hashes
 from convoy.streamrec.classification.corpus.build import encode
 from convoy.streamrec.classification.corpus.data import TEST, Corpus
 from convoy.streamrec.classification.corpus.tokens import UNKNOWN, vocabulary_size
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams, statuses
 from convoy.streamrec.classification.models import specs
-from convoy.tasks import model_named
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # not valid in UTF-8, but possible in JSON
 Texts: TypeAlias = pa.Array | pa.ChunkedArray | Iterable[str | None]

@@ -6,9 +6,9 @@ from typing import Any
 from convoy.classifiers.comparison.compare import TIE, verdict
 from convoy.classifiers.comparison.findings import accuracy_of, capital, listed
 from convoy.classifiers.comparison.subject import Comparison, Subject
+from convoy.core.models import names_of
 from convoy.report.numbers import percent, points
 from convoy.streamrec.classification.models.specs import MODELS
-from convoy.tasks import names_of
 
 # Where the Bayes accuracies differ by less than this (0.1 percentage points), word order has no value.
 SAME_BAYES = 0.001

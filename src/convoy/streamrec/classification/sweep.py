@@ -11,17 +11,17 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from convoy.core.artifact import StoredModel
+from convoy.core.models import names_of
 from convoy.core.params import Section
 from convoy.streamrec.catalogue.build import build
 from convoy.streamrec.catalogue.params import CatalogueParams
+from convoy.streamrec.catalogue.synthetic.bayes import accuracy_bayes
+from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
+from convoy.streamrec.catalogue.synthetic.words import MAX_SYNONYMS
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.corpus.data import TEST, Corpus
 from convoy.streamrec.classification.models import specs
-from convoy.streamrec.classification.params import LinearParams
-from convoy.streamrec.synthetic.bayes import accuracy_bayes
-from convoy.streamrec.synthetic.items import SyntheticParams, generate
-from convoy.streamrec.synthetic.words import MAX_SYNONYMS
-from convoy.tasks import names_of
+from convoy.streamrec.classification.models.params import LinearParams
 
 # Where the two Bayes accuracies differ by less than this, order has no value.
 NEGLIGIBLE = 0.02

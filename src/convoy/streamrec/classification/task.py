@@ -6,24 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.task import COLUMNS, RANKING, interval, sentences, versions
-from convoy.metrics_io import DETAILS
+from convoy.core.models import Role, names_of
+from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue.io import read
 from convoy.streamrec.classification import serving
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.streamrec.classification.promotion import remeasure
 from convoy.streamrec.classification.subject import SUBJECT
-from convoy.tasks import (
-    METRICS,
-    Charts,
-    Evaluated,
-    Outputs,
-    Pages,
-    RegisteredTask,
-    Role,
-    Serving,
-    names_of,
-)
+from convoy.tasks import Charts, Evaluated, Outputs, Pages, RegisteredTask, Serving
 
 if TYPE_CHECKING:
     import pandas as pd

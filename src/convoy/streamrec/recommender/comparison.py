@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from convoy.core.statistics import percentile_interval
-from convoy.streamrec.recommender.data import TEST
+from convoy.streamrec.recommender.data.io import TEST
 from convoy.streamrec.recommender.evaluation.clicks import interval_of, share_draws, share_of_way
 from convoy.streamrec.recommender.impressions import Coded
 from convoy.streamrec.recommender.ladder import Rung

@@ -12,7 +12,7 @@ from convoy.core.params import Section
 from convoy.quality.docs import render
 from convoy.quality.expectations import Part, Rule, validate
 from convoy.quality.verdict import Verdict
-from convoy.streamrec.recommender.data import NONE, SPLITS, Interactions
+from convoy.streamrec.recommender.data.io import NONE, SPLITS, Interactions
 
 YEARS_S = (631_152_000, 4_102_444_800)  # 1990 and 2100
 # Few users or items have large shares of a small file: limits are at least so many times the mean share.

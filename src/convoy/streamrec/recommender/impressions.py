@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from convoy.core.errors import ConvoyError
-from convoy.streamrec.recommender.data import TRAIN, Interactions
+from convoy.streamrec.recommender.data.io import TRAIN, Interactions
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]

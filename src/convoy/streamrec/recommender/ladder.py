@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from convoy.classifiers.evaluation.io import Predictions
 from convoy.embeddings.alignment import align, churn
-from convoy.streamrec.recommender.data import TEST
+from convoy.streamrec.recommender.data.io import TEST
 from convoy.streamrec.recommender.evaluation.accuracy import change_of_accuracy
 from convoy.streamrec.recommender.evaluation.clicks import Scored, interval_of
 from convoy.streamrec.recommender.evaluation.retrieval import (

@@ -6,9 +6,9 @@ from typing import Any
 
 from convoy.core.artifact import CONFIG
 from convoy.core.files import atomic_directory, write_json, write_manifest, write_text
+from convoy.metrics_io import METRICS
 from convoy.streamrec.recommender.ladder import Rung
 from convoy.streamrec.recommender.params import ClickParams
-from convoy.tasks import METRICS
 
 
 def write_ladder(

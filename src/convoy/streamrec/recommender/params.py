@@ -7,8 +7,8 @@ from typing import ClassVar, TypeVar
 from pydantic import Field, model_validator
 
 from convoy.core.params import Section
-from convoy.streamrec.synthetic.interactions import SyntheticInteractionsParams
-from convoy.training.params import RATES, Rates, Recipe, TrainingParams
+from convoy.core.training_params import RATES, Rates, Recipe, TrainingParams
+from convoy.streamrec.catalogue.synthetic.interactions import SyntheticInteractionsParams
 
 SYNTHETIC = "synthetic"
 ANOTHER_SEED, WARM_START, COMPATIBLE = "another_seed", "warm_start", "compatible"

@@ -12,8 +12,8 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from convoy.core.errors import ConvoyError
-from convoy.streamrec.recommender.build import taste_vectors
 from convoy.streamrec.recommender.params import LinearPairsParams, RandomParams
+from convoy.streamrec.recommender.sources.build import taste_vectors
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 

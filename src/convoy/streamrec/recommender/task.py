@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convoy.metrics_io import METRICS
 from convoy.streamrec.recommender.evaluation.retrieval import GROUPS
 from convoy.streamrec.recommender.models.specs import MODELS
 from convoy.streamrec.recommender.params import SYNTHETIC
-from convoy.tasks import METRICS, Charts, Evaluated, Outputs, Pages, Ranking, TaskSpec
+from convoy.tasks import Charts, Evaluated, Outputs, Pages, Ranking, TaskSpec
 
 _RETRIEVAL = ("recall_at_20", "ndcg_at_20", "mrr")
 _DESCRIPTION = (

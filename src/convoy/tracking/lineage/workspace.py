@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from convoy.acceptance.versions_io import CERTIFICATE
 from convoy.core.artifact import WEIGHTS
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, check_manifest, read_json, sha256
 from convoy.core.printable import cut, reason
 from convoy.embeddings import io as embeddings
-from convoy.embeddings.versions_io import CERTIFICATE
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
 from convoy.tracking.lineage.tree import Node, checked

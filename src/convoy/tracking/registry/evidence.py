@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
 from convoy.core.printable import reason
-from convoy.metrics_io import DETAILS, read_metrics
-from convoy.tasks import METRICS, PromotionParams, RegisteredTask
+from convoy.metrics_io import DETAILS, METRICS, read_metrics
+from convoy.tasks import PromotionParams, RegisteredTask
 from convoy.tracking import dvclock
 from convoy.tracking.outputs import EVALUATION
 from convoy.tracking.registry import loading

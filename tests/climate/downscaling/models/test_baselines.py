@@ -9,9 +9,9 @@ from scipy.interpolate import RegularGridInterpolator
 from convoy.climate.data.domains import Days, Domain
 from convoy.climate.data.regridding import interpolation
 from convoy.climate.downscaling.models.baselines import RIDGE_PENALTIES
+from convoy.climate.downscaling.models.params import BaselineParams
 from convoy.climate.downscaling.models.specs import MODELS
-from convoy.climate.downscaling.params import BaselineParams
-from convoy.tasks import names_of
+from convoy.core.models import names_of
 from tests.support.baselines import fit, predict
 from tests.support.climates import COARSE, FINE, YEARS, first, heights, noisy, plane, with_inputs, world
 

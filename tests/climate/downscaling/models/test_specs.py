@@ -13,11 +13,11 @@ import pytest
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling.models import specs as models
 from convoy.climate.downscaling.models import surfaces
-from convoy.climate.downscaling.params import BaselineParams, NetworkParams
+from convoy.climate.downscaling.models.params import BaselineParams, NetworkParams
 from convoy.core import artifact as folders
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
-from convoy.tasks import model_named, names_of
+from convoy.core.models import model_named, names_of
 from tests.support.climates import COARSE, FINE, first, noisy, with_inputs, world
 
 HOME = world(noisy)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from convoy.climate.downscaling.models import specs as models
+from convoy.climate.downscaling.models.params import BaselineParams, NetworkParams
 from convoy.climate.downscaling.models.specs import checked
 from convoy.climate.downscaling.models.stored import _Network, _Scaling, shapes
 from convoy.climate.downscaling.networks.tensors import Scaling
-from convoy.climate.downscaling.params import BaselineParams, NetworkParams
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
-from convoy.tasks import names_of
+from convoy.core.models import names_of
 from tests.support.climates import first, noisy, world
 
 HOME = world(noisy)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.downscaling.models import specs as models
-from convoy.climate.downscaling.params import BaselineParams, NetworkParams
+from convoy.climate.downscaling.models.params import BaselineParams, NetworkParams
 from convoy.core import artifact, files
 from convoy.core.errors import ConvoyError
 from tests.streamrec.classification.models.test_stored_fuzz import change_a_byte, change_a_value

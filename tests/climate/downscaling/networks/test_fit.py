@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from convoy.climate.data.domains import Axis, Days, Domain, Grid
 from convoy.climate.data.regridding import area_mean
+from convoy.climate.downscaling.models.params import NetworkParams
 from convoy.climate.downscaling.networks.fit import Fitted, disagreement, train
-from convoy.climate.downscaling.params import NetworkParams
 from convoy.core.errors import ConvoyError
 from convoy.training.checkpoints import Checkpoint
 from tests.support.climates import COARSE, FINE, YEARS, block_means, first, noisy, plane, with_inputs, world

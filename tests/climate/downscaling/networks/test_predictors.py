@@ -7,7 +7,7 @@ import numpy as np
 
 from convoy.climate.data.domains import Domain
 from convoy.climate.downscaling.models import specs
-from convoy.climate.downscaling.params import BaselineParams, NetworkParams
+from convoy.climate.downscaling.models.params import BaselineParams, NetworkParams
 from convoy.core.artifact import StoredModel
 from tests.support.climates import YEARS, block_means, first, heights, noisy, world
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from convoy.climate.events.comparison.explained import sections, sentences
-from convoy.climate.events.data import Facts
+from convoy.climate.events.data.io import Facts
 
 BLIND = {"pointing": 0.1, "pointing_low": 0.08, "pointing_high": 0.12, "energy_inside": 0.08, "iou": 0.05}
 FACTS = Facts(

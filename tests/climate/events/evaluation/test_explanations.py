@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from convoy.climate.events.data import TEST
+from convoy.climate.events.data.io import TEST
 from convoy.climate.events.evaluation import explanations
 from convoy.climate.events.evaluation.evaluate import EvaluateParams, check_belongs, score
 from convoy.climate.events.evaluation.examples_io import read_examples, write_examples

@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from convoy.climate.events.data import TEST
+from convoy.climate.events.data.io import TEST
+from convoy.climate.events.models.params import ImageModelParams, ImageTraining, SimpleCNNParams
 from convoy.climate.events.models.specs import MODELS, checked, probabilities, train
-from convoy.climate.events.params import ImageModelParams, ImageTraining, SimpleCNNParams
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 

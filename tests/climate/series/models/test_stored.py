@@ -8,17 +8,17 @@ import shutil
 import numpy as np
 import pytest
 
-from convoy.climate.series.baselines import FEATURES
-from convoy.climate.series.data import SeriesParams, made
+from convoy.climate.series.models.baselines import FEATURES
+from convoy.climate.series.models.params import SeriesTraining, TemporalCNNParams
 from convoy.climate.series.models.specs import MODELS, probabilities, train
 from convoy.climate.series.models.stored import NETWORKS, check_model, network_tensors
-from convoy.climate.series.params import SeriesTraining, TemporalCNNParams
+from convoy.climate.series.sources.io import SeriesParams, made
 from convoy.core import artifact
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, write_manifest
+from convoy.core.models import names_of
 from convoy.nn.temporal import SeriesClassifier
-from convoy.tasks import names_of
 
 QUICK = TemporalCNNParams(
     n_filters=2, n_layers=2, output_dim=3, kernel_size=3,

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from convoy.climate.series.data import SeriesParams, made
+from convoy.climate.series.data.site_years import SiteYears, texts
+from convoy.climate.series.models.params import SeriesTraining, TemporalCNNParams
 from convoy.climate.series.models.specs import MODELS, probabilities, train
 from convoy.climate.series.networks import fit
 from convoy.climate.series.networks.batches import SeriesBatches
-from convoy.climate.series.params import SeriesTraining, TemporalCNNParams
-from convoy.climate.series.site_years import SiteYears, texts
+from convoy.climate.series.sources.io import SeriesParams, made
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from convoy.core.errors import ConvoyError
+from convoy.core.models import model_named
 from convoy.core.params import parse
+from convoy.core.training_params import TrainParams
 from convoy.streamrec.classification.models.specs import MODELS
-from convoy.tasks import model_named
-from convoy.training.params import TrainParams
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 from convoy.core.errors import ConvoyError
 from convoy.nn.text import BagOfWordsModel, TextCNN
+from convoy.streamrec.classification.models.params import BowParams, EmbeddingParams, TextCNNParams
 from convoy.streamrec.classification.models.specs import checked
 from convoy.streamrec.classification.models.stored import shapes
-from convoy.streamrec.classification.params import BowParams, EmbeddingParams, TextCNNParams
 from tests.support.tiny import write_model
 
 TEXTS = ["a tale of two cities", "the café at the end of the road", "one road two cats no café"]

@@ -17,6 +17,7 @@ from convoy.core.params import parse
 from convoy.nn.text import UNKNOWN, TextCNN
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
+from convoy.streamrec.classification.models.params import EmbeddingParams, StartParams, TextCNNParams
 from convoy.streamrec.classification.models.specs import checked, inputs, train
 from convoy.streamrec.classification.models.start_io import begun_with
 from convoy.streamrec.classification.networks.compatible import (
@@ -25,7 +26,6 @@ from convoy.streamrec.classification.networks.compatible import (
     relative_distance,
     start_of,
 )
-from convoy.streamrec.classification.params import EmbeddingParams, StartParams, TextCNNParams
 from convoy.streamrec.recommender.params import RETRAININGS, RetrainParams
 from convoy.training.objectives import Classification
 from tests.conftest import ROOT

@@ -19,11 +19,11 @@ from convoy.core.params import parse
 from convoy.nn.text import TextCNN
 from convoy.streamrec.classification.corpus import data as corpora
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
+from convoy.streamrec.classification.models.params import EmbeddingParams, NetworkTraining, TextCNNParams
 from convoy.streamrec.classification.models.specs import checked, inputs, probabilities, train
 from convoy.streamrec.classification.networks import fit
 from convoy.streamrec.classification.networks.vectors import coverage, used
 from convoy.streamrec.classification.networks.vectors_io import pretrained
-from convoy.streamrec.classification.params import EmbeddingParams, NetworkTraining, TextCNNParams
 from convoy.streamrec.classification.subject import SUBJECT
 from tests.conftest import ROOT
 from tests.streamrec.classification.networks.word_vectors import write

@@ -8,9 +8,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from convoy.core.errors import ConvoyError
+from convoy.streamrec.classification.models.params import BowParams, TextCNNParams
 from convoy.streamrec.classification.networks import vectors_io
 from convoy.streamrec.classification.networks.vectors_io import pretrained, read
-from convoy.streamrec.classification.params import BowParams, TextCNNParams
 from tests.streamrec.classification.networks.word_vectors import FORMATS, WORDS, write
 
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "the": 2, "caf\u00e9": 3, "absent": 4, "paris": 5, "road": 6}

@@ -20,7 +20,7 @@ from convoy.climate.data.lapse import (
     filled,
 )
 from convoy.climate.data.regridding import Method, interpolation
-from convoy.tasks import Tensors
+from convoy.core.models import Tensors
 
 QUANTILES = np.linspace(0.01, 0.99, 50)
 RIDGE_PENALTIES = (1.0, 10.0, 100.0, 1000.0)

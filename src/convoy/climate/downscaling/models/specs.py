@@ -11,6 +11,7 @@ from convoy.climate.data.domains import Domain, Fields
 from convoy.climate.data.lapse import TEMPERATURES
 from convoy.climate.data.variables import ELEVATION
 from convoy.climate.downscaling.models import baselines, surfaces
+from convoy.climate.downscaling.models.params import BaselineParams, NetworkParams
 from convoy.climate.downscaling.models.stored import (
     NETWORK,
     TASK,
@@ -23,10 +24,9 @@ from convoy.climate.downscaling.models.stored import (
     quantile_tensors,
     ridge_tensors,
 )
-from convoy.climate.downscaling.params import BaselineParams, NetworkParams
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
-from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
+from convoy.core.models import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
     from convoy.training.checkpoints import Checkpoint

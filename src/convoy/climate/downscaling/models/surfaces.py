@@ -10,7 +10,7 @@ from convoy.climate.data.domains import Axis, Domain, Fields, Grid, ratio
 from convoy.climate.data.variables import ELEVATION
 from convoy.climate.downscaling.models.stored import GRID, STATIC, TRUTH
 from convoy.core.artifact import StoredModel
-from convoy.tasks import Tensors
+from convoy.core.models import Tensors
 
 
 def surface_of(domain: Domain) -> Tensors:

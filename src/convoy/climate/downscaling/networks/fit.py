@@ -10,9 +10,9 @@ import torch
 
 from convoy.climate.data.domains import Domain, Fields, Grid
 from convoy.climate.data.regridding import area_mean, whole_ratio
+from convoy.climate.downscaling.models.params import DownscalingTraining, NetworkParams
 from convoy.climate.downscaling.networks.objective import FieldError
 from convoy.climate.downscaling.networks.tensors import GridBatches, Scaling, geometry, scaling, scaling_from
-from convoy.climate.downscaling.params import DownscalingTraining, NetworkParams
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.downscaling import Downscaler, Geometry

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from convoy.climate.events.data import Facts
+from convoy.climate.events.data.io import Facts
 from convoy.climate.events.evaluation.overlays import picture as overlay_picture
 from convoy.climate.events.models.specs import MODELS
 from convoy.report.numbers import fixed, percent, points

@@ -11,13 +11,13 @@ from pydantic import Field
 from convoy.classifiers.evaluation.evaluate import Cases, Evaluation
 from convoy.classifiers.evaluation.evaluate import EvaluateParams as ClassifierParams
 from convoy.classifiers.evaluation.evaluate import evaluate as evaluate_classifier
-from convoy.climate.events.data import TEST, TRAIN, Images
+from convoy.climate.events.data.io import TEST, TRAIN, Images
+from convoy.climate.events.data.synthetic import MARK, marked
 from convoy.climate.events.models.specs import MODELS, probabilities
-from convoy.climate.events.synthetic import MARK, marked
 from convoy.core.artifact import StoredModel
+from convoy.core.augmentation_params import View
 from convoy.core.errors import ConvoyError
 from convoy.core.statistics import rounded
-from convoy.nn.augmentation_params import View
 
 
 class EvaluateParams(ClassifierParams):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from convoy.climate.events.data import Images
+from convoy.climate.events.data.io import Images
 from convoy.climate.events.evaluation import scores
 from convoy.climate.events.networks.fit import built, network_of, standard_of
 from convoy.core.statistics import wilson

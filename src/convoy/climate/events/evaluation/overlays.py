@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from convoy.climate.events.data import Facts
+from convoy.climate.events.data.io import Facts
 from convoy.report.overlays import Explained, overlays
 from convoy.report.themes import LIGHT, Theme
 

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convoy.climate.events.data import TRAIN, Images
-from convoy.climate.events.models.stored import (
-    CheckTensors,
-    check_linear,
-    check_majority,
-    check_model,
-)
-from convoy.climate.events.params import (
+from convoy.climate.events.data.io import TRAIN, Images
+from convoy.climate.events.models.params import (
     ImageModelParams,
     MajorityParams,
     MarkedParams,
@@ -24,9 +18,15 @@ from convoy.climate.events.params import (
     SimpleCNNParams,
     SpectraParams,
 )
+from convoy.climate.events.models.stored import (
+    CheckTensors,
+    check_linear,
+    check_majority,
+    check_model,
+)
 from convoy.core.artifact import StoredModel
-from convoy.nn.augmentation_params import View
-from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
+from convoy.core.augmentation_params import View
+from convoy.core.models import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
     from convoy.training.checkpoints import Checkpoint

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Protocol, Self, TypeAlias
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from convoy.climate.events.params import ImageTraining, MajorityParams, PixelsParams, SpectraParams
+from convoy.climate.events.models.params import ImageTraining, MajorityParams, PixelsParams, SpectraParams
 from convoy.core.artifact import CONFIG, StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section, parse

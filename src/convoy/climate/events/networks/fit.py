@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convoy.climate.events.data import SPLITS, TRAIN, VALIDATION, Images
-from convoy.climate.events.params import ImageTraining, NetworkParams
-from convoy.climate.events.synthetic import marked
+from convoy.climate.events.data.io import SPLITS, TRAIN, VALIDATION, Images
+from convoy.climate.events.data.synthetic import marked
+from convoy.climate.events.models.params import ImageTraining, NetworkParams
+from convoy.core.augmentation_params import Augmentation, View
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.augmentation import AveragedViews
-from convoy.nn.augmentation_params import Augmentation, View
 from convoy.nn.images import IMAGE_MODELS, channels_last_is_safe
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convoy.climate.series import baselines
+from convoy.climate.series.data.site_years import TRAIN, SiteYears, Values
+from convoy.climate.series.models import baselines
+from convoy.climate.series.models.params import LinearParams, MajorityParams, TemporalCNNParams
 from convoy.climate.series.models.stored import TASK
-from convoy.climate.series.params import LinearParams, MajorityParams, TemporalCNNParams
-from convoy.climate.series.site_years import TRAIN, SiteYears, Values
 from convoy.core.artifact import StoredModel
-from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
+from convoy.core.models import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
     from convoy.training.checkpoints import Checkpoint

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from convoy.climate.series.baselines import FEATURES, feature_count
-from convoy.climate.series.site_years import DAYS, VARIABLES
+from convoy.climate.series.data.site_years import DAYS, VARIABLES
+from convoy.climate.series.models.baselines import FEATURES, feature_count
 from convoy.core.artifact import CONFIG, StoredModel
 from convoy.core.errors import ConvoyError
 from convoy.core.params import Section, parse

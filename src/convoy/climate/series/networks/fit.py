@@ -8,9 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from convoy.climate.series.networks.batches import SeriesBatches
-from convoy.climate.series.params import SeriesTraining, TemporalCNNParams
-from convoy.climate.series.site_years import (
+from convoy.climate.series.data.site_years import (
     DAYS,
     TRAIN,
     VALIDATION,
@@ -18,6 +16,8 @@ from convoy.climate.series.site_years import (
     Values,
     require_every_category,
 )
+from convoy.climate.series.models.params import SeriesTraining, TemporalCNNParams
+from convoy.climate.series.networks.batches import SeriesBatches
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.temporal import SeriesClassifier

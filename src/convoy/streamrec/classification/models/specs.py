@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.core.artifact import StoredModel
+from convoy.core.models import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 from convoy.streamrec.classification.corpus.data import TRAIN, Corpus
+from convoy.streamrec.classification.models.params import (
+    BowParams,
+    LinearParams,
+    MajorityParams,
+    TextCNNParams,
+)
 from convoy.streamrec.classification.models.stored import (
     CheckTensors,
     check_linear,
     check_majority,
     check_model,
 )
-from convoy.streamrec.classification.params import (
-    BowParams,
-    LinearParams,
-    MajorityParams,
-    TextCNNParams,
-)
-from convoy.tasks import Fitted, ModelSpec, OnEpoch, Tensors, model_named, registry
 
 if TYPE_CHECKING:
     from convoy.nn.kernels.lookup import Lookup

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from convoy.core.artifact import StoredModel, read
+from convoy.streamrec.classification.models.params import RANDOM
 from convoy.streamrec.classification.models.specs import checked
-from convoy.streamrec.classification.params import RANDOM
 
 
 def begun_with(params: Any) -> StoredModel | None:

@@ -18,7 +18,7 @@ from convoy.core.params import Section, parse
 from convoy.core.printable import cut
 from convoy.core.stored import AGAIN, LARGEST, Expected, Name, StoredConfig, check
 from convoy.streamrec.classification.corpus.tokens import SPECIAL_TOKENS, untrained
-from convoy.streamrec.classification.params import Mode
+from convoy.streamrec.classification.models.params import Mode
 
 HIDDEN = 128  # of nn.text.BagOfWordsModel
 _WORDS_AT_MOST = 1_000_000

@@ -13,15 +13,15 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.text import UNKNOWN, BagOfWordsModel, TextCNN
 from convoy.streamrec.classification.corpus.data import TRAIN, VALIDATION, Corpus
-from convoy.streamrec.classification.networks.batches import TextBatches
-from convoy.streamrec.classification.networks.compatible import Compatible, Paired, start_of
-from convoy.streamrec.classification.networks.vectors import WordVectors
-from convoy.streamrec.classification.params import (
+from convoy.streamrec.classification.models.params import (
     BowParams,
     EmbeddingParams,
     NetworkTraining,
     TextCNNParams,
 )
+from convoy.streamrec.classification.networks.batches import TextBatches
+from convoy.streamrec.classification.networks.compatible import Compatible, Paired, start_of
+from convoy.streamrec.classification.networks.vectors import WordVectors
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.loop import OnEpoch, fit, predict, seeded

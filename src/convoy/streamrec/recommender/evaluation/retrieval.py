@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from convoy.core.statistics import percentile_interval, resampled_sums
-from convoy.streamrec.recommender.data import TEST, TRAIN
+from convoy.streamrec.recommender.data.io import TEST, TRAIN
 from convoy.streamrec.recommender.impressions import Coded
 
 Floats = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from convoy.core.models import ModelSpec, registry
 from convoy.streamrec.recommender.params import LinearPairsParams, NoParams, RandomParams
-from convoy.tasks import ModelSpec, registry
 
 if TYPE_CHECKING:
     from convoy.streamrec.recommender.representations import Sources

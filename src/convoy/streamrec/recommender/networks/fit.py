@@ -8,7 +8,7 @@ import torch
 
 from convoy.core.errors import ConvoyError
 from convoy.nn.clicks import ClickModel, Impressions
-from convoy.streamrec.recommender.data import TRAIN, VALIDATION
+from convoy.streamrec.recommender.data.io import TRAIN, VALIDATION
 from convoy.streamrec.recommender.impressions import Coded
 from convoy.streamrec.recommender.networks.batches import ClickBatches, Clicks
 from convoy.streamrec.recommender.params import ClickParams

@@ -1,0 +1,1 @@
+"""Sources of pairs of coarse and fine grids: the synthetic climate, and files."""

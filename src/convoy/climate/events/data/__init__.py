@@ -1,0 +1,1 @@
+"""Images with events: their files, and the synthetic ones."""

@@ -1,0 +1,1 @@
+"""Sources of images: synthetic ones, CIFAR files and folders of classes."""

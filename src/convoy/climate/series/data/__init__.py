@@ -1,0 +1,1 @@
+"""Site-years: what they are, and their files."""

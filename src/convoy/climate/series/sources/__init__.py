@@ -1,0 +1,1 @@
+"""Sources of site-years: synthetic sites, and files of stations."""

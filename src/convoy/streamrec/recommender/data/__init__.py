@@ -1,0 +1,1 @@
+"""Interactions: their form, and their files."""

@@ -1,0 +1,1 @@
+"""Sources of interactions: drawn ones, and files, which are cleaned and split by time."""
