@@ -6,7 +6,6 @@ from convoy.acceptance.certificate import certificate
 from convoy.acceptance.checks import judged
 from convoy.acceptance.io import examine, write_certificate
 from convoy.acceptance.page import page
-
 from convoy.core import artifact
 from convoy.core.printable import one_line
 from convoy.core.stage import run

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from convoy.acceptance.certificate import certificate, is_accepted
 from convoy.acceptance.checks import judged
 from convoy.acceptance.io import examine
-
 from convoy.core import artifact
 from convoy.core.files import write_manifest
 from convoy.embeddings import io

@@ -100,7 +100,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from convoy.embeddings import versions_io
-from tests.embeddings.test_versions import accept
+from tests.acceptance.test_versions import accept
 def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
 setattr(versions_io, sys.argv[1], kill)
 accept(Path(sys.argv[2]), Path(sys.argv[3]))

@@ -4,12 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from convoy.acceptance.checks import CHECKS
 
 from convoy.acceptance import geometry
+from convoy.acceptance.checks import CHECKS
 from convoy.embeddings import read
+from tests.acceptance.test_versions import accept, folder  # noqa: F401
 from tests.conftest import ROOT
-from tests.embeddings.test_versions import accept, folder  # noqa: F401
 
 TEXT = (ROOT / "docs/versions.md").read_text(encoding="utf-8")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+
 from convoy.acceptance.checks import CHECKS
 from convoy.acceptance.io import read_clicks, write_certificate
-
 from convoy.core.errors import ConvoyError
 from convoy.embeddings import io
 from tests.cli.test_app import invoke, refused
