@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import RESULTS, report
-from convoy.metrics_io import DETAILS, read_metrics
+from convoy.climate.downscaling.evaluation.files import FILES
 
 ROOT = Path(__file__).resolve().parents[1]
 # By the name of the column; the file has them in the model's metrics.
@@ -51,8 +51,7 @@ def run(chosen: list[str], results: Path = RESULTS) -> Path:
 
 def figures(checkout: Path, model: str) -> dict[str, Any]:
     """All figures of a downscaling model in a checkout."""
-    data = checkout / "data/climate"
-    return read_metrics(data / f"metrics/downscaling/{model}.json", data / "evaluation" / model / DETAILS)
+    return FILES.read_from({name: checkout / path for name, path in FILES.of(model).items()})
 
 
 def rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:

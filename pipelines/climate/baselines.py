@@ -5,15 +5,15 @@ from pathlib import Path
 from convoy.climate.data.io import read, read_facts
 from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, measure, score
+from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.climate.downscaling.models.specs import MODELS, SAME_AS, Downscaling, copies, train
 from convoy.core import artifact
-from convoy.core.files import write_json, write_text
+from convoy.core.files import write_json
 from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
 
-DATA, METRICS = Path("data/climate"), Path("metrics/downscaling")
+DATA = Path("data/climate")
 
 
 def main() -> None:
@@ -33,22 +33,20 @@ def main() -> None:
         own = load(f"climate.models.{name}", MODELS[name].params)
         artifact.write(folder, *train(name, own, training, [], facts, (0,))[:2], None)
         if name in same:
-            for note in (DATA / "evaluation" / name / DETAILS, DATA / METRICS / f"{name}.json"):
+            for note in FILES.of(name).values():
                 write_json(note, same[name])
             print(f"{name}: the same as {same[name][SAME_AS]}, {same[name]['because']}", flush=True)
             continue
         found = measure(name, [Downscaling(artifact.read(folder))], splits, facts["target"])
-        maps_io.write(DATA / "evaluation" / name / "maps.safetensors", found.maps)
-        daily_io.write(DATA / "evaluation" / name / "daily.parquet", {name: found.daily})
+        maps_io.write(FILES.folder_of(name) / "maps.safetensors", found.maps)
+        daily_io.write(FILES.folder_of(name) / "daily.parquet", {name: found.daily})
         measured[name] = found
         errors = ", ".join(f"{split} {days.rmse:.4g}" for split, days in found.daily.items())
         print(f"{name}: RMSE {errors}", flush=True)
     table = {name: found.daily for name, found in measured.items()}
     daily_io.write(DATA / "baselines.parquet", table)
     for name, found in measured.items():
-        headline, details = split_figures(score(found, facts["noise_floor"], table, params), DOWNSCALING)
-        write_text(DATA / "evaluation" / name / DETAILS, details)
-        write_json(DATA / METRICS / f"{name}.json", headline)
+        FILES.write(name, score(found, facts["noise_floor"], table, params))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from convoy.climate.downscaling.comparison.findings import findings, headline, l
 from convoy.climate.downscaling.comparison.report import comparison_pictures, page
 from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams
+from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.climate.downscaling.models.specs import MODELS
 from convoy.core.files import write_json, write_text
 from convoy.core.models import models_in_use
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report.io import columns, csv_text, read_curve, write_plots
 from convoy.report.themes import LIGHT
 
@@ -25,17 +25,12 @@ def main() -> None:
     """Write comparison.json, report.html and the plots from the metrics of the models in use."""
     params = load("climate.evaluate", EvaluateParams)
     facts, domains = read_headers(DATA / "grids")
-    metrics, copies = originals(
-        models_in_use("climate", MODELS),
-        lambda model: read_metrics(
-            DATA / f"metrics/downscaling/{model}.json", DATA / "evaluation" / model / DETAILS
-        ),
-    )
+    metrics, copies = originals(models_in_use("climate", MODELS), FILES.read)
     chosen = list(metrics)
-    arrays = {model: maps_io.read(DATA / "evaluation" / model / "maps.safetensors") for model in chosen}
+    arrays = {model: maps_io.read(FILES.folder_of(model) / "maps.safetensors") for model in chosen}
     errors = daily_io.read(DATA / "baselines.parquet")
     for model in chosen:
-        errors |= daily_io.read(DATA / "evaluation" / model / "daily.parquet")
+        errors |= daily_io.read(FILES.folder_of(model) / "daily.parquet")
     curves = {model: read_curve(DATA / "models" / model) for model in chosen}
     learned = {model: columns(text, model) for model, text in curves.items() if text is not None}
     # All grids of a folder have one calendar.

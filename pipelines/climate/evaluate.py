@@ -5,12 +5,11 @@ from pathlib import Path
 from convoy.climate.data.io import read, read_facts
 from convoy.climate.downscaling.evaluation import daily_io, maps_io
 from convoy.climate.downscaling.evaluation.evaluate import EvaluateParams, evaluate
+from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.climate.downscaling.models.specs import Downscaling
 from convoy.core import artifact
-from convoy.core.files import write_json, write_text
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
 
 DATA = Path("data/climate")
 
@@ -29,11 +28,9 @@ def main(model: str) -> None:
         model, [Downscaling(stored, seed) for seed in stored.seeds], splits, facts["target"],
         facts["noise_floor"], daily_io.read(DATA / "baselines.parquet"), params,
     )  # fmt: skip
-    maps_io.write(DATA / "evaluation" / model / "maps.safetensors", evaluation.maps)
-    daily_io.write(DATA / "evaluation" / model / "daily.parquet", {model: evaluation.daily})
-    headline, details = split_figures(evaluation.metrics, DOWNSCALING)
-    write_text(DATA / "evaluation" / model / DETAILS, details)
-    write_json(DATA / "metrics/downscaling" / f"{model}.json", headline)
+    maps_io.write(FILES.folder_of(model) / "maps.safetensors", evaluation.maps)
+    daily_io.write(FILES.folder_of(model) / "daily.parquet", {model: evaluation.daily})
+    FILES.write(model, evaluation.metrics)
     for split in splits:
         found = evaluation.metrics[split]
         print(f"{model}  {split}  RMSE {found['rmse']}  skill {found['skill_vs_best_baseline']}", flush=True)

@@ -2,20 +2,18 @@
 
 from pathlib import Path
 
-from convoy.classifiers.evaluation.io import write_predictions
+from convoy.classifiers.evaluation.outputs_io import write_evaluation
 from convoy.classifiers.evaluation.tables import tables
 from convoy.climate.events.data.io import read
 from convoy.climate.events.evaluation.evaluate import EvaluateParams, score
+from convoy.climate.events.evaluation.files import FILES
 from convoy.climate.events.models.specs import MODELS, train
 from convoy.core import artifact
-from convoy.core.files import write_json
 from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.metrics_io import DETAILS, EVENTS, split_figures
-from convoy.report.io import write_plots
 
-DATA, METRICS = Path("data/climate/events"), Path("data/climate/metrics/events")
+DATA = Path("data/climate/events")
 
 
 def main() -> None:
@@ -29,10 +27,8 @@ def main() -> None:
         config, tensors, _ = train(name, params[name], images, (0,))
         artifact.write(folder, config, tensors, None)
         scored = score(name, artifact.read(folder), images, evaluation_params)
-        write_predictions(DATA / "predictions" / f"{name}.parquet", scored.evaluation.predictions())
-        headline, details = split_figures(scored.metrics, EVENTS)
-        write_plots(DATA / "plots" / name, {**tables(scored.evaluation, None), DETAILS: details})
-        write_json(METRICS / f"{name}.json", headline)
+        plots = tables(scored.evaluation, None)
+        write_evaluation(FILES, name, scored.metrics, scored.evaluation.predictions(), plots)
         print(f"{name}: accuracy {scored.metrics['test']['accuracy']:.4f}", flush=True)
 
 

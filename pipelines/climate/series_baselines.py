@@ -3,22 +3,19 @@
 from pathlib import Path
 
 from convoy.classifiers.evaluation.evaluate import EvaluateParams, evaluate
-from convoy.classifiers.evaluation.io import write_predictions
+from convoy.classifiers.evaluation.outputs_io import write_evaluation
 from convoy.classifiers.evaluation.tables import tables
-from convoy.climate.series.cases import bayes_accuracies, cases_of_test_split
 from convoy.climate.series.data.io import read, read_truth
 from convoy.climate.series.data.site_years import TEST
+from convoy.climate.series.evaluation.cases import bayes_accuracies, cases_of_test_split
+from convoy.climate.series.evaluation.files import FILES
 from convoy.climate.series.models.specs import MODELS, probabilities, train
 from convoy.core import artifact
-from convoy.core.files import write_json
 from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
-from convoy.report.io import write_plots
 
 DATA = Path("data/climate/series")
-METRICS = Path("data/climate/metrics/series")
 
 
 def main() -> None:
@@ -35,10 +32,8 @@ def main() -> None:
         artifact.write(folder, config, tensors, None)
         predicted = probabilities(artifact.read(folder), held.of(TEST).values)
         evaluation = evaluate(name, predicted, cases, evaluation_params, bayes)
-        write_predictions(DATA / "predictions" / f"{name}.parquet", evaluation.predictions())
-        headline, details = split_figures(evaluation.metrics, CLASSIFIER)
-        write_plots(DATA / "plots" / name, {**tables(evaluation, None), DETAILS: details})
-        write_json(METRICS / f"{name}.json", headline)
+        plots = tables(evaluation, None)
+        write_evaluation(FILES, name, evaluation.metrics, evaluation.predictions(), plots)
         print(f"{name}: accuracy {evaluation.metrics['test']['accuracy']:.4f}", flush=True)
 
 

@@ -6,8 +6,9 @@ from convoy.classifiers.comparison.compare import compare
 from convoy.classifiers.comparison.findings import findings, headline
 from convoy.classifiers.comparison.report import accuracy_picture, page
 from convoy.classifiers.evaluation.evaluate import EvaluateParams
-from convoy.classifiers.evaluation.io import read_predictions
-from convoy.climate.series.cases import sites_of
+from convoy.classifiers.evaluation.outputs_io import read_evaluations
+from convoy.climate.series.evaluation.cases import sites_of
+from convoy.climate.series.evaluation.files import FILES
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.subject import SUBJECT
 from convoy.core.files import write_json, write_text
@@ -15,8 +16,7 @@ from convoy.core.models import models_in_use
 from convoy.core.params import load
 from convoy.core.printable import one_line
 from convoy.core.stage import run
-from convoy.metrics_io import DETAILS, read_metrics
-from convoy.report.io import read_plots, write_plots
+from convoy.report.io import write_plots
 from convoy.report.themes import LIGHT
 
 DATA = Path("data/climate/series")
@@ -27,15 +27,11 @@ def main() -> None:
     """Write comparison.json and report.html from the metrics, predictions and plots of the models in use."""
     params = load("climate.series.evaluate", EvaluateParams)
     models = models_in_use("climate.series", MODELS)
-    metrics = {
-        model: read_metrics(METRICS / f"{model}.json", DATA / "plots" / model / DETAILS) for model in models
-    }
-    predictions = {model: read_predictions(DATA / "predictions" / f"{model}.parquet") for model in models}
-    tables = {model: read_plots(DATA / "plots" / model) for model in models}
-    sites = sites_of(predictions[models[0]].item_ids.to_pylist())
-    comparison = compare(metrics, predictions, params, sites)
+    made = read_evaluations(FILES, models)
+    sites = sites_of(made.predictions[models[0]].item_ids.to_pylist())
+    comparison = compare(made.figures, made.predictions, params, sites)
     words = [headline(SUBJECT, comparison), *findings(SUBJECT, comparison)]
-    html = page(SUBJECT, comparison, metrics, tables)
+    html = page(SUBJECT, comparison, made.figures, made.tables)
     write_plots(DATA / "plots" / "comparison", {"accuracy.png": accuracy_picture(SUBJECT, comparison, LIGHT)})
     write_json(METRICS / "comparison.json", {**comparison, "words": words})
     write_text(DATA / "report.html", html)

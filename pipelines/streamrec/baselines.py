@@ -3,18 +3,16 @@
 from pathlib import Path
 
 from convoy.classifiers.evaluation.evaluate import EvaluateParams, evaluate
-from convoy.classifiers.evaluation.io import write_predictions
+from convoy.classifiers.evaluation.outputs_io import write_evaluation
 from convoy.classifiers.evaluation.tables import tables
 from convoy.core import artifact
-from convoy.core.files import write_json
 from convoy.core.models import names_of
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
-from convoy.report.io import write_plots
 from convoy.streamrec.catalogue.io import read_truth
-from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split
 from convoy.streamrec.classification.corpus.data import TEST, read
+from convoy.streamrec.classification.evaluation.cases import bayes_accuracies, cases_of_test_split
+from convoy.streamrec.classification.evaluation.files import FILES
 from convoy.streamrec.classification.models.specs import MODELS, probabilities, train
 
 DATA = Path("data/streamrec")
@@ -35,10 +33,8 @@ def main() -> None:
         artifact.write(folder, config, tensors, corpus.tokenizer_json)
         predicted = probabilities(artifact.read(folder), corpus, corpus.items(TEST))
         evaluation = evaluate(name, predicted, cases, evaluation_params, bayes)
-        write_predictions(DATA / "predictions" / f"{name}.parquet", evaluation.predictions())
-        headline, details = split_figures(evaluation.metrics, CLASSIFIER)
-        write_plots(DATA / "plots" / name, {**tables(evaluation, None), DETAILS: details})
-        write_json(DATA / "metrics" / f"{name}.json", headline)
+        plots = tables(evaluation, None)
+        write_evaluation(FILES, name, evaluation.metrics, evaluation.predictions(), plots)
         print(f"{name}: accuracy {evaluation.metrics['test']['accuracy']:.4f}", flush=True)
 
 

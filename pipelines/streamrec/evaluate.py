@@ -3,18 +3,21 @@
 from pathlib import Path
 
 from convoy.classifiers.evaluation.evaluate import EvaluateParams, evaluate
-from convoy.classifiers.evaluation.io import write_predictions
+from convoy.classifiers.evaluation.outputs_io import write_evaluation
 from convoy.classifiers.evaluation.plots import pictures
 from convoy.classifiers.evaluation.tables import tables
 from convoy.core import artifact
-from convoy.core.files import write_json
 from convoy.core.params import load
 from convoy.core.stage import run
-from convoy.metrics_io import CLASSIFIER, DETAILS, split_figures
-from convoy.report.io import read_curve, write_plots
+from convoy.report.io import read_curve
 from convoy.streamrec.catalogue.io import read_truth
-from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split, check_belongs
 from convoy.streamrec.classification.corpus.data import TEST, read
+from convoy.streamrec.classification.evaluation.cases import (
+    bayes_accuracies,
+    cases_of_test_split,
+    check_belongs,
+)
+from convoy.streamrec.classification.evaluation.files import FILES
 from convoy.streamrec.classification.models.specs import MODELS, checked, probabilities
 from convoy.streamrec.classification.networks.vectors import used
 
@@ -32,11 +35,9 @@ def main(model: str) -> None:
     predicted = probabilities(stored, corpus, corpus.items(TEST))
     evaluation = evaluate(model, predicted, cases, params, bayes_accuracies(truth, cases))
     files = tables(evaluation, read_curve(DATA / "models" / model))
-    write_predictions(DATA / "predictions" / f"{model}.parquet", evaluation.predictions())
-    drawn = pictures(MODELS[model], files, cases.categories)
-    headline, details = split_figures({**evaluation.metrics, **used(stored.config)}, CLASSIFIER)
-    write_plots(DATA / "plots" / model, {**files, **drawn, DETAILS: details})
-    write_json(DATA / "metrics" / f"{model}.json", headline)
+    plots = {**files, **pictures(MODELS[model], files, cases.categories)}
+    figures = {**evaluation.metrics, **used(stored.config)}
+    write_evaluation(FILES, model, figures, evaluation.predictions(), plots)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from convoy.classifiers.evaluation.io import read_predictions
+from convoy.classifiers.evaluation.io import PREDICTIONS, read_predictions
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load, load_names
 from convoy.core.stage import run
@@ -40,7 +40,7 @@ def main() -> None:
     details = rounded(comparison.details(rungs, coded, evaluation), 6)
     consumer = None
     if MODEL in rungs and (again := read_retrained(DATA / "retrained")):
-        before = read_predictions(DATA / "predictions" / f"{MODEL}.parquet")
+        before = read_predictions(DATA / "evaluation/networks" / MODEL / PREDICTIONS)
         losses = ladder.losses_of_a_consumer(MODEL, rungs[MODEL], again, before, sources, coded, evaluation)
         consumer = rounded(losses, 6)
     words = findings.findings(details, consumer)

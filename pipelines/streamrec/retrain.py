@@ -8,9 +8,9 @@ from convoy.core.params import load
 from convoy.core.stage import run
 from convoy.embeddings.write_io import write
 from convoy.streamrec.catalogue.source_io import Items
-from convoy.streamrec.classification.cases import predictions_of_test_split
 from convoy.streamrec.classification.corpus.data import read
 from convoy.streamrec.classification.embedding import Embedder, EmbedParams
+from convoy.streamrec.classification.evaluation.cases import predictions_of_test_split
 from convoy.streamrec.classification.models import specs
 from convoy.streamrec.classification.models.start_io import begun_with
 from convoy.streamrec.recommender.params import RetrainParams

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
+from convoy.core.figures_io import FigureFiles
 from convoy.core.models import ModelSpec
 from convoy.core.params import Section
 
@@ -41,9 +42,11 @@ class Outputs:
 
     root: Path
     folder: str
-    evaluation: Mapping[str, str]
-    """Name in the run's folder `evaluation` -> file that the evaluate stage writes."""
+    figures: FigureFiles
+    evaluation: tuple[str, ...]
+    """Files next to the details of the figures, which the run keeps in its folder `evaluation` as well."""
     plots: str | None
+    """The folder of plots next to them."""
     datasets: tuple[str, ...]
     """Data sets whose md5 is recorded; `dataset` is the one that models are trained and tested on."""
     dataset: str

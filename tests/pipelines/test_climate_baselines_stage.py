@@ -11,9 +11,9 @@ from convoy.climate.data import io as grids
 from convoy.climate.data.domains import Days
 from convoy.climate.downscaling.evaluation import daily_io
 from convoy.climate.downscaling.models.specs import MODELS
+from convoy.core.figures_io import DETAILS
 from convoy.core.files import read_json
 from convoy.core.models import names_of
-from convoy.metrics_io import DETAILS
 from tests.conftest import ROOT
 from tests.support.climates import noisy, world
 
@@ -63,8 +63,8 @@ def test_every_output_of_the_stage_exists_though_copies_have_a_note_alone(flat):
     note = {"same_as": "bicubic", "because": "there are no heights: the source has no orography"}
     for name in COPIES:
         assert read_json(flat / DATA / f"metrics/downscaling/{name}.json") == note
-        assert read_json(flat / DATA / f"evaluation/{name}/{DETAILS}") == note
-        assert [path.name for path in (flat / DATA / "evaluation" / name).iterdir()] == [DETAILS]
+        assert read_json(flat / DATA / f"evaluation/baselines/{name}/{DETAILS}") == note
+        assert [path.name for path in (flat / DATA / "evaluation/baselines" / name).iterdir()] == [DETAILS]
     scored = daily_io.read(flat / DATA / "baselines.parquet")
     assert set(scored) == set(names_of(MODELS, "baseline")) - set(COPIES)
 

@@ -8,14 +8,15 @@ import pytest
 from convoy.climate.data import io as grids
 from convoy.climate.downscaling.evaluation import daily_io as daily
 from convoy.climate.downscaling.evaluation import maps_io as maps
+from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
-from convoy.core.files import read_json, sha256, write_json, write_text
-from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
+from convoy.core.files import read_json, sha256
 from convoy.report import io as plots
 from tests.conftest import ROOT
 from tests.support import rated
 from tests.support.rated import Rated, always, at_home
+from tests.support.rooted import rooted
 
 STAGE = ROOT / "pipelines/climate/compare.py"
 CURVE = "epoch,train_loss,validation_loss,validation_rmse,learning_rate\n1,2,2.1,1.4,0.1\n2,1,1.5,1.2,0\n"
@@ -43,11 +44,10 @@ def measured(tmp_path_factory):
     found = Rated(ERRORS, parts)
     daily.write(data / "baselines.parquet", {model: found.daily[model] for model in ("ridge", "bicubic")})
     for model in ("bicubic", "residual"):
-        headline, details = split_figures(found.metrics[model], DOWNSCALING)
-        write_json(data / f"metrics/downscaling/{model}.json", headline)
-        write_text(data / f"evaluation/{model}" / DETAILS, details)
-        maps.write(data / f"evaluation/{model}/maps.safetensors", found.maps[model])
-        daily.write(data / f"evaluation/{model}/daily.parquet", {model: found.daily[model]})
+        files = rooted(FILES, folder)
+        files.write(model, found.metrics[model])
+        maps.write(files.folder_of(model) / "maps.safetensors", found.maps[model])
+        daily.write(files.folder_of(model) / "daily.parquet", {model: found.daily[model]})
         curve = CURVE if model == "residual" else None
         folders.write(data / "models" / model, {"kind": model}, {0: {"a": np.zeros(1)}}, None, curve)
     (folder / "params.yaml").write_text(

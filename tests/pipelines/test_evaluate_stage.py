@@ -17,7 +17,6 @@ from convoy.core import artifact as models
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json, sha256
 from convoy.core.models import names_of
-from convoy.metrics_io import DETAILS, read_metrics
 from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import build
@@ -25,8 +24,10 @@ from convoy.streamrec.catalogue.params import CatalogueParams
 from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.classification.corpus import data as corpora
 from convoy.streamrec.classification.corpus.build import CorpusParams, build_corpus
+from convoy.streamrec.classification.evaluation.files import FILES
 from convoy.streamrec.classification.models.specs import MODELS, train
 from tests.conftest import ROOT
+from tests.support.rooted import rooted
 from tests.support.trained import PARAMS
 
 STAGES = ROOT / "pipelines/streamrec"
@@ -89,7 +90,11 @@ def run(folder, *arguments):
 
 
 def figures(data, model):
-    return read_metrics(data / f"metrics/{model}.json", data / f"plots/{model}" / DETAILS)
+    return rooted(FILES, data.parents[1]).read(model)
+
+
+def evaluated(data, model):
+    return rooted(FILES, data.parents[1]).folder_of(model)
 
 
 def test_metrics_hold_the_headlines_their_bayes_and_the_seeds(compared):
@@ -108,14 +113,14 @@ def test_predictions_plots_and_metrics_tell_the_same(compared):
     items = corpus.items(corpora.TEST)
     for model in MODELS:
         metrics = figures(compared, model)
-        table = pq.read_table(compared / f"predictions/{model}.parquet").to_pydict()
+        table = pq.read_table(evaluated(compared, model) / "predictions.parquet").to_pydict()
         assert table["item_id"] == corpus.item_ids.take(items).to_pylist()
         assert table["category"] == [corpus.categories[label] for label in corpus.labels[items]]
         right = [
             np.mean(np.array(table[f"predicted_{seed}"]) == table["category"]) for seed in metrics["seeds"]
         ]
         assert metrics["test"]["accuracy"] == pytest.approx(np.mean(right))
-        tables = plots.read_plots(compared / f"plots/{model}")
+        tables = plots.read_plots(evaluated(compared, model) / "plots")
         assert tables["confusion.csv"] == {"actual": table["category"], "predicted": table["predicted_0"]}
         assert sum(int(n) for n in tables["reliability.csv"]["n"]) == len(items)
 
@@ -123,10 +128,10 @@ def test_predictions_plots_and_metrics_tell_the_same(compared):
 def test_networks_have_curves_and_baselines_none(compared):
     three = {"confusion", "reliability", "curve"}
     for model in MODELS:
-        found = {path.name for path in (compared / f"plots/{model}").iterdir()} - {"manifest.json", DETAILS}
+        found = {path.name for path in (evaluated(compared, model) / "plots").iterdir()} - {"manifest.json"}
         expected = {f"{name}.{kind}" for name in three for kind in ("csv", "png")}
         assert found == (expected if model in NETWORKS else {"confusion.csv", "reliability.csv"})
-    curve = plots.read_plots(compared / "plots/bow")["curve.csv"]
+    curve = plots.read_plots(evaluated(compared, "bow") / "plots")["curve.csv"]
     assert curve["epoch"] == ["1", "2"]
     assert {"train_loss", "validation_loss", "validation_accuracy", "learning_rate"} < set(curve)
 
@@ -148,13 +153,15 @@ def test_the_report_is_one_safe_page_that_begins_with_the_findings(compared):
 
 
 def test_both_stages_repeat_their_bytes_as_dvc_runs_them(compared, trained, tmp_path):
-    outputs = ["metrics/linear.json", "predictions/linear.parquet", "metrics/comparison.json", "report.html"]
-    outputs += [f"plots/linear/{path.name}" for path in (compared / "plots/linear").iterdir()]
+    folder = evaluated(compared, "linear").relative_to(compared)
+    outputs = ["metrics/linear.json", "metrics/comparison.json", "report.html"]
+    outputs += [folder / name for name in ("predictions.parquet", "details.json")]
+    outputs += [folder / "plots" / path.name for path in (compared / folder / "plots").iterdir()]
     shutil.copytree(trained, tmp_path / "again")
     data = tmp_path / "again/data/streamrec"
     for output in outputs:
         (data / output).unlink()
-    (data / "plots/linear").rmdir()
+    shutil.rmtree(data / folder)
     done = run(tmp_path / "again", STAGES / "baselines.py")
     assert (done.returncode, done.stderr) == (0, "")
     done = run(tmp_path / "again", STAGES / "compare.py")

@@ -91,9 +91,8 @@ def test_a_model_of_other_variables_is_not_evaluated(copy):
 @pytest.mark.parametrize("baselines", [BASELINES, ("majority",)])
 def test_baselines_are_compared_where_no_network_is_trained(copy, baselines):
     sites.write_params(copy, {**sites.SERIES, "networks": [], "baselines": list(baselines)})
-    shutil.rmtree(copy / DATA / "plots" / NETWORK)
-    for path in (copy / METRICS / f"{NETWORK}.json", copy / DATA / "predictions" / f"{NETWORK}.parquet"):
-        path.unlink()
+    shutil.rmtree(copy / DATA / "evaluation/networks")
+    (copy / METRICS / f"{NETWORK}.json").unlink()
     sites.run("series_compare", copy)
     comparison = read_json(copy / METRICS / "comparison.json")
     assert set(comparison["accuracy"]) == set(baselines)

@@ -52,19 +52,17 @@ def make(folder: Path) -> None:
 def _lock(root: Path) -> None:
     made = [DATA / "images"]
 
-    def outputs(model: str) -> list[Path]:
-        evaluated = [DATA / "predictions" / f"{model}.parquet", DATA / "plots" / model]
-        return [DATA / "models" / model, *evaluated, METRICS / f"{model}.json"]
+    def outputs(model: str, evaluated: str) -> list[Path]:
+        return [DATA / "models" / model, METRICS / f"{model}.json", DATA / "evaluation" / evaluated]
 
-    model, *evaluated = outputs(NETWORK)
+    of_baselines = list(dict.fromkeys(path for name in BASELINES for path in outputs(name, "baselines")))
+    model, *evaluated = outputs(NETWORK, f"networks/{NETWORK}")
     compared = [DATA / "report.html", DATA / "plots/comparison", METRICS / "comparison.json"]
     chosen = {"climate.events.networks": [NETWORK], "climate.events.baselines": list(BASELINES)}
     data = {"climate.events.images": {"source": "synthetic", **EVENTS["images"]}}
     stages = {
         "climate-events": _stage(root, [], made, data),
-        "climate-events-baselines": _stage(
-            root, made, [path for name in BASELINES for path in outputs(name)], {}
-        ),
+        "climate-events-baselines": _stage(root, made, of_baselines, {}),
         f"climate-events-train@{NETWORK}": _stage(
             root, made, [model], {f"climate.events.models.{NETWORK}": EVENTS["models"][NETWORK]}
         ),

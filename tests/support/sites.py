@@ -58,14 +58,11 @@ def lock(root: Path) -> None:
     """Write the dvc.lock that DVC would leave."""
     made = [DATA / "site_years", DATA / "truth.parquet"]
 
-    def outputs(model: str) -> list[Path]:
-        return [
-            DATA / "models" / model, DATA / "predictions" / f"{model}.parquet", DATA / "plots" / model,
-            METRICS / f"{model}.json",
-        ]  # fmt: skip
+    def outputs(model: str, evaluated: str) -> list[Path]:
+        return [DATA / "models" / model, METRICS / f"{model}.json", DATA / "evaluation" / evaluated]
 
-    of_baselines = [path for name in BASELINES for path in outputs(name)]
-    model, *evaluated = outputs(NETWORK)
+    of_baselines = list(dict.fromkeys(path for name in BASELINES for path in outputs(name, "baselines")))
+    model, *evaluated = outputs(NETWORK, f"networks/{NETWORK}")
     compared = [DATA / "report.html", DATA / "plots/comparison", METRICS / "comparison.json"]
     chosen = {"climate.series.networks": [NETWORK], "climate.series.baselines": list(BASELINES)}
     data = {"source": "synthetic", **SERIES["data"]}

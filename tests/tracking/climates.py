@@ -15,14 +15,15 @@ from convoy.climate.downscaling.comparison import compare as comparison
 from convoy.climate.downscaling.evaluation import daily_io as daily
 from convoy.climate.downscaling.evaluation import evaluate as evaluation
 from convoy.climate.downscaling.evaluation import maps_io as maps
+from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.climate.downscaling.models import specs as models
 from convoy.climate.downscaling.models.params import BaselineParams, DownscalingTraining, NetworkParams
 from convoy.climate.synthetic.scenarios import FACTOR, SyntheticParams, domains
 from convoy.core import artifact as folders
 from convoy.core.files import write_json, write_text
-from convoy.metrics_io import DETAILS, DOWNSCALING, split_figures
 from convoy.tracking import dvclock
 from tests.support import baselines
+from tests.support.rooted import rooted
 
 DATA = Path("data/climate")
 BASELINES, NETWORKS = ("bicubic", "ridge"), ("residual", "srcnn")
@@ -80,11 +81,9 @@ def lock(
     of_baselines: list[Path] = []
     for kind in kinds:
         model = DATA / "models" / kind
-        made = [
-            DATA / "evaluation" / kind, DATA / "metrics" / "downscaling" / f"{kind}.json",
-        ]  # fmt: skip
+        made = [FILES.folder_of(kind), FILES.metrics_of(kind)]
         if kind in BASELINES:
-            of_baselines += [model, *made]
+            of_baselines = list(dict.fromkeys([*of_baselines, model, made[0].parent, made[1]]))
             stages["climate-baselines"] = _stage(root, grids_of, of_baselines, {"climate.evaluate": {}})
             continue
         stages[f"climate-train@{kind}"] = _stage(root, grids_of, [model], {f"climate.models.{kind}": {}})
@@ -160,13 +159,12 @@ def _evaluated(
     found = evaluation.evaluate(
         kind, [models.Downscaling(stored)], tested, facts["target"], facts["noise_floor"], table, EVALUATE
     )
-    maps.write(data / "evaluation" / kind / "maps.safetensors", found.maps)
-    daily.write(data / "evaluation" / kind / "daily.parquet", {kind: found.daily})
-    headline, details = split_figures(found.metrics, DOWNSCALING)
-    write_text(data / "evaluation" / kind / DETAILS, details)
-    write_json(data / "metrics" / "downscaling" / f"{kind}.json", headline)
+    files = rooted(FILES, data.parents[1])
+    maps.write(files.folder_of(kind) / "maps.safetensors", found.maps)
+    daily.write(files.folder_of(kind) / "daily.parquet", {kind: found.daily})
+    files.write(kind, found.metrics)
     return found.metrics
 
 
 def _daily(data: Path, kind: str) -> Mapping[str, daily.Daily]:
-    return daily.read(data / "evaluation" / kind / "daily.parquet")[kind]
+    return daily.read(rooted(FILES, data.parents[1]).folder_of(kind) / "daily.parquet")[kind]

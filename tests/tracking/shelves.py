@@ -14,10 +14,11 @@ from mlflow import MlflowClient
 
 from convoy.classifiers.evaluation import io as predictions
 from convoy.classifiers.evaluation.io import Predictions
+from convoy.classifiers.evaluation.outputs_io import HEADLINE
 from convoy.core import artifact as models
 from convoy.core import statistics
-from convoy.core.files import MANIFEST, sha256, write_json, write_text
-from convoy.metrics_io import CLASSIFIER, DETAILS, METRICS, read_metrics, split_figures
+from convoy.core.figures_io import DETAILS, METRICS, headline_of
+from convoy.core.files import MANIFEST, sha256, write_json
 from convoy.streamrec.classification.task import TASK as CLASSIFICATION
 from convoy.tasks import RegisteredTask
 from convoy.tracking import store
@@ -90,9 +91,8 @@ def add(
     models.write(model_folder, stored.config, stored.seeds, stored.tokenizer_json, curve=name)
     evaluation.mkdir(parents=True)
     predictions.write_predictions(evaluation / "predictions.parquet", found)
-    headline, details = split_figures(metrics, CLASSIFIER)
-    write_json(evaluation / METRICS, headline)
-    write_text(evaluation / DETAILS, details)
+    write_json(evaluation / METRICS, headline_of(metrics, HEADLINE))
+    write_json(evaluation / DETAILS, metrics)
     return publish(client, model_folder, evaluation, kind, data)
 
 
@@ -120,7 +120,8 @@ def publish(
     if not client.search_registered_models(f"name = '{task.registered}'"):
         client.create_registered_model(task.registered)
     measured = task.versions.read(evaluation / task.versions.file)
-    test = read_metrics(evaluation / METRICS, evaluation / DETAILS)["test"]
+    copies = {name: evaluation / name for name in (METRICS, DETAILS)}
+    test = task.outputs.figures.read_from(copies)["test"]
     tags |= {
         "convoy.test_split": task.versions.test_split(measured, data or {}),
         "convoy.data": json.dumps(data or {}),

@@ -13,13 +13,13 @@ from mlflow.exceptions import MlflowException
 
 from convoy.climate.data import io as grids
 from convoy.climate.data.domains import EPOCH, Days
+from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.climate.downscaling.fields_model import FieldsModel
 from convoy.climate.downscaling.models import specs as models
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core import artifact as folders
 from convoy.core.errors import ConvoyError
 from convoy.core.files import MANIFEST, sha256
-from convoy.metrics_io import DETAILS, read_metrics
 from convoy.projects import TASKS
 from convoy.tracking import store
 from convoy.tracking.dashboard import server
@@ -56,10 +56,7 @@ def runs(client, name=EXPERIMENT):
 
 
 def metrics(kind):
-    return read_metrics(
-        climates.DATA / "metrics" / "downscaling" / f"{kind}.json",
-        climates.DATA / "evaluation" / kind / DETAILS,
-    )
+    return FILES.read(kind)
 
 
 def test_networks_and_baselines_are_runs_and_networks_alone_are_versions(published, project):
@@ -374,7 +371,7 @@ def test_lineages_of_climate_s_outputs(published, project):
     version = published.get_model_version_by_alias(MODEL, "challenger")
     kind = version.tags["convoy.model"]
     for what in (
-        f"data/climate/models/{kind}", f"data/climate/evaluation/{kind}/daily.parquet",
+        f"data/climate/models/{kind}", f"{FILES.folder_of(kind)}/daily.parquet",
         f"models:/{MODEL}@challenger", f"runs:/{version.run_id}",
     ):  # fmt: skip
         lines: list[str] = []

@@ -65,7 +65,7 @@ def test_models_are_runs_and_the_network_is_a_served_version(published):
 def test_a_served_model_has_the_predictions_of_the_evaluate_stage(outputs):
     """So that a champion is measured on the candidate's test images."""
     images = read(outputs / DATA / "images")
-    predictions = read_predictions(outputs / DATA / "predictions" / f"{NETWORK}.parquet")
+    predictions = read_predictions(outputs / DATA / "evaluation/networks" / NETWORK / "predictions.parquet")
     served = TASK.serving.serve(artifact.read(outputs / DATA / "models" / NETWORK))
     assert remeasure(images, predictions, served).predicted[0].equals(predictions.predicted[0])
 
@@ -74,4 +74,5 @@ def test_the_report_is_one_page_with_overlays(outputs):
     page = (outputs / DATA / "report.html").read_text()
     assert "Where SimpleCNN looks" in page
     assert "Grad-CAM of SimpleCNN points into the event" in page
-    assert (outputs / DATA / "plots" / NETWORK / "overlays.png").is_file()
+    of_network = outputs / DATA / "evaluation/networks" / NETWORK / "plots/overlays.png"
+    assert (outputs / DATA / "plots/comparison/overlays.png").read_bytes() == of_network.read_bytes()

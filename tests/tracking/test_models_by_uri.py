@@ -9,8 +9,8 @@ import pytest
 from convoy.climate.downscaling.evaluation import daily_io as daily
 from convoy.climate.downscaling.task import TASK as DOWNSCALING
 from convoy.core import artifact as folders
+from convoy.core.figures_io import DETAILS
 from convoy.core.files import write_json
-from convoy.metrics_io import DETAILS
 from tests.cli.test_app import invoke, refused
 from tests.support import downscaled, gridfiles
 from tests.tracking import shelves
@@ -42,7 +42,7 @@ def version(client, add, repository, network, home):
     squared = daily.Daily(np.full(3, "home"), np.arange(3), np.ones(3))
     daily.write(repository / "evaluation" / "daily.parquet", {"residual": {"test": squared}})
     write_json(repository / "evaluation" / "metrics.json", {"test": {"rmse": 1.0}})
-    write_json(repository / "evaluation" / DETAILS, {"test": {"mae": 0.8}})
+    write_json(repository / "evaluation" / DETAILS, {"test": {"rmse": 1.0, "mae": 0.8}})
     rows = {name: [day.ravel() for day in field[:2]] for name, field in days.inputs.items()}
     example = pd.DataFrame({"date": days.days.labels[:2], **rows})
     shelves.publish(

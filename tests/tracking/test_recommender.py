@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from convoy.core.figures_io import METRICS
 from convoy.core.files import write_json, write_text
-from convoy.metrics_io import METRICS
 from convoy.projects import REGISTERED, TASKS
 from convoy.report.io import write_plots
 from convoy.streamrec.recommender import comparison, findings, impressions, report

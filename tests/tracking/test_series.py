@@ -72,7 +72,7 @@ def test_models_are_runs_and_the_network_is_a_served_version(published):
 def test_a_served_model_has_the_predictions_of_the_evaluate_stage(outputs):
     """So that a champion is measured on the candidate's test sites."""
     held = io.read(outputs / DATA / "site_years")
-    predictions = read_predictions(outputs / DATA / "predictions" / f"{NETWORK}.parquet")
+    predictions = read_predictions(outputs / DATA / "evaluation/networks" / NETWORK / "predictions.parquet")
     served = TASK.serving.serve(artifact.read(outputs / DATA / "models" / NETWORK))
     assert served.fault() is None
     again = remeasure(held, predictions, served)

@@ -8,7 +8,6 @@ from typing import Any
 
 from convoy.core import artifact
 from convoy.core.files import MANIFEST, read_json, sha256
-from convoy.metrics_io import DETAILS, METRICS, read_metrics
 from convoy.tasks import Evaluated, RegisteredTask, TaskSpec
 from convoy.tracking import dvclock
 from convoy.tracking.dvclock import Entry
@@ -48,13 +47,14 @@ class Trained:
     def evaluation(self) -> dict[str, Path]:
         """Name in the run's folder `evaluation` -> file that the evaluate stage wrote."""
         outputs = self.task.outputs
-        return {name: outputs.of(pattern, self.model) for name, pattern in outputs.evaluation.items()}
+        found = outputs.figures.of(self.model)
+        return found | {name: outputs.figures.folder_of(self.model) / name for name in outputs.evaluation}
 
     @property
     def plots(self) -> Path | None:
         """The folder of the model's plots."""
         outputs = self.task.outputs
-        return None if outputs.plots is None else outputs.of(outputs.plots, self.model)
+        return None if outputs.plots is None else outputs.figures.folder_of(self.model) / outputs.plots
 
     @property
     def content(self) -> str:
@@ -69,9 +69,7 @@ class Trained:
     @cached_property
     def evaluated(self) -> Evaluated:
         """The model with its metrics and the comparison in the workspace."""
-        files = self.evaluation
-        metrics = read_metrics(files[METRICS], files.get(DETAILS))
-        return Evaluated(self.model, metrics, comparison(self.task))
+        return Evaluated(self.model, self.task.outputs.figures.read(self.model), comparison(self.task))
 
     @cached_property
     def figures(self) -> dict[str, float]:
@@ -99,7 +97,7 @@ def trained(task: TaskSpec, lock: Lock) -> list[Trained]:
     selected = None if None in lists or not lists else [model for models in lists for model in models or ()]
     found = []
     for path, model, train in _folders(task, makers):
-        metrics = outputs.of(outputs.evaluation[METRICS], model).as_posix()
+        metrics = outputs.figures.metrics_of(model).as_posix()
         evaluate = train if metrics.startswith(f"{path}/") else makers.get(metrics)
         if evaluate is None or not _has_figures(Path(metrics)):
             continue

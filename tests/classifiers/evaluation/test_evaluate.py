@@ -16,7 +16,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.core.statistics import wilson
 from convoy.streamrec.catalogue.io import TRUTH
-from convoy.streamrec.classification.cases import bayes_accuracies, cases_of_test_split
+from convoy.streamrec.classification.evaluation.cases import bayes_accuracies, cases_of_test_split
 from tests.support import scored
 
 REAL = TRUTH.empty_table()

@@ -11,6 +11,8 @@ from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_file
 from convoy.core.printable import reason
 
+PREDICTIONS = "predictions.parquet"
+"""Name in a model's folder of `FigureFiles`."""
 _PREFIX = "predicted_"
 
 

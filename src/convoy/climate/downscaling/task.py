@@ -13,13 +13,13 @@ from convoy.climate.downscaling.comparison.names import NOT_APPLICABLE, NOT_MEAS
 from convoy.climate.downscaling.evaluation import daily_io
 from convoy.climate.downscaling.evaluation.daily_io import Daily
 from convoy.climate.downscaling.evaluation.evaluate import TODAY
+from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.climate.downscaling.fields_model import DATE
 from convoy.climate.downscaling.models.specs import MODELS
 from convoy.climate.downscaling.models.stored import TASK as EXPERIMENT
 from convoy.climate.downscaling.promotion import GRIDS, Grids, signed
 from convoy.core.errors import ConvoyError
 from convoy.core.models import names_of
-from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import Measure, percent
 from convoy.tasks import (
     Charts,
@@ -215,11 +215,8 @@ TASK = RegisteredTask(
     outputs=Outputs(
         root=Path("data/climate"),
         folder="models/{model}",
-        evaluation={
-            "daily.parquet": "evaluation/{model}/daily.parquet",
-            METRICS: "metrics/downscaling/{model}.json", DETAILS: f"evaluation/{{model}}/{DETAILS}",
-            "maps.safetensors": "evaluation/{model}/maps.safetensors",
-        },
+        figures=FILES,
+        evaluation=("daily.parquet", "maps.safetensors"),
         plots=None,
         datasets=(GRIDS,),
         dataset=GRIDS,

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convoy.classifiers.comparison.findings import findings, headline
+from convoy.classifiers.evaluation.io import PREDICTIONS
+from convoy.classifiers.evaluation.outputs_io import PLOTS
 from convoy.classifiers.task import RANKING, interval, sentences, versions
 from convoy.climate.events import serving
 from convoy.climate.events.data.io import TEST, read
+from convoy.climate.events.evaluation.files import FILES
 from convoy.climate.events.models.specs import MODELS
 from convoy.climate.events.promotion import remeasure
 from convoy.climate.events.subject import SUBJECT
 from convoy.climate.events.tables import table_of
 from convoy.core.models import Role, names_of
-from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import percent
 from convoy.tasks import Charts, Evaluated, Outputs, Pages, RegisteredTask, Serving
 
@@ -132,12 +134,9 @@ TASK = RegisteredTask(
     outputs=Outputs(
         root=Path("data/climate"),
         folder="events/models/{model}",
-        evaluation={
-            "predictions.parquet": "events/predictions/{model}.parquet",
-            METRICS: "metrics/events/{model}.json",
-            DETAILS: f"events/plots/{{model}}/{DETAILS}",
-        },
-        plots="events/plots/{model}",
+        figures=FILES,
+        evaluation=(PREDICTIONS,),
+        plots=PLOTS,
         datasets=("events/images",),
         dataset="events/images",
         compare_stage="climate-events-compare",

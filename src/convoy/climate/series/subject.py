@@ -1,7 +1,7 @@
 """Sentences of the report on regimes of sites."""
 
 from convoy.classifiers.comparison.subject import Comparison, Subject
-from convoy.climate.series.cases import BAYES
+from convoy.climate.series.evaluation.cases import BAYES
 from convoy.climate.series.models.specs import MODELS
 from convoy.report.numbers import percent
 

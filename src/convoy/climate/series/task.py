@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.classifiers.comparison.findings import findings, headline
+from convoy.classifiers.evaluation.io import PREDICTIONS
+from convoy.classifiers.evaluation.outputs_io import PLOTS
 from convoy.classifiers.task import COLUMNS, RANKING, interval, sentences, versions
 from convoy.climate.series import serving
-from convoy.climate.series.cases import BAYES, sites_of
 from convoy.climate.series.data.io import read
 from convoy.climate.series.data.site_years import TEST
+from convoy.climate.series.evaluation.cases import BAYES, sites_of
+from convoy.climate.series.evaluation.files import FILES
 from convoy.climate.series.models.specs import MODELS
 from convoy.climate.series.models.stored import TASK as EXPERIMENT
 from convoy.climate.series.promotion import remeasure, table_of
 from convoy.climate.series.subject import SUBJECT
 from convoy.core.models import names_of
-from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import percent
 from convoy.tasks import Charts, Evaluated, Outputs, Pages, RegisteredTask, Serving
 
@@ -110,11 +112,9 @@ TASK = RegisteredTask(
     outputs=Outputs(
         root=Path("data/climate"),
         folder="series/models/{model}",
-        evaluation={
-            "predictions.parquet": "series/predictions/{model}.parquet",
-            METRICS: "metrics/series/{model}.json", DETAILS: f"series/plots/{{model}}/{DETAILS}",
-        },
-        plots="series/plots/{model}",
+        figures=FILES,
+        evaluation=(PREDICTIONS,),
+        plots=PLOTS,
         datasets=(SITE_YEARS, "series/truth.parquet"),
         dataset=SITE_YEARS,
         compare_stage="climate-series-compare",

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.classifiers.comparison.findings import findings, headline
+from convoy.classifiers.evaluation.io import PREDICTIONS
+from convoy.classifiers.evaluation.outputs_io import PLOTS
 from convoy.classifiers.task import COLUMNS, RANKING, interval, sentences, versions
 from convoy.core.models import Role, names_of
-from convoy.metrics_io import DETAILS, METRICS
 from convoy.report.numbers import percent
 from convoy.streamrec.catalogue.io import read
 from convoy.streamrec.classification import serving
+from convoy.streamrec.classification.evaluation.files import FILES
 from convoy.streamrec.classification.models.specs import MODELS
 from convoy.streamrec.classification.promotion import remeasure
 from convoy.streamrec.classification.subject import SUBJECT
@@ -121,12 +123,9 @@ TASK = RegisteredTask(
     outputs=Outputs(
         root=Path("data/streamrec"),
         folder="models/{model}",
-        evaluation={
-            "predictions.parquet": "predictions/{model}.parquet",
-            METRICS: "metrics/{model}.json",
-            DETAILS: f"plots/{{model}}/{DETAILS}",
-        },
-        plots="plots/{model}",
+        figures=FILES,
+        evaluation=(PREDICTIONS,),
+        plots=PLOTS,
         datasets=("catalogue.parquet", "truth.parquet", "corpus"),
         dataset="corpus",
         compare_stage="streamrec-compare",

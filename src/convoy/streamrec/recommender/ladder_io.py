@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from convoy.core.artifact import CONFIG
+from convoy.core.figures_io import METRICS
 from convoy.core.files import atomic_directory, write_json, write_manifest, write_text
-from convoy.metrics_io import METRICS
 from convoy.streamrec.recommender.ladder import Rung
 from convoy.streamrec.recommender.params import ClickParams
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convoy.metrics_io import METRICS
+from convoy.core.figures_io import METRICS, FigureFiles
 from convoy.streamrec.recommender.evaluation.retrieval import GROUPS
 from convoy.streamrec.recommender.models.specs import MODELS
 from convoy.streamrec.recommender.params import SYNTHETIC
@@ -91,7 +91,8 @@ TASK = TaskSpec(
     outputs=Outputs(
         root=Path("data/streamrec"),
         folder="ladder/{model}",
-        evaluation={METRICS: f"ladder/{{model}}/{METRICS}"},
+        figures=FigureFiles(f"data/streamrec/ladder/{{model}}/{METRICS}", None, MODELS),
+        evaluation=(),
         plots=None,
         datasets=("interactions",),
         dataset="interactions",

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convoy.core.errors import ConvoyError
+from convoy.core.figures_io import DETAILS, METRICS
 from convoy.core.printable import reason
-from convoy.metrics_io import DETAILS, METRICS, read_metrics
 from convoy.tasks import PromotionParams, RegisteredTask
 from convoy.tracking import dvclock
 from convoy.tracking.outputs import EVALUATION
@@ -34,7 +34,7 @@ def collect(client: "MlflowClient", task: RegisteredTask, version: "ModelVersion
     """The evidence on a version; ConvoyError where its run lacks it."""
     with scratch_folder("evidence") as scratch:
         folder = _download(client, version, scratch)
-        metrics = read_metrics(folder / METRICS, folder / DETAILS)
+        metrics = task.outputs.figures.read_from({name: folder / name for name in (METRICS, DETAILS)})
         return Evidence(metrics, task.versions.read(folder / task.versions.file))
 
 

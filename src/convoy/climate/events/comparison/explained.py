@@ -7,10 +7,12 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 
 from convoy.climate.events.data.io import Facts
+from convoy.climate.events.evaluation.overlays import OVERLAYS
 from convoy.climate.events.evaluation.overlays import picture as overlay_picture
 from convoy.climate.events.models.specs import MODELS
 from convoy.report.numbers import fixed, percent, points
 from convoy.report.page import Section, Table, picture
+from convoy.report.themes import LIGHT
 
 Metrics: TypeAlias = Mapping[str, Mapping[str, Any]]
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
@@ -51,6 +53,12 @@ def sentences(metrics: Metrics) -> list[str]:
         found.append(_on_gradcam(MODELS[model].label, gradcam))
     marked = _confounded(metrics)
     return [*found, _on_confounder(metrics, *marked)] if marked else found
+
+
+def overlays(examples: Mapping[str, Arrays | None], facts: Facts) -> dict[str, bytes]:
+    """A picture by its file name: the overlays of the first network that has examples; else none."""
+    first = next((own for own in examples.values() if own is not None), None)
+    return {} if first is None else {OVERLAYS: overlay_picture(first, facts, LIGHT)}
 
 
 def sections(metrics: Metrics, examples: Mapping[str, Arrays | None], facts: Facts) -> list[Section]:

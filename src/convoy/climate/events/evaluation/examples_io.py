@@ -13,6 +13,8 @@ from convoy.core.errors import ConvoyError
 from convoy.core.files import atomic_directory, check_manifest, write_manifest
 from convoy.core.printable import reason
 
+EXAMPLES = "examples"
+"""Name in a model's folder of evaluation."""
 NAMES = ("values", "importance", "masks", "labels", "predicted")
 _FILE = "examples.safetensors"
 

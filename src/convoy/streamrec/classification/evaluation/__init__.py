@@ -1,0 +1,1 @@
+"""Evaluation of one model on the test items."""
