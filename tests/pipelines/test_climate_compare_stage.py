@@ -87,5 +87,5 @@ def test_a_baseline_that_was_not_chosen_wins_first(measured, monkeypatch, capsys
 def test_a_model_that_was_not_measured_is_named(measured, monkeypatch):
     monkeypatch.chdir(measured)
     (measured / "params.yaml").write_text("climate: {evaluate: {}, baselines: [bicubic], networks: [unet]}")
-    with pytest.raises(ConvoyError, match=r"downscaling/unet\.json: no such file; run `dvc repro`"):
+    with pytest.raises(ConvoyError, match=r"networks/unet/details\.json: no such file; run `dvc repro`"):
         runpy.run_path(str(STAGE))["main"]()
