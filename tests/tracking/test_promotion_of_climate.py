@@ -188,7 +188,7 @@ def test_other_test_days_need_the_grids_in_the_workspace(client, repository, add
     add(errors(1.0))
     promote(DOWNSCALING)
     made = climate / climates.DATA
-    own = daily.read(made / "evaluation/residual/daily.parquet")["residual"]["test"]
+    own = daily.read(made / "evaluation/networks/residual/daily.parquet")["residual"]["test"]
     better = Daily(own.domain, own.ordinal, own.squared_error * 0.81)
     add(better, data={"grids": "0" * 32})
     with pytest.raises(
