@@ -38,9 +38,9 @@ def main() -> None:
 
     comparison = compare(metrics, errors, facts, params, copies)
     words = [headline(comparison), *findings(comparison), *other_figures(comparison), *limits(comparison)]
-    html = page(comparison, metrics, arrays, errors, dates, learned)
-    drawn = comparison_pictures(comparison, metrics, arrays, errors, dates)
-    pictures = {f"{name}.png": draw(LIGHT) for name, draw in drawn.items()}
+    drawings = comparison_pictures(comparison, metrics, arrays, errors, dates)
+    html = page(comparison, metrics, arrays, drawings, dates, learned)
+    pictures = {f"{name}.png": draw(LIGHT) for name, draw in drawings.items()}
     write_plots(DATA / "plots/comparison", {"table.csv": csv_text(*table(comparison)), **pictures})
     write_json(DATA / "metrics/comparison.json", {**comparison, "words": words})
     write_text(DATA / "report.html", html)

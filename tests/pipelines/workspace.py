@@ -47,22 +47,36 @@ SMALL: dict[str, Any] = {
 
 
 def make(folder: Path, changes: dict[str, Any] | None = None) -> Path:
-    """A git repository at `folder` with one commit, its .venv a link to the checkout's."""
+    """A git repository at `folder` with one commit, its .venv a link to the checkout's.
+
+    Without dvc.lock, which is of other params: DVC would rewrite its thousands of lines at each stage.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() and name != "dvc.lock":
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
     (folder / ".venv").symlink_to(ROOT / ".venv")
+    _share_compiled_kernels(folder)
     edit(folder, {**SMALL, **(changes or {})})
     identity = ["-c", "user.name=convoy", "-c", "user.email=convoy@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "small"]):
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    # Of the checkout's .gitignore, `__pycache__/` is of folders alone.
+    (folder / ".git/info/exclude").write_text("__pycache__\n")
+    for command in (["add", "-A"], [*identity, "commit", "-qm", "small"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
+
+
+def _share_compiled_kernels(folder: Path) -> None:
+    """Let stages use what numba compiled for the checkout, or compile it there, for all that come after."""
+    compiled = "src/convoy/nn/kernels/__pycache__"
+    (ROOT / compiled).mkdir(exist_ok=True)
+    (folder / compiled).symlink_to(ROOT / compiled)
 
 
 def merged(old: Any, new: Any) -> Any:

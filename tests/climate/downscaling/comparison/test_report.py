@@ -9,12 +9,14 @@ from convoy.climate.data.domains import Days
 from convoy.climate.downscaling.comparison import names, pictures
 from convoy.climate.downscaling.comparison.compare import compare
 from convoy.climate.downscaling.comparison.findings import findings, headline, limits
-from convoy.climate.downscaling.comparison.report import _method, _subject, page
+from convoy.climate.downscaling.comparison.report import _method, _subject, comparison_pictures, page
 from convoy.climate.downscaling.evaluation.daily_io import Daily
 from convoy.climate.downscaling.evaluation.evaluate import evaluate
+from convoy.report.style import figure, png
 from tests.support import rated
 from tests.support.rated import FACTS, PARAMS, Rated, always, at_home, in_turns
 
+POINT = png(figure(0.1, 0.1))
 HOSTILE = "<script>alert(1)</script>"
 CURVE = {
     "epoch": ["1", "2"], "train_loss": ["2", "1"], "validation_loss": ["2.1", "1.5"],
@@ -37,12 +39,24 @@ def arguments(parts, noise_floor=0.2, chosen=None, curves=None, facts=FACTS, err
     return comparison, found.metrics, found.maps, found.daily, dates, curves or {}
 
 
+def written(comparison, metrics, maps, daily, dates, curves):
+    """The page with its pictures."""
+    drawings = comparison_pictures(comparison, metrics, maps, daily, dates)
+    return page(comparison, metrics, maps, drawings, dates, curves)
+
+
+def without_pictures(comparison, metrics, maps, daily, dates, curves):
+    """The page for tests of its words: in place of each picture, which takes a second, one of a point."""
+    drawings = dict.fromkeys(comparison_pictures(comparison, metrics, maps, daily, dates), lambda _: POINT)
+    return page(comparison, metrics, maps, drawings, dates, curves)
+
+
 @pytest.fixture(scope="module")
 def whole(parts):
     """What the page was made of, and the page."""
     facts = FACTS | {"source": HOSTILE}
     given = arguments(parts, curves={"residual": CURVE, "srcnn": CURVE}, facts=facts)
-    return given, page(*given)
+    return given, written(*given)
 
 
 def words(html):
@@ -94,7 +108,7 @@ def test_why_there_is_no_figure_is_told_apart(parts):
     """Ridge is bound to its terrain; quantile mapping, the best of the warmer climate, was not chosen."""
     best_there = lambda domain: 0.1 if domain.name == "warmer_4k" else 0.8  # noqa: E731
     errors = {**ERRORS, "lapse_daily": best_there}
-    html = page(*arguments(parts, chosen=["ridge", "bicubic", "residual"], errors=errors))
+    html = without_pictures(*arguments(parts, chosen=["ridge", "bicubic", "residual"], errors=errors))
     ridge, other = (cells_of(html, label)[0] for label in ("Ridge", "Bicubic + daily lapse"))
     assert [cell.split("\n")[0] for cell in ridge] == ["0.500", "not applicable", "0.500", "0.500"]
     # On unseen terrain it is the best as well, of those that can go there.
@@ -102,7 +116,7 @@ def test_why_there_is_no_figure_is_told_apart(parts):
     assert names.STATES in words(html)
     # No model has a standard deviation, and ten days have no power spectrum of a year's extremes.
     few = {"test": [parts["test"][0].at(range(10))]}
-    html = page(*arguments(few, noise_floor=None, chosen=["residual", "bicubic"]))
+    html = without_pictures(*arguments(few, noise_floor=None, chosen=["residual", "bicubic"]))
     assert names.STATES not in words(html)
     assert "–" not in [cell for label in ("Bicubic", "Residual network") for cell in cells_of(html, label)[0]]
 
@@ -110,7 +124,7 @@ def test_why_there_is_no_figure_is_told_apart(parts):
 def test_the_page_names_inputs_that_were_interpolated(parts):
     grid = "5 x 7 cells at lat 40 to 45, lon 0 to 7"
     facts = FACTS | {"coarse_grid": "tasmax", "interpolated": {"psl": grid}}
-    html = page(*arguments({"test": parts["test"]}, facts=facts))
+    html = without_pictures(*arguments({"test": parts["test"]}, facts=facts))
     assert f"Interpolated bilinearly to the coarse grid of tasmax: psl (from {grid})." in words(html)
 
 
@@ -155,7 +169,7 @@ def test_the_best_that_were_chosen_are_drawn(parts, chosen, drawn):
 
 
 def test_baselines_alone_on_synthetic_grids(parts):
-    html = page(*arguments(parts, chosen=["bicubic"]))
+    html = written(*arguments(parts, chosen=["bicubic"]))
     assert html.count("<img") == 5
     assert (
         "The best baseline, ridge regression by pixel, is not shown: it is not among climate.baselines"
@@ -166,7 +180,7 @@ def test_baselines_alone_on_synthetic_grids(parts):
 
 def test_a_network_alone_on_ten_real_days(parts):
     few = {"test": [parts["test"][0].at(range(10))]}
-    html = page(*arguments(few, noise_floor=None, chosen=["residual"]))
+    html = written(*arguments(few, noise_floor=None, chosen=["residual"]))
     assert html.count("<img") == 5
     assert "There is no confidence interval on the test days: the 10 days" in html
     assert "is not known: a noise floor can be computed only for" in html
@@ -186,10 +200,10 @@ def test_the_picture_of_a_day_tells_that_days_error(parts):
 def test_without_heights_the_page_says_nothing_of_sea_surface_and_coast(parts):
     (home,) = parts["test"]
 
-    def told(heights):
+    def told(heights, write=without_pictures):
         on = replace(home, static={"elevation": heights.astype(np.float32)})
         given = arguments({"test": [on]}, noise_floor=None)
-        return words(page(*given)), given[1]["residual"]["test"]["by_elevation"]
+        return words(write(*given)), given[1]["residual"]["test"]["by_elevation"]
 
     shore = np.where(np.arange(20) < 5, 0.0, 600.0) * np.ones((16, 1))
     known = (
@@ -200,7 +214,7 @@ def test_without_heights_the_page_says_nothing_of_sea_surface_and_coast(parts):
     said, bands = told(shore)
     assert all(text in said for text in (*known, "Errors by season and elevation"))
     assert [row["from_m"] for row in bands] == [None, 500]
-    unknown, bands = told(np.zeros((16, 20)))
+    unknown, bands = told(np.zeros((16, 20)), written)
     assert bands is None
     assert not any(text in unknown for text in (*known, "and elevation"))
     assert "and the one least like its coarse field. In each row" in unknown

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from convoy.climate.data.sides import interpolated_in_words
@@ -42,25 +42,27 @@ MEASURES = {
 # Only for models that predict a standard deviation.
 OF_A_SPREAD = ("crps", "spread_skill")
 PLAIN = Measure(1e-1)
+Drawings = Mapping[str, Callable[[Theme], bytes]]
+"""Name of a picture -> function that draws it in a theme."""
 
 
 def page(
-    comparison: Comparison, metrics: Metrics, mapped: Mapping[str, Arrays], daily: DailyErrors,
+    comparison: Comparison, metrics: Metrics, mapped: Mapping[str, Arrays], drawings: Drawings,
     dates: Sequence[str], curves: Mapping[str, Columns],
 ) -> str:  # fmt: skip
-    """HTML of the whole report; metrics, maps, daily errors and learning curves are by model.
+    """HTML of the whole report; metrics, maps and learning curves are by model.
 
-    dates: YYYY-MM-DD of the days that `mapped` holds fields of.
+    drawings: those of `comparison_pictures`. dates: YYYY-MM-DD of the days that `mapped` holds fields of.
     """
     sections = [
-        _errors(comparison),
+        _errors(comparison, drawings),
         _relative(comparison),
         _words("Other measures", findings.other_figures(comparison), comparison),
         _words("Limits of this comparison", findings.limits(comparison), comparison),
-        _days(comparison, mapped, daily, dates),
-        _per_pixel(comparison, mapped),
-        _parts(comparison, metrics),
-        _spectra(comparison, mapped),
+        _days(comparison, mapped, drawings, dates),
+        _per_pixel(comparison, mapped, drawings),
+        _parts(comparison, metrics, drawings),
+        _spectra(drawings),
         _curves(comparison, curves),
         *_measures(comparison, metrics),
         _method(comparison),
@@ -88,18 +90,19 @@ def comparison_pictures(
     mapped: Mapping[str, Arrays],
     daily: DailyErrors,
     dates: Sequence[str],
-) -> dict[str, Callable[[Theme], bytes]]:
-    """Name of a picture -> function that draws it in a theme."""
-    return {
+) -> Drawings:
+    """The pictures of report and plots; each is drawn once in a theme, since maps take seconds."""
+    drawings = {
         "splits": partial(pictures.splits_picture, comparison),
         "days": partial(pictures.days_picture, comparison, mapped, daily, dates),
         "per_pixel": partial(pictures.per_pixel_picture, comparison, mapped),
         "parts": partial(pictures.parts_picture, comparison, metrics),
         "spectra": partial(pictures.spectra_picture, comparison, mapped),
     }
+    return {name: cache(draw) for name, draw in drawings.items()}
 
 
-def _errors(comparison: Comparison) -> Section:
+def _errors(comparison: Comparison, drawings: Drawings) -> Section:
     figure, splits = findings.measure(comparison), comparison["splits"]
     models = list(dict.fromkeys(model for found in splits.values() for model in found["ranking"]))
     rows = [[_named(model), *(_ends(found, model, figure) for found in splits.values())] for model in models]
@@ -116,7 +119,7 @@ def _errors(comparison: Comparison) -> Section:
         f"{MODELS[model].label} {figure(splits[TODAY]['models'][model]['rmse'])}"
         for model in splits[TODAY]["ranking"]
     )
-    shown = picture(partial(pictures.splits_picture, comparison), f"RMSE on the test days: {alt}", wide=True)
+    shown = picture(drawings["splits"], f"RMSE on the test days: {alt}", wide=True)
     lacking = any(model not in found["models"] for model in models for found in splits.values())
     return Section(
         "The error of every model on every split",
@@ -161,7 +164,7 @@ def _unbroken(sentences: Sequence[str], comparison: Comparison) -> list[str]:
 
 
 def _days(
-    comparison: Comparison, mapped: Mapping[str, Arrays], daily: DailyErrors, dates: Sequence[str]
+    comparison: Comparison, mapped: Mapping[str, Arrays], drawings: Drawings, dates: Sequence[str]
 ) -> Section:
     models = pictures.drawn(comparison, mapped)
     models_named = listed([findings.phrase(model) for model in models])
@@ -169,7 +172,7 @@ def _days(
     third = names.UNEXPLAINED if has_relief(surface.elevation) else names.UNLIKE
     text = names.DAYS.format(third=third, coast=names.COAST * has_coast(surface))
     shown = picture(
-        partial(pictures.days_picture, comparison, mapped, daily, dates),
+        drawings["days"],
         f"Maps of the truth and of {models_named}, and of their errors, on {listed(dates)}", wide=True,
     )  # fmt: skip
     best = comparison["splits"][TODAY]["best_baseline"]
@@ -177,15 +180,13 @@ def _days(
     return Section("Three days side by side", [text + missing * (best not in models)], [shown])
 
 
-def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
+def _per_pixel(comparison: Comparison, mapped: Mapping[str, Arrays], drawings: Drawings) -> Section:
     models_named = listed([findings.phrase(model) for model in pictures.drawn(comparison, mapped)])
-    shown = picture(
-        partial(pictures.per_pixel_picture, comparison, mapped), f"Maps of bias and RMSE of {models_named}"
-    )
+    shown = picture(drawings["per_pixel"], f"Maps of bias and RMSE of {models_named}")
     return Section("Errors by location", [names.PER_PIXEL], [shown])
 
 
-def _parts(comparison: Comparison, metrics: Metrics) -> Section:
+def _parts(comparison: Comparison, metrics: Metrics, drawings: Drawings) -> Section:
     figure, models = findings.measure(comparison), pictures.shown_in_parts(comparison, metrics)
     alt = []
     for model in models:
@@ -193,17 +194,15 @@ def _parts(comparison: Comparison, metrics: Metrics) -> Section:
         alt.append(
             f"{MODELS[model].label} " + ", ".join(f"{name} {figure(row['rmse'])}" for name, row in seasons)
         )
-    shown = picture(partial(pictures.parts_picture, comparison, metrics), f"RMSE by season: {'; '.join(alt)}")
+    shown = picture(drawings["parts"], f"RMSE by season: {'; '.join(alt)}")
     bands = metrics[models[0]][TODAY]["by_elevation"]
     heading = "Errors by season" + ("" if bands is None else " and elevation")
     sea = bands is not None and bands[0]["from_m"] is None
     return Section(heading, [names.PARTS.format(bands=names.BANDS if sea else "")], [shown])
 
 
-def _spectra(comparison: Comparison, mapped: Mapping[str, Arrays]) -> Section:
-    shown = picture(
-        partial(pictures.spectra_picture, comparison, mapped), "Spectra of the truth, baseline and network"
-    )
+def _spectra(drawings: Drawings) -> Section:
+    shown = picture(drawings["spectra"], "Spectra of the truth, baseline and network")
     return Section("Power spectra", [names.SPECTRA], [shown])
 
 

@@ -1,6 +1,6 @@
 """Fits and applies the networks: `SimpleCNN`, and any other of `convoy.nn.images.IMAGE_MODELS`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from convoy.climate.events.data.io import SPLITS, TRAIN, VALIDATION, Images
@@ -125,8 +126,17 @@ def standard_of(config: Config) -> ChannelStatistics:
 
 def skeleton(arguments: Mapping[str, Any]) -> nn.Module:
     """A network without memory for its weights: for the names of its layers and the shapes of its tensors."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutDraws():
         return built(arguments)
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Leaves out normal draws: without memory, they import torch's compiler first, which takes 1.6 s."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # fmt: skip
+        return args[0] if func is Tensor.normal_ else func(*args, **(kwargs or {}))
 
 
 def shapes(network: nn.Module) -> dict[str, tuple[str, tuple[int, ...]]]:
