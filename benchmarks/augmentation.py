@@ -6,16 +6,17 @@ set's statistics; both end with a validation on 128 images. The plain side appli
 to one image after the other in a DataLoader without workers. Ours augments whole batches on the device and
 has the network's tensors in channels-last order. Each side has a process of its own: plain as a script is,
 ours with the memory settings of every stage (convoy.core.threads.keep_memory); a third one, plain with these
-settings, shows their part. A row of its own measures the augmentation alone. The share of the limit is that
-of the network's own multiplications, three times those of its forward pass and one time for validation, in
-the better of a float32 and a bfloat16 product of large matrices measured here: what plain leaves of it bounds
-what any loop can gain without other arithmetic. Fewer images than CIFAR-10's 50,000, and fewer for the wide
-network, so that a CPU ends within minutes.
+settings, shows their part, a fourth, ours without the kernel `winograd`, that of the kernel. A row of its own
+measures the augmentation alone. The share of the limit is that of the network's multiplications by their
+definition, three times those of its forward pass and one time for validation, in the better of a float32 and
+a bfloat16 product of large matrices measured here; `winograd` needs a quarter of most of them. Fewer images
+than CIFAR-10's 50,000, and fewer for the wide network, so that a CPU ends within minutes.
 """
 
 import argparse
 import contextlib
 import io
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -37,6 +38,8 @@ from convoy.core.augmentation_params import Augmentation
 from convoy.core.threads import keep_memory
 from convoy.core.training_params import TrainingParams
 from convoy.nn.images import SimpleCNN, channels_last_is_safe
+from convoy.nn.kernels.switch import VARIABLE
+from convoy.nn.kernels.winograd import FastConvolutions
 from convoy.training.batches import Batch
 from convoy.training.devices import Device
 from convoy.training.image_batches import ImageBatches, channel_statistics
@@ -48,7 +51,7 @@ REQUIRED = {"cpu": 2, "cuda": 10}
 IMAGES = {"cpu": {64: 256, 16: 1024}, "cuda": {64: 50_000, 16: 50_000}}
 VALIDATION_IMAGES = 128
 BATCH = 128
-PLAIN, KEPT, OURS = "plain", "plain, memory kept", "ours"
+PLAIN, KEPT, OURS, OFF = "plain", "plain, memory kept", "ours", "ours, winograd off"
 ALLOWED = Augmentation(transforms=("crop", "flip_left_right", "rotate", "erase"))
 
 
@@ -60,11 +63,11 @@ def run(images: dict[int, int] | None, rounds: int, results: Path = RESULTS) -> 
         limits = measure_limits(device)
     rows, seconds = [], {}
     with contextlib.ExitStack() as stack:
-        processes = {name: stack.enter_context(_process(name != PLAIN)) for name in (PLAIN, KEPT, OURS)}
+        processes = {name: stack.enter_context(_process(name)) for name in (PLAIN, KEPT, OURS, OFF)}
 
         def measure(what: str, plain: Callable[..., None], ours: Callable[..., None], *sizes: int) -> None:
             sides = {
-                name: partial(_wait, process, ours if name == OURS else plain, *sizes, device)
+                name: partial(_wait, process, ours if name in (OURS, OFF) else plain, *sizes, device)
                 for name, process in processes.items()
             }
             seconds[what] = in_turn(sides, rounds, what)
@@ -90,21 +93,24 @@ def run(images: dict[int, int] | None, rounds: int, results: Path = RESULTS) -> 
 
 
 def _row(what: str, count: int, seconds: dict[str, list[float]], required: int | None) -> dict[str, Any]:
-    plain, kept, ours = (median(seconds[side]) for side in (PLAIN, KEPT, OURS))
+    plain, kept, ours, off = (median(seconds[side]) for side in (PLAIN, KEPT, OURS, OFF))
     return {
         "epoch of": what, "images": count, "plain, images/s": count / plain, "ours, images/s": count / ours,
-        "times": plain / ours, "times, memory kept": kept / ours, "required": required,
+        "times": plain / ours, "times, memory kept": kept / ours, "times, winograd off": off / ours,
+        "required": required,
     }  # fmt: skip
 
 
-def _process(kept: bool) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, get_context("spawn"), _begin, (kept,))
+def _process(side: str) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, get_context("spawn"), _begin, (side,))
 
 
-def _begin(kept: bool) -> None:
+def _begin(side: str) -> None:
     torch.set_num_threads(cores())
-    if kept:
+    if side != PLAIN:
         keep_memory()
+    if side == OFF:
+        os.environ[VARIABLE] = "winograd"
 
 
 def _wait(process: ProcessPoolExecutor, side: Callable[..., None], *arguments: Any) -> None:
@@ -142,7 +148,7 @@ def _examples(count: int, seed: int) -> ImageBatches:
 
 def _ours(width: int, count: int, _device: str) -> None:
     network, train, validation = _task(width, count)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), FastConvolutions():
         fit(network, train, validation, Classification(), _params(), 0, "simple_cnn")
 
 

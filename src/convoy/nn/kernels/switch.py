@@ -5,7 +5,7 @@ import os
 from convoy.core.errors import ConvoyError
 
 VARIABLE = "CONVOY_KERNELS_OFF"
-KERNELS = ("lookup", "token_convolution", "token_convolution_cuda", "word_scan")
+KERNELS = ("lookup", "token_convolution", "token_convolution_cuda", "winograd", "word_scan")
 
 
 def enabled(kernel: str) -> bool:

@@ -10,9 +10,7 @@ Every loop runs over texts or over distinct tokens, each with its own sums: resu
 number of threads.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ import torch
 from torch import Tensor
 
 from convoy.nn.kernels import token_convolution_loops as loops
+from convoy.nn.kernels.threads import in_threads
 
 
 class WindowMaxima(torch.autograd.Function):
@@ -191,7 +190,7 @@ class Texts:
         best, sums, squares = (np.empty((texts, width), dtype=np.float32) for _ in range(3))
         place = np.empty((texts, width), dtype=np.int32)
         windows = np.empty((int(self.starts[-1]) if keep else 0, width), dtype=looked_up.dtype)
-        _in_threads(
+        in_threads(
             lambda low, high: loops.maxima(
                 looked_up, self.ids, self.starts, self.lengths, self.kernels, low, high, best, place, sums,
                 squares, windows,
@@ -205,7 +204,7 @@ class Texts:
         slope_D: np.ndarray, grad_table: Tensor,
     ) -> None:  # fmt: skip
         """Fill the gradient of the table, (U, columns), from that of the maxima; `windows` is overwritten."""
-        _in_threads(
+        in_threads(
             lambda low, high: loops.window_gradients(
                 windows, self.starts, self.lengths, self.kernels, place_ND, grad_ND, constant_D, slope_D,
                 low, high,
@@ -213,7 +212,7 @@ class Texts:
             len(self.lengths),
         )  # fmt: skip
         gradient = _bits(grad_table)
-        _in_threads(
+        in_threads(
             lambda low, high: loops.table_gradients(
                 windows, self.occurrences, self.first, self.kernels, low, high, gradient
             ),
@@ -224,20 +223,3 @@ class Texts:
 def _bits(table: Tensor) -> np.ndarray:
     """A view of the same memory in the type that convoy.nn.kernels.token_convolution_loops reads."""
     return table.view(torch.uint16).numpy() if table.dtype == torch.bfloat16 else table.numpy()
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
-
-
-def _in_threads(work: Callable[[int, int], None], count: int) -> None:
-    """Run `work(low, high)` over ranges that cover `count`; the kernels release the interpreter's lock."""
-    threads = torch.get_num_threads()
-    step = max(16, -(-count // (8 * threads)))
-    ranges = [(low, min(low + step, count)) for low in range(0, count, step)]
-    if threads == 1 or len(ranges) < 2:
-        work(0, count)
-        return
-    for future in [_pool(threads).submit(work, low, high) for low, high in ranges]:
-        future.result()

@@ -19,6 +19,7 @@ from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
 from convoy.nn.augmentation import AveragedViews
 from convoy.nn.images import IMAGE_MODELS, channels_last_is_safe
+from convoy.nn.kernels.winograd import FastConvolutions
 from convoy.training.calibration import temperature
 from convoy.training.checkpoints import Checkpoint
 from convoy.training.image_batches import ChannelStatistics, ImageBatches, channel_statistics
@@ -59,11 +60,13 @@ def train(
         network = built({"name": network_name, **arguments})
     examples, validation = (_batches(images, split, standard, network) for split in (TRAIN, VALIDATION))
     layer = finest_layer(network, (len(facts.channels), *facts.edges))
-    fitted = fit(
-        network, replace(examples, allowed=params.augmentation), validation,
-        Classification(params.training.label_smoothing), params.training, seed, name, checkpoint, on_epoch,
-    )  # fmt: skip
-    outputs = predict(network, validation, params.training)
+    with FastConvolutions():
+        fitted = fit(
+            network, replace(examples, allowed=params.augmentation), validation,
+            Classification(params.training.label_smoothing), params.training, seed, name, checkpoint,
+            on_epoch,
+        )  # fmt: skip
+        outputs = predict(network, validation, params.training)
     assert validation.labels is not None
     config = {
         "network": {"name": network_name, **arguments},
@@ -92,7 +95,8 @@ def probabilities(
     )  # fmt: skip
     if views:
         network = AveragedViews(network, Augmentation(transforms=views))
-    return predict(network, examples, training).double().softmax(1).numpy()
+    with FastConvolutions():
+        return predict(network, examples, training).double().softmax(1).numpy()
 
 
 class _Calibrated(nn.Module):

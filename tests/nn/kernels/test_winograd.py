@@ -1,0 +1,191 @@
+"""Winograd's 3 x 3 convolutions against torch's own, in float64 and in float32."""
+
+import contextlib
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convoy.nn.blocks import ResidualBlock
+from convoy.nn.kernels import winograd
+from convoy.nn.kernels.winograd import FastConvolutions, convolution
+
+OWN, TORCHS = "_ConvolutionBackward", "ConvolutionBackward0"
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def values_and_gradients(
+    function: Callable[[Tensor, Tensor], Tensor], images: Tensor, weight: Tensor, gradient: Tensor
+) -> list[Tensor]:
+    images, weight = images.detach().requires_grad_(), weight.detach().requires_grad_()
+    output = function(images, weight)
+    return [output.detach(), *torch.autograd.grad(output, (images, weight), gradient)]
+
+
+def plain(images: Tensor, weight: Tensor) -> Tensor:
+    return F.conv2d(images, weight, padding=1)
+
+
+def error(found: Tensor, exact: Tensor) -> float:
+    return float((found.double() - exact).abs().max() / exact.abs().max())
+
+
+# Edges that are whole tiles and not, smaller than a tile, one pixel; channels that are not whole vectors.
+SHAPES = [
+    (3, 5, 7, 8, 12), (2, 64, 65, 9, 6), (5, 130, 8, 5, 3), (1, 3, 2, 1, 1), (7, 16, 4, 2, 33),
+    (40, 96, 64, 7, 7),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("images", "channels", "filters", "height", "width"), SHAPES)
+def test_values_and_gradients_are_those_of_a_convolution(
+    images: int, channels: int, filters: int, height: int, width: int
+) -> None:
+    parts = (
+        drawn(images, channels, height, width), drawn(filters, channels, 3, 3, seed=1),
+        drawn(images, filters, height, width, seed=2),
+    )  # fmt: skip
+    exact = values_and_gradients(plain, *parts)
+    for order in (torch.channels_last, torch.contiguous_format):
+        narrow = [part.float().contiguous(memory_format=order) for part in parts]
+        for found, expected in zip(values_and_gradients(convolution, *narrow), exact, strict=True):
+            assert error(found, expected) < 3e-5
+
+
+def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [part.float() for part in (drawn(11, 64, 10, 6), drawn(64, 64, 3, 3), drawn(11, 64, 10, 6))]
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads, size in ((1, 2**24), (2, 2**24), (2, 1)):
+            torch.set_num_threads(threads)
+            monkeypatch.setattr(winograd, "BLOCK_BYTES", size)
+            found.append(values_and_gradients(convolution, *parts))
+    finally:
+        torch.set_num_threads(before)
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            assert error(one, other.double()) < 1e-5
+    # Each tile is transformed by itself; only the products' sums may be ordered by their number.
+    assert torch.equal(found[0][0], found[1][0])
+
+
+def test_only_the_gradients_that_are_asked_for_are_computed() -> None:
+    images, weight = drawn(4, 8, 8, 8).float(), drawn(8, 8, 3, 3).float()
+    convolution(images, weight.requires_grad_()).sum().backward()
+    assert weight.grad is not None
+    (alone,) = torch.autograd.grad(convolution(images.requires_grad_(), weight.detach()).sum(), images)
+    (expected,) = torch.autograd.grad(plain(images, weight.detach()).sum(), images)
+    torch.testing.assert_close(alone, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("images", "weight"),
+    [
+        (torch.zeros(2, 4, 8, 8, dtype=torch.float64), torch.zeros(4, 4, 3, 3)),
+        (torch.zeros(2, 4, 8, 8), torch.zeros(4, 5, 3, 3)),
+        (torch.zeros(2, 4, 8, 8), torch.zeros(4, 4, 5, 5)),
+        (torch.zeros(4, 8, 8), torch.zeros(4, 4, 3, 3)),
+        (torch.zeros(0, 4, 8, 8), torch.zeros(4, 4, 3, 3)),
+    ],
+)
+def test_other_types_and_sizes_are_refused(images: Tensor, weight: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"^(images|weight)"):
+        convolution(images, weight)
+
+
+def layer(channels: int = 64, filters: int = 64, kernel: int = 3, **options: int) -> nn.Conv2d:
+    torch.manual_seed(3)
+    return nn.Conv2d(channels, filters, kernel, **({"padding": 1} | options))
+
+
+def inputs(channels: int = 64, edge: int = 16, dtype: torch.dtype = torch.float32) -> Tensor:
+    return drawn(16, channels, edge, edge).to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def made_by(output: Tensor) -> list[str]:
+    """The names of the operations that made `output`, last first."""
+    names, node = [], output.grad_fn
+    while node is not None:
+        names.append(type(node).__name__)
+        node = node.next_functions[0][0] if node.next_functions else None
+    return names
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_layer_takes_them_inside_the_context_alone(bias: bool) -> None:
+    one, images = layer(bias=bias), inputs()
+    with FastConvolutions():
+        fast = one(images)
+    assert OWN in made_by(fast)
+    assert OWN not in made_by(one(images))
+    exact = copy.deepcopy(one).double()(images.double())
+    assert error(fast.detach(), exact.detach()) < 3e-5
+
+
+@pytest.mark.parametrize(
+    ("one", "images"),
+    [
+        (layer(filters=32), inputs()),
+        (layer(channels=32), inputs(32)),
+        (layer(stride=2), inputs()),
+        (layer(padding=0), inputs()),
+        (layer(dilation=2), inputs()),
+        (layer(groups=2, channels=128, filters=128), inputs(128)),
+        (layer(kernel=5), inputs()),
+        (layer(), inputs().contiguous()),
+        (layer(), inputs(edge=4)[:4]),
+        (layer(), inputs()[0]),
+        (layer().double(), inputs(dtype=torch.float64)),
+        (layer().bfloat16(), inputs(dtype=torch.bfloat16)),
+    ],
+    ids=[
+        "few filters", "few channels", "stride", "padding", "dilation", "groups", "kernel", "channels first",
+        "few tiles", "one image", "float64", "bfloat16",
+    ],
+)  # fmt: skip
+def test_other_convolutions_are_torchs_own(one: nn.Conv2d, images: Tensor) -> None:
+    with FastConvolutions():
+        output = one(images)
+    assert OWN not in made_by(output)
+    assert TORCHS in made_by(output)
+    assert torch.equal(output, one(images))
+
+
+def test_autocast_large_images_and_the_switch_turn_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, images = layer(), inputs()
+
+    def names(within: contextlib.AbstractContextManager[object]) -> list[str]:
+        with FastConvolutions(), within:
+            return made_by(one(images))
+
+    assert OWN in names(contextlib.nullcontext())
+    assert OWN not in names(torch.autocast("cpu", torch.bfloat16))
+    with monkeypatch.context() as patch:
+        patch.setattr(winograd, "LARGEST_IMAGE", 1000)
+        assert OWN not in names(contextlib.nullcontext())
+    monkeypatch.setenv("CONVOY_KERNELS_OFF", "winograd")
+    assert OWN not in names(contextlib.nullcontext())
+
+
+def test_a_block_trains_the_same() -> None:
+    torch.manual_seed(4)
+    block = ResidualBlock(64, 64)
+    images = inputs().requires_grad_()
+    gradients = []
+    for within in (contextlib.nullcontext(), FastConvolutions()):
+        block.zero_grad()
+        with within:
+            output = block(images)
+        names = made_by(output)
+        output.square().mean().backward()
+        gradients.append([weight.grad.clone() for weight in block.parameters() if weight.grad is not None])
+    assert OWN in names
+    for one, other in zip(*gradients, strict=True):
+        assert float((one - other).norm() / one.norm()) < 1e-4
