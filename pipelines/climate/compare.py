@@ -14,8 +14,8 @@ from convoy.climate.downscaling.models.specs import MODELS
 from convoy.core.files import write_json, write_text
 from convoy.core.models import models_in_use
 from convoy.core.params import load
+from convoy.core.plots_io import columns, csv_text, read_curve, write_plots
 from convoy.core.stage import run
-from convoy.report.io import columns, csv_text, read_curve, write_plots
 from convoy.report.themes import LIGHT
 
 DATA = Path("data/climate")

@@ -13,8 +13,8 @@ from convoy.climate.events.evaluation.overlays import with_overlays
 from convoy.climate.events.models.specs import MODELS, checked
 from convoy.core import artifact
 from convoy.core.params import load
+from convoy.core.plots_io import read_curve
 from convoy.core.stage import run
-from convoy.report.io import read_curve
 
 DATA = Path("data/climate/events")
 

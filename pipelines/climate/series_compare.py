@@ -14,9 +14,9 @@ from convoy.climate.series.subject import SUBJECT
 from convoy.core.files import write_json, write_text
 from convoy.core.models import models_in_use
 from convoy.core.params import load
+from convoy.core.plots_io import write_plots
 from convoy.core.printable import one_line
 from convoy.core.stage import run
-from convoy.report.io import write_plots
 from convoy.report.themes import LIGHT
 
 DATA = Path("data/climate/series")

@@ -14,8 +14,8 @@ from convoy.climate.series.models.specs import MODELS, probabilities
 from convoy.climate.series.models.stored import check_model
 from convoy.core import artifact
 from convoy.core.params import load
+from convoy.core.plots_io import read_curve
 from convoy.core.stage import run
-from convoy.report.io import read_curve
 
 DATA = Path("data/climate/series")
 

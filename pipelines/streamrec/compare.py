@@ -10,9 +10,9 @@ from convoy.classifiers.evaluation.outputs_io import read_evaluations
 from convoy.core.files import write_json, write_text
 from convoy.core.models import models_in_use
 from convoy.core.params import load
+from convoy.core.plots_io import write_plots
 from convoy.core.printable import one_line
 from convoy.core.stage import run
-from convoy.report.io import write_plots
 from convoy.report.themes import LIGHT
 from convoy.streamrec.classification.evaluation.files import FILES
 from convoy.streamrec.classification.models.specs import MODELS

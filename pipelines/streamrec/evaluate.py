@@ -8,8 +8,8 @@ from convoy.classifiers.evaluation.plots import pictures
 from convoy.classifiers.evaluation.tables import tables
 from convoy.core import artifact
 from convoy.core.params import load
+from convoy.core.plots_io import read_curve
 from convoy.core.stage import run
-from convoy.report.io import read_curve
 from convoy.streamrec.catalogue.io import read_truth
 from convoy.streamrec.classification.corpus.data import TEST, read
 from convoy.streamrec.classification.evaluation.cases import (

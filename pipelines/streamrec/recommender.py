@@ -5,10 +5,10 @@ from pathlib import Path
 from convoy.classifiers.evaluation.io import PREDICTIONS, read_predictions
 from convoy.core.files import read_json, write_json, write_text
 from convoy.core.params import load, load_names
+from convoy.core.plots_io import write_plots
 from convoy.core.stage import run
 from convoy.core.statistics import rounded
 from convoy.embeddings import io as embeddings
-from convoy.report.io import write_plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.recommender import comparison, findings, impressions, ladder, report
 from convoy.streamrec.recommender.data import io as data

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from convoy.core import params
+from convoy.core.plots_io import csv_text, write_plots
 from convoy.core.stage import run
-from convoy.report.io import csv_text, write_plots
 from convoy.report.sweep import Series, sweep_picture
 from convoy.report.themes import LIGHT
 from convoy.streamrec.classification import sweep

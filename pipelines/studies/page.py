@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from convoy.core.files import write_text
+from convoy.core.plots_io import read_plots
 from convoy.core.stage import run
-from convoy.report.io import read_plots
 from convoy.report.page import render
 from convoy.studies.findings import SECTIONS
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from convoy.core import params
+from convoy.core.plots_io import write_plots
 from convoy.core.stage import run
-from convoy.report.io import write_plots
 from convoy.studies.separable import KINDS, SeparableParams, train_one
 from convoy.studies.tables import separable_files
 

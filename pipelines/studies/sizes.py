@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from convoy.core.plots_io import write_plots
 from convoy.core.stage import run
-from convoy.report.io import write_plots
 from convoy.studies.sizes import sizes
 from convoy.studies.tables import size_files
 

@@ -10,9 +10,9 @@ from convoy.climate.downscaling.evaluation import daily_io as daily
 from convoy.climate.downscaling.evaluation import maps_io as maps
 from convoy.climate.downscaling.evaluation.files import FILES
 from convoy.core import artifact as folders
+from convoy.core import plots_io as plots
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json, sha256
-from convoy.report import io as plots
 from tests.conftest import ROOT
 from tests.support import rated
 from tests.support.rated import Rated, always, at_home

@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from convoy.core import artifact as models
+from convoy.core import plots_io as plots
 from convoy.core.errors import ConvoyError
 from convoy.core.files import read_json, sha256
 from convoy.core.models import names_of
-from convoy.report import io as plots
 from convoy.streamrec.catalogue import io as catalogues
 from convoy.streamrec.catalogue.build import build
 from convoy.streamrec.catalogue.params import CatalogueParams

@@ -7,7 +7,7 @@ import sys
 import yaml
 
 from convoy.core import files
-from convoy.report import io as plots
+from convoy.core import plots_io as plots
 from tests.conftest import ROOT
 
 SMALL = {"items": 1000, "phrase_fidelity": [0.0, 0.9], "word_fidelity": [0.35], "synonyms": [1]}

@@ -8,8 +8,8 @@ import yaml
 
 from convoy.core.figures_io import METRICS
 from convoy.core.files import write_json, write_text
+from convoy.core.plots_io import write_plots
 from convoy.projects import REGISTERED, TASKS
-from convoy.report.io import write_plots
 from convoy.streamrec.recommender import comparison, findings, impressions, report
 from convoy.streamrec.recommender.data import io as data
 from convoy.streamrec.recommender.ladder import climb

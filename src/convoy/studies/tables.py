@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from convoy.report.io import csv_text
+from convoy.core.plots_io import csv_text
 from convoy.report.panels import Line, Panel, bars, line_panels
 from convoy.report.themes import LIGHT
 

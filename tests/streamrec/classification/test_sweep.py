@@ -4,9 +4,9 @@ import io
 import numpy as np
 import pytest
 
+from convoy.core import plots_io as plots
 from convoy.core.errors import ConvoyError
 from convoy.core.params import parse
-from convoy.report import io as plots
 from convoy.streamrec.catalogue.synthetic.items import SyntheticParams, generate
 from convoy.streamrec.classification.corpus.data import TEST
 from convoy.streamrec.classification.sweep import NO_ORDER, ORDER, PAIRS, Cell, SweepParams, fitters, sweep

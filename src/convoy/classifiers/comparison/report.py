@@ -9,8 +9,8 @@ from convoy.classifiers.comparison.findings import findings, headline, networks_
 from convoy.classifiers.comparison.subject import Comparison, Subject
 from convoy.classifiers.evaluation.plots import calibration, confusion_picture, learning_curve
 from convoy.classifiers.evaluation.tables import CONFUSION, CURVE, RELIABILITY
+from convoy.core.plots_io import Columns
 from convoy.report import charts
-from convoy.report.io import Columns
 from convoy.report.numbers import p_value, percent, points
 from convoy.report.page import Section, Table, picture, render
 from convoy.report.themes import Theme

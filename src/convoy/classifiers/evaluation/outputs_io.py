@@ -7,7 +7,7 @@ from typing import Any
 from convoy.classifiers.evaluation.evaluate import HEADLINES
 from convoy.classifiers.evaluation.io import PREDICTIONS, Predictions, read_predictions, write_predictions
 from convoy.core.figures_io import FigureFiles
-from convoy.report.io import Columns, read_plots, write_plots
+from convoy.core.plots_io import Columns, read_plots, write_plots
 
 HEADLINE = (
     "bayes.*", "share_of_bayes.*",

@@ -7,8 +7,8 @@ import numpy as np
 
 from convoy.classifiers.evaluation.tables import CONFUSION, CURVE, RELIABILITY
 from convoy.core.models import ModelSpec
+from convoy.core.plots_io import Columns, columns
 from convoy.report import charts
-from convoy.report.io import Columns, columns
 from convoy.report.themes import LIGHT, Theme
 
 Spec: TypeAlias = ModelSpec[Any, Any]

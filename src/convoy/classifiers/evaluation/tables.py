@@ -1,7 +1,7 @@
 """Tables of one model's evaluation as CSV text: confusion, reliability, learning curve; first seed only."""
 
 from convoy.classifiers.evaluation.evaluate import Evaluation, reliability
-from convoy.report.io import csv_text
+from convoy.core.plots_io import csv_text
 
 CONFUSION, RELIABILITY, CURVE = "confusion.csv", "reliability.csv", "curve.csv"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from convoy.core import artifact
 from convoy.core.files import MANIFEST, read_json
 from convoy.core.mlmodel import DATA, MLMODEL
-from convoy.report.io import columns, read_curve
+from convoy.core.plots_io import columns, read_curve
 from convoy.tasks import RegisteredTask
 from convoy.tracking import runs
 from convoy.tracking.outputs import Trained

@@ -14,8 +14,8 @@ from convoy.climate.downscaling.evaluation.daily_io import Table
 from convoy.climate.downscaling.evaluation.evaluate import TODAY
 from convoy.climate.downscaling.evaluation.skill.measures import SEASONS, has_relief
 from convoy.climate.downscaling.models.specs import MODELS
+from convoy.core.plots_io import Columns
 from convoy.report import charts, maps, skill
-from convoy.report.io import Columns
 from convoy.report.themes import Theme
 
 Arrays = Mapping[str, npt.NDArray[Any]]

@@ -15,7 +15,7 @@ from convoy.climate.downscaling.evaluation.daily_io import Table as DailyErrors
 from convoy.climate.downscaling.evaluation.evaluate import TODAY
 from convoy.climate.downscaling.evaluation.skill.measures import has_relief
 from convoy.climate.downscaling.models.specs import MODELS
-from convoy.report.io import Columns
+from convoy.core.plots_io import Columns
 from convoy.report.maps import has_coast
 from convoy.report.numbers import Measure, percent
 from convoy.report.page import Section, Table, picture, render

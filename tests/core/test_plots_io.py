@@ -1,7 +1,7 @@
 import pytest
 
+from convoy.core import plots_io as plots
 from convoy.core.errors import ConvoyError
-from convoy.report import io as plots
 
 AWKWARD = [["a, b", 'say "c"', 1], ["", "two\nlines", 0.5]]
 
