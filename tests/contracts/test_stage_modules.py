@@ -284,6 +284,21 @@ def test_without_networks_every_stage_finds_what_it_depends_on():
     assert not missing
 
 
+def test_folders_that_stages_depend_on_are_in_git_as_a_whole_or_not_at_all():
+    """Else a clone without data has a part of such a folder, which DVC takes for a change."""
+    definitions = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    in_git = {}
+    for stage in definitions.values():
+        for out in (*stage.get("outs", []), *stage.get("metrics", [])):
+            (path, options) = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            in_git[path] = options.get("cache") is False
+    assert set(in_git.values()) == {True, False}
+    for name, stage in definitions.items():
+        for folder in stage["deps"]:
+            parts = {path: of for path, of in in_git.items() if stage_modules.covers([folder], path)}
+            assert len(set(parts.values())) <= 1, (name, folder, parts)
+
+
 def test_params_of_baselines_that_have_some_are_those_of_their_stage():
     stage = stage_modules.stages((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["streamrec-baselines"]
     with_params = {
