@@ -99,7 +99,7 @@ def test_each_version_ships_the_rotation_onto_the_one_that_it_replaced(folder):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from convoy.embeddings import versions_io
+from convoy.acceptance import versions_io
 from tests.acceptance.test_versions import accept
 def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
 setattr(versions_io, sys.argv[1], kill)

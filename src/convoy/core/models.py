@@ -34,7 +34,7 @@ Predict = TypeVar("Predict")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec(Generic[Fit, Predict]):
-    """A model of a task, a row of the registry in the task's `models.py`.
+    """A model of a task, a row of the registry in the task's `models/specs.py`.
 
     `fit` and `predict` have one signature for all models of a task, which the registry states. Slow imports,
     such as torch or scikit-learn, are made when they are called.
