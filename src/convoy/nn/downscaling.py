@@ -133,10 +133,11 @@ def _of_days(surface: Tensor, domain: Tensor) -> Tensor:
 
 def _sampled(features: Tensor, geometry: Geometry) -> Tensor:
     """Features (N, h, w, M) at the fine cells, (N, H, W, M)."""
-    days, _, columns, channels = features.shape
+    days, rows, columns, channels = features.shape
     lat, lon = geometry.up_lat.to(features.dtype), geometry.up_lon.to(features.dtype)
-    along_lat = lat @ features.flatten(2)
-    return (lon @ along_lat.reshape(-1, columns, channels)).reshape(days, len(lat), len(lon), channels)
+    along_lat = (lat @ features.reshape(days, rows, -1)).view(days, len(lat), columns, channels)
+    # A product and no view of one: of views, operations in place copy the gradient several times.
+    return lon @ along_lat
 
 
 def _with_edges_repeated(field: Tensor, cells: int) -> Tensor:
