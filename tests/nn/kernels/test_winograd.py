@@ -3,11 +3,13 @@
 import contextlib
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from convoy.nn.blocks import ResidualBlock
 from convoy.nn.kernels import winograd
@@ -141,13 +143,15 @@ def test_a_layer_takes_them_inside_the_context_alone(bias: bool) -> None:
         (layer(kernel=5), inputs()),
         (layer(), inputs().contiguous()),
         (layer(), inputs(edge=4)[:4]),
+        (layer(), inputs(edge=2).repeat(20, 1, 1, 1)),
+        (layer(), inputs(edge=5).repeat(5, 1, 1, 1)),
         (layer(), inputs()[0]),
         (layer().double(), inputs(dtype=torch.float64)),
         (layer().bfloat16(), inputs(dtype=torch.bfloat16)),
     ],
     ids=[
         "few filters", "few channels", "stride", "padding", "dilation", "groups", "kernel", "channels first",
-        "few tiles", "one image", "float64", "bfloat16",
+        "few tiles", "small images", "tiles far from full", "one image", "float64", "bfloat16",
     ],
 )  # fmt: skip
 def test_other_convolutions_are_torchs_own(one: nn.Conv2d, images: Tensor) -> None:
@@ -168,10 +172,105 @@ def test_autocast_large_images_and_the_switch_turn_them_off(monkeypatch: pytest.
     assert OWN in names(contextlib.nullcontext())
     assert OWN not in names(torch.autocast("cpu", torch.bfloat16))
     with monkeypatch.context() as patch:
-        patch.setattr(winograd, "LARGEST_IMAGE", 1000)
+        patch.setattr(winograd, "MOST_BYTES", 1000)
         assert OWN not in names(contextlib.nullcontext())
     monkeypatch.setenv("CONVOY_KERNELS_OFF", "winograd")
     assert OWN not in names(contextlib.nullcontext())
+
+
+@pytest.mark.parametrize(
+    ("images", "bias"),
+    [
+        (torch.empty(16, 64, 0, 16), torch.zeros(64)),
+        (torch.empty(16, 65, 16, 16), torch.zeros(64)),
+        (torch.empty(16, 64, 16, 16), torch.zeros(64, dtype=torch.float64)),
+        (torch.empty(16, 64, 16, 16), torch.zeros(1)),
+    ],
+    ids=["no pixels", "other channels", "other type of bias", "short bias"],
+)
+def test_what_torch_refuses_is_refused_in_its_words(images: Tensor, bias: Tensor) -> None:
+    weight, found = torch.zeros(64, 64, 3, 3), []
+    for within in (contextlib.nullcontext(), FastConvolutions()):
+        with within, pytest.raises(RuntimeError) as refused:
+            F.conv2d(images.contiguous(memory_format=torch.channels_last), weight, bias, padding=1)
+        found.append(str(refused.value))
+    assert found[0] == found[1]
+
+
+def test_traced_by_torch_fx_a_convolution_is_torchs_own() -> None:
+    with FastConvolutions():
+        traced = torch.fx.symbolic_trace(plain)
+    assert torch.conv2d in [node.target for node in traced.graph.nodes]
+
+
+def test_no_memory_is_read_before_it_is_written() -> None:
+    parts = [part.float() for part in (drawn(5, 66, 9, 6), drawn(65, 66, 3, 3), drawn(5, 65, 9, 6))]
+    expected = values_and_gradients(convolution, *parts)
+    images, weight = parts[0], parts[1].clone().requires_grad_()
+    torch.use_deterministic_algorithms(True)  # New memory is NaN, then.
+    try:
+        assert bool(torch.empty(2).isnan().all())
+        found = values_and_gradients(convolution, *parts)
+        # Neither is a gradient that nobody asked for.
+        with torch.autograd.set_detect_anomaly(True):
+            convolution(images, weight).sum().backward()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for one, exact in zip(found, expected, strict=True):
+        assert torch.equal(one, exact)
+
+
+def test_checkpointed_activations_have_the_same_gradients() -> None:
+    one, gradients = layer(), []
+    for function in (one, partial(checkpoint, one, use_reentrant=False)):
+        images = inputs().requires_grad_()
+        with FastConvolutions():
+            output = function(images)
+            assert OWN in made_by(output)
+            output.square().sum().backward()
+        gradients.append(images.grad)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-3)
+
+
+def test_a_weight_changed_before_backward_is_refused() -> None:
+    one, images = layer(), inputs().requires_grad_()
+    with FastConvolutions():
+        output = one(images)
+    with torch.no_grad():
+        one.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        output.sum().backward()
+
+
+def test_autocast_and_defaults_of_torch_change_nothing() -> None:
+    parts = [part.float() for part in (drawn(4, 8, 8, 8), drawn(8, 8, 3, 3), drawn(4, 8, 8, 8))]
+    expected = values_and_gradients(convolution, *parts)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = values_and_gradients(convolution, *parts)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            others = values_and_gradients(convolution, *parts)
+    finally:
+        torch.set_default_dtype(before)
+    for one, other, exact in zip(found, others, expected, strict=True):
+        assert torch.equal(one, exact)
+        assert torch.equal(other, exact)
+
+
+def test_blocks_of_large_images_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    shape, filters = (9, 8, 8, 64), 64
+    of_one = 4 * 36 * 4 * (64 + 64)
+    try:
+        torch.set_num_threads(4)
+        monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
+        for most, images in ((100, 4), (3, 3), (1, 1), (0, 1)):
+            monkeypatch.setattr(winograd, "MOST_BYTES", most * of_one)
+            assert winograd._Tiles(shape, filters).block == images
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_block_trains_the_same() -> None:

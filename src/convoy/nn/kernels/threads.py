@@ -10,7 +10,8 @@ import torch
 def in_threads(work: Callable[[int, int], None], count: int, smallest: int = 16, each: int = 8) -> None:
     """Run `work(low, high)` over ranges that cover `count`, of at least `smallest`; `each` of them a thread.
 
-    More ranges balance work that differs, fewer cost less.
+    More ranges balance work that differs, fewer cost less. `work` must not call this again: it would wait for
+    threads that wait for it.
     """
     threads = torch.get_num_threads()
     step = max(smallest, -(-count // (each * threads)))
