@@ -53,9 +53,16 @@ def gpu() -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """Cores, CPU and GPU, and the instructions that torch is limited to where it may not use all."""
-    limited = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    """Cores, CPU and GPU, and the instructions that torch is limited to, by the CPU or by its settings."""
+    limited = os.environ.get("ONEDNN_MAX_CPU_ISA") or _newest_below_avx512()
     return {"cores": cores(), "cpu": cpu(), "gpu": gpu(), **({"limited to": limited} if limited else {})}
+
+
+def _newest_below_avx512() -> str | None:
+    """AVX2 on a CPU that has nothing newer; None on others and where Linux does not tell."""
+    facts = Path("/proc/cpuinfo")
+    flags = set(facts.read_text(encoding="utf-8").split()) if facts.exists() else set()
+    return "AVX2" if "avx2" in flags and "avx512f" not in flags else None
 
 
 @contextlib.contextmanager
