@@ -31,7 +31,7 @@ def main(model: str) -> None:
     bayes = bayes_accuracies(read_truth(DATA / "truth.parquet"), cases)
     evaluation = evaluate(model, predicted, cases, params, bayes)
     files = tables(evaluation, read_curve(DATA / "models" / model))
-    plots = {**files, **pictures(MODELS[model], files, cases.categories)}
+    plots: dict[str, str | bytes] = {**files, **pictures(MODELS[model], files, cases.categories)}
     write_evaluation(FILES, model, evaluation.metrics, evaluation.predictions(), plots)
     print(f"{model}: accuracy {evaluation.metrics['test']['accuracy']:.4f}")
 

@@ -35,7 +35,7 @@ def main(model: str) -> None:
     predicted = probabilities(stored, corpus, corpus.items(TEST))
     evaluation = evaluate(model, predicted, cases, params, bayes_accuracies(truth, cases))
     files = tables(evaluation, read_curve(DATA / "models" / model))
-    plots = {**files, **pictures(MODELS[model], files, cases.categories)}
+    plots: dict[str, str | bytes] = {**files, **pictures(MODELS[model], files, cases.categories)}
     figures = {**evaluation.metrics, **used(stored.config)}
     write_evaluation(FILES, model, figures, evaluation.predictions(), plots)
 

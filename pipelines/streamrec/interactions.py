@@ -26,6 +26,9 @@ def main() -> None:
     found = report(made)
     write(DATA / "interactions", made)
     write_json(DATA / "interactions_report.json", found)
+    # Only networks fill it, but the recommender depends on it. In git it would be a change in every clone
+    # without data.
+    (DATA / "embeddings").mkdir(exist_ok=True)
     print(summary(found))
 
 

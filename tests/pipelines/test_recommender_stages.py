@@ -53,6 +53,7 @@ def test_movielens_runs_through_by_params_alone(tmp_path: Path) -> None:
     done = workspace.shell(" && ".join(f"pipelines/run streamrec/{stage}.py" for stage in stages), folder)
     assert done.returncode == 0, done.stdout
     data = folder / "data/streamrec"
+    assert (data / "embeddings").is_dir()  # on which the recommender depends, also where no network fills it
     report = json.loads((data / "interactions_report.json").read_text())
     assert (report["events"], report["users"], report["items"]) == (USERS * 60, USERS, MOVIES)
     assert report["cleaned"]["time_unit"] == "s"

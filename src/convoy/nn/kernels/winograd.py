@@ -96,7 +96,7 @@ def _is_faster(call: _Call) -> bool:
     # Proxies of torch.fx and other classes have operations of their own.
     if not all(type(each) in (Tensor, nn.Parameter) and _is_float32(each) for each in tensors):
         return False
-    if not _fit_together(call):  # PyTorch says what is wrong with them.
+    if not _fit_together(call):  # PyTorch raises then.
         return False
     filters, channels, *edges = call.weight.shape
     ones = all(_is_one(value) for value in (call.stride, call.padding, call.dilation, call.groups))
